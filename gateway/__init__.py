@@ -1,0 +1,1 @@
+"""llmgw: an OpenAI-compatible gateway between applications and model providers. Read flow.py first."""

@@ -1,0 +1,23 @@
+"""The command line: llmgw serve | check | keys."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gateway.commands import check, keys, serve
+
+_COMMANDS = {"serve": serve, "check": check, "keys": keys}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="llmgw", description="An OpenAI-compatible LLM gateway.")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    for command in _COMMANDS.values():
+        command.add_parser(subparsers)
+    arguments = parser.parse_args()
+    sys.exit(_COMMANDS[arguments.command].run(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The composition root: builds every part of one worker, and takes it down again. The one file that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from gateway.auth.keyring import Keyring
+from gateway.auth.virtual_key import ready_made_admin_key, ready_made_key, virtual_key
+from gateway.auth.wanted import Wanted
+from gateway.budget.accounts import Accounts
+from gateway.cache.replay import Replays
+from gateway.core.clock import Clock
+from gateway.core.errors import Overloaded
+from gateway.core.secret import Secret
+from gateway.core.tasks import Tasks
+from gateway.flow import Flow
+from gateway.ingress.data_plane import DataPlane
+from gateway.ingress.http1 import Limits
+from gateway.ingress.server import Server
+from gateway.meter.bill import Meter
+from gateway.meter.price import PriceTable
+from gateway.meter.tokens import Tokens
+from gateway.policy.compile import compile_policy
+from gateway.policy.current import Current
+from gateway.policy.snapshot import Snapshot
+from gateway.policy.watch import Watch
+from gateway.settings import Settings
+from gateway.store.open import open_store
+from gateway.store.synchronise import Followers, announce, synchronise
+from gateway.trace.journal import open_journal
+from gateway.upstream.demo import Demo
+from gateway.upstream.health import Health
+from gateway.upstream.open import Upstream
+from gateway.upstream.pool import Pool
+
+log = logging.getLogger("llmgw")
+
+
+@dataclass(slots=True)
+class Running:
+    """A worker that serves. `url` is where; `key` and `admin_key` are the ready-made ones, where those are valid."""
+
+    url: str
+    key: Secret | None
+    admin_key: Secret | None
+    policy: Current
+    watch: Watch
+    server: Server
+    pool: Pool
+    accounts: Accounts
+    tasks: Tasks
+    is_draining: bool = False
+
+    async def drain(self, *, delay: float, timeout: float) -> None:
+        """Says no to readiness at once, keeps serving for `delay` seconds, then ends within `timeout`."""
+        self.is_draining = True
+        self.server.retire()
+        await asyncio.sleep(delay)
+        await self.server.drain(timeout)
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, number: int = 0, records_to: int | None = 1) -> AsyncIterator[Running]:
+    """Worker `number`, serving until the block is left. `records_to` is the descriptor that gets a line for each call.
+
+    Raises PolicyError, OpenError (the store), OSError (a port that is taken).
+    """
+    clock, random, tasks = Clock(), Random(), Tasks()
+    async with AsyncExitStack() as closing:
+        tokens, prices = Tokens(), PriceTable(clock)
+
+        def compile_folder() -> Snapshot:
+            snapshot = compile_policy(settings.policies, settings.environment, prices.price)
+            if any(rule.match.tokens_in for rule in snapshot.routes.rules):
+                tokens.load("")
+            return snapshot
+
+        policy = Current(await asyncio.to_thread(compile_folder), loaded_at=clock.now())
+        watch = Watch(settings.policies, policy, compile_folder, clock)
+
+        store = await open_store(settings.store, settings.data, pepper=_pepper(settings), clock=clock)
+        closing.push_async_callback(store.close)
+        journal = open_journal(settings.data, stdout=records_to, clock=clock)
+        closing.push_async_callback(journal.close)
+        closing.push_async_callback(tasks.close)
+
+        key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
+        standing = [virtual_key(key, Wanted(name="ready-made"), store.pepper)] if key else []
+        keyring = Keyring(store.keys, store.pepper, tasks=tasks, standing=standing, max_stale=settings.auth_max_stale, clock=clock)
+
+        def publish(deployment: str, until: float, reason: str) -> None:
+            tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
+
+        health = Health(clock, publish)
+        pool, accounts = Pool(), Accounts()
+        closing.callback(pool.close)
+        flow = Flow(
+            policy=policy,
+            auth=keyring,
+            budget=accounts,
+            cache=Replays(store.replays, tasks),
+            upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
+            meter=Meter(tokens),
+            trace=journal.write,
+            clock=clock,
+            random=random,
+        )
+
+        def unready() -> str | None:
+            return "the gateway is shutting down" if worker.is_draining else None
+
+        server = Server(
+            DataPlane(flow, unready=unready).routes(),
+            limits=Limits(body=settings.max_body),
+            policy_version=lambda: policy.current.version,
+        )
+        closing.push_async_callback(server.drain, 0)
+        sock = bind(settings.host, settings.port)
+        worker = Running(
+            url=f"http://{settings.host}:{sock.getsockname()[1]}",
+            key=key,
+            admin_key=settings.admin_key or (ready_made_admin_key(store.pepper) if key else None),
+            policy=policy,
+            watch=watch,
+            server=server,
+            pool=pool,
+            accounts=accounts,
+            tasks=tasks,
+        )
+        instance = f"{socket.gethostname()}:{os.getpid()}"
+        loops: dict[str, Coroutine[Any, Any, None]] = {
+            "policy watch": watch.run(),
+            "synchronise": synchronise(store, Followers(keyring, health.hear)),
+            "announce": announce(store, instance, lambda: policy.current.version),
+            "journal": journal.run(),
+            "upstream deadlines": pool.sweep(),
+            "client deadlines": server.sweep(),
+        }
+        for name, work in loops.items():
+            tasks.start(work, name=name)
+        await server.listen(sock)
+        yield worker
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening address that other workers may share. Raises OSError that names it."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return sock
+
+
+def _pepper(settings: Settings) -> Secret | None:
+    secret = settings.environment.get("LLMGW_SECRET")
+    return Secret(secret) if secret else None
+
+
+async def _unless_away(work: Coroutine[Any, Any, None]) -> None:
+    with suppress(Overloaded):
+        await work

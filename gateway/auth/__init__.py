@@ -1,0 +1,1 @@
+"""Who is calling: a virtual key becomes a tenant."""

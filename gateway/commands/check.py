@@ -1,0 +1,23 @@
+"""`llmgw check`: every mistake of a policy folder, and the outcome of the tests in it, offline."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.policy.check import check
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("check", help="compile a policy folder and run the tests inside it")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("policies"), help="default: policies")
+
+
+def run(args: argparse.Namespace) -> int:
+    return check(args.folder, os.environ, sys.stdout)

@@ -1,0 +1,47 @@
+"""The two ends of a call as the flow sees them: what arrived, and where its answer goes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.core.call import Call
+from gateway.core.secret import Secret
+
+
+class Arrival(Protocol):
+    """A request that has arrived whole; nothing of its body has been read yet. `received` is monotonic seconds."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def received(self) -> float: ...
+
+    @property
+    def credential(self) -> Secret | None: ...
+
+    def read(self, *, strict: bool) -> Call:
+        """The call in our terms. `strict` judges the fields that only providers act on, too.
+
+        Raises InvalidRequest.
+        """
+        ...
+
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Reply(Protocol):
+    """The way back to the client. Nothing is sent before the first chunk of a stream, or the end of a whole answer."""
+
+    def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
+        """Says what kind of answer comes. A whole answer is held back until `end`, a stream is sent as it comes."""
+        ...
+
+    async def send(self, chunk: bytes) -> None:
+        """Passes a chunk on, and waits while the client is slower than we are."""
+        ...
+
+    def end(self, last: bytes, *, headers: Headers) -> None:
+        """Sends the last bytes and ends the response; `headers` are for a whole answer, whose head is still to be sent."""
+        ...

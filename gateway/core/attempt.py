@@ -1,0 +1,20 @@
+"""One try at one deployment, as the record tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Times in monotonic seconds. `reason` is primary, retry or fallback; `error` is the code it failed with."""
+
+    number: int
+    deployment: str
+    provider: str
+    reason: str
+    started: float
+    ended: float = 0.0
+    status: int | None = None
+    error: str | None = None
+    request_id: str | None = None

@@ -1,0 +1,45 @@
+"""One client request in our terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Operation(Enum):
+    """What is asked for. The value is OpenTelemetry's `gen_ai.operation.name`."""
+
+    CHAT = "chat"
+    COMPLETION = "text_completion"
+    EMBEDDINGS = "embeddings"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the client sent, checked once at the edge.
+
+    `body` is the client's JSON, byte for byte, and `fields` the same parsed: read only what is acted on. `has` names the
+    features in use, for routes to match (see FEATURES). `headers` have lower-case names and no credential. `received` is
+    monotonic seconds.
+    """
+
+    id: str
+    operation: Operation
+    received: float
+    model: str
+    body: bytes
+    fields: Mapping[str, Any]
+    stream: bool = False
+    wants_usage: bool = False
+    has: frozenset[str] = frozenset()
+    tags: tuple[str, ...] = ()
+    conversation: str | None = None
+    template: str | None = None
+    idempotency_key: str | None = None
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+FEATURES = frozenset({"tools", "json_schema", "json_object", "image", "audio", "file", "n", "logprobs"})
+"""What `Call.has` may name."""

@@ -1,0 +1,77 @@
+"""Where a call can be answered: providers, their deployments, and the models made of them.
+
+They are compared by identity, which makes them cheap keys of a dictionary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.core.money import Price
+from gateway.core.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each phase of an attempt may take, in seconds.
+
+    `headers` is for streams; a whole answer's headers come only when all of it has been generated: `whole`.
+    """
+
+    connect: float = 5.0
+    headers: float = 60.0
+    whole: float = 600.0
+    first_token: float = 120.0
+    idle: float = 60.0
+    total: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a call may be tried: `attempts` in all; `replay` also after a failure in which the provider may have worked."""
+
+    attempts: int = 3
+    max_wait: float = 5.0
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Provider:
+    """A company or server we call. `headers` are sent with each call and hold its credential.
+
+    `stream_usage` says whether it understands `stream_options.include_usage`.
+    """
+
+    name: str
+    dialect: str
+    host: str = ""
+    port: int = 0
+    tls: bool = True
+    path: str = ""
+    query: str = ""
+    headers: tuple[tuple[str, Secret], ...] = ()
+    allow_private: bool = False
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    retries: Retries = field(default_factory=Retries)
+    max_output_bytes: int = 16 * 1024 * 1024
+    stream_usage: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment:
+    """One upstream model at one provider, at one price (None: unknown). `name` is `provider/upstream-model`."""
+
+    name: str
+    provider: Provider
+    upstream_model: str
+    price: Price | None
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A name clients may ask for: deployments of equal preference, then the fallbacks in their order."""
+
+    name: str
+    deployments: tuple[Deployment, ...]
+    fallbacks: tuple[Deployment, ...] = ()

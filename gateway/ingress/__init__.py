@@ -1,0 +1,1 @@
+"""HTTP as clients and admins see it."""

@@ -1,0 +1,69 @@
+"""What applications call: OpenAI's endpoints, and the two health checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import unquote
+
+import orjson
+
+from gateway.core.call import Operation
+from gateway.core.errors import InvalidRequest, Overloaded
+from gateway.flow import Flow
+from gateway.ingress.http1 import Request
+from gateway.ingress.openai import OpenAIArrival, bearer
+from gateway.ingress.reply import Response
+from gateway.ingress.server import Routes
+
+_MODELS = "/v1/models/"
+_CREATED = 1_700_000_000  # clients want a number; a model of the policy has no birthday
+
+
+class DataPlane:
+    """`unready` gives the reason why new calls are not welcome, or None."""
+
+    def __init__(self, flow: Flow, *, unready: Callable[[], str | None]) -> None:
+        self._flow = flow
+        self._unready = unready
+
+    def routes(self) -> Routes:
+        return Routes(
+            {
+                (b"POST", b"/v1/chat/completions"): partial(self._call, Operation.CHAT),
+                (b"POST", b"/v1/completions"): partial(self._call, Operation.COMPLETION),
+                (b"POST", b"/v1/embeddings"): partial(self._call, Operation.EMBEDDINGS),
+                (b"GET", b"/v1/models"): self._models,
+                (b"GET", _MODELS.encode()): self._model,
+                (b"GET", b"/healthz"): self._healthz,
+                (b"GET", b"/readyz"): self._readyz,
+            }
+        )
+
+    async def _call(self, operation: Operation, request: Request, response: Response, id: str) -> None:
+        await self._flow.run(OpenAIArrival(request, operation=operation, id=id), response)
+
+    async def _models(self, request: Request, response: Response, id: str) -> None:
+        names = await self._flow.models(bearer(request.headers))
+        response.whole(200, orjson.dumps({"object": "list", "data": [_card(name) for name in names]}))
+
+    async def _model(self, request: Request, response: Response, id: str) -> None:
+        try:
+            name = unquote(request.target.partition(b"?")[0].decode(), errors="strict").removeprefix(_MODELS)
+        except UnicodeDecodeError:
+            raise InvalidRequest("the path is not valid UTF-8", code="bad_target") from None
+        await self._flow.check_model(bearer(request.headers), name)
+        response.whole(200, orjson.dumps(_card(name)))
+
+    async def _healthz(self, request: Request, response: Response, id: str) -> None:
+        response.whole(200, b'{"status":"ok"}')
+
+    async def _readyz(self, request: Request, response: Response, id: str) -> None:
+        reason = self._unready()
+        if reason is not None:
+            raise Overloaded(reason, code="not_ready")
+        response.whole(200, b'{"status":"ready"}')
+
+
+def _card(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "llmgw"}

@@ -1,0 +1,380 @@
+"""HTTP/1.1 as a server: one protocol object for each connection, strict about framing, with a deadline for each phase.
+
+The parser is httptools (llhttp in its strict mode). What llhttp lets pass and a gateway must not (see reliability.md, group H) is
+refused here: several hosts or credentials, chunked HTTP/1.0, other transfer codings, underscores in names, too large a head.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import httptools
+
+from gateway.core.errors import GatewayError, InvalidRequest
+from gateway.ingress.reply import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    body: int = 8 * 1024 * 1024
+    head: int = 32 * 1024
+    header_line: int = 8 * 1024
+    headers: int = 128
+    head_time: float = 10.0
+    body_time: float = 60.0
+    idle_time: float = 75.0
+    write_stall: float = 60.0
+    pipelined: int = 32
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request. Header names are lower case; a header sent twice is joined by a comma where that is allowed."""
+
+    method: bytes = b""
+    target: bytes = b""
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
+    keep_alive: bool = True
+    received: float = 0.0
+
+
+Handler = Callable[[Request, Response], Awaitable[None]]
+Refuse = Callable[[GatewayError, Request, Response], None]
+
+_SINGLE = frozenset(
+    {b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"idempotency-key", b"expect"}
+)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_UPGRADE_ONLY = frozenset({b"upgrade", b"connection", b"http2-settings"})
+# Framing that carries nothing (chunk sizes and extensions) may cost this much more than the body it carries.
+_FRAMING_SLACK = 64 * 1024
+_FRAMING_PER_BYTE = 8
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests, runs one handler at a time, and cancels it when the client leaves."""
+
+    def __init__(
+        self,
+        *,
+        handler: Handler,
+        refuse: Refuse,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        connections: set[Connection],
+        retiring: Callable[[], bool],
+    ) -> None:
+        self._handler = handler
+        self._refuse = refuse
+        self._limits = limits
+        self._loop = loop
+        self._connections = connections
+        self._retiring = retiring
+        self._parser = httptools.HttpRequestParser(self)
+        self._request = Request()
+        self._pieces: list[bytes] = []
+        self._body_size = 0
+        self._fed = 0
+        self._head_done = False
+        self._failed = False
+        self._draining = False
+        self._waiting: deque[Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._response: Response | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._phase_since = loop.time()
+        self._stalled_since: float | None = None
+        self.transport: asyncio.Transport | None = None
+        self.lost = False
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.transport = transport  # type: ignore[assignment]  # uvloop's class does not derive from asyncio's
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self.transport = None
+        self._connections.discard(self)
+        self._waiting.clear()
+        self.resume_writing()
+        if self._task is not None:
+            self._task.cancel("client closed")
+
+    def eof_received(self) -> bool:
+        """A client may close its sending side and still wait for the answer.
+
+        To tell it from one that left, an interim response is written: a socket that is gone answers it with a reset.
+        """
+        if self._task is None:
+            if self._head_done or self._fed:
+                self._fail(InvalidRequest("the connection ended within the request", code="incomplete_body"))
+            return False
+        self._draining = True
+        if self._response is not None:
+            self.write(self._response.probe())
+        return True
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+        self._stalled_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._stalled_since = None
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._failed:
+            return
+        if not self._fed and not self._head_done:
+            self._phase_since = self._loop.time()
+        self._fed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._fail(cause if isinstance(cause, GatewayError) else _bad_http())
+        except httptools.HttpParserError as error:
+            self._fail(_parser_error(error))
+        else:
+            if not self._head_done and self._fed > self._limits.head:
+                self._fail(_head_too_large())
+
+    # httptools' side
+
+    def on_message_begin(self) -> None:
+        self._request = Request()
+        self._head_done = False
+
+    def on_url(self, url: bytes) -> None:
+        self._request.target += url
+        if len(self._request.target) > self._limits.header_line:
+            raise InvalidRequest("the request target is too long", code="target_too_long", status=414)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_done:
+            raise InvalidRequest("trailers are not accepted", code="bad_http")
+        headers = self._request.headers
+        name = name.lower()
+        if len(value) > self._limits.header_line or len(headers) >= self._limits.headers:
+            raise _head_too_large()
+        if b"_" in name:
+            raise InvalidRequest("header names must not have underscores", code="bad_header")
+        if name in headers:
+            if name in _SINGLE:
+                code = "bad_http" if name == b"host" else "duplicate_header"
+                raise InvalidRequest("a header was sent twice that may be sent once", code=code)
+            value = headers[name] + b", " + value
+        headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        request, parser = self._request, self._parser
+        self._head_done = True
+        request.method = parser.get_method()
+        request.keep_alive = parser.should_keep_alive()
+        headers = request.headers
+        version = parser.get_http_version()
+        if version != "1.1":
+            _check_old_version(version, headers)
+        elif b"host" not in headers:
+            raise InvalidRequest("the Host header is missing", code="bad_http")
+        if not request.target.startswith(b"/") and request.target != b"*":
+            if request.method == b"CONNECT":
+                raise InvalidRequest("CONNECT is not served", code="method_not_allowed", status=405)
+            raise InvalidRequest("the request target must be a path", code="bad_target")
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            raise InvalidRequest(
+                "only the transfer coding chunked is served",
+                code="unsupported_transfer_coding",
+                status=501,
+                type="server_error",
+            )
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > self._limits.body:
+            raise _body_too_large(self._limits.body)
+        expect = headers.get(b"expect")
+        if expect is not None:
+            self._answer_expectation(expect)
+
+    def on_body(self, body: bytes) -> None:
+        self._pieces.append(body)
+        self._body_size += len(body)
+        if self._body_size > self._limits.body:
+            raise _body_too_large(self._limits.body)
+
+    def on_chunk_header(self) -> None:
+        if self._fed > self._limits.head + _FRAMING_SLACK + _FRAMING_PER_BYTE * (self._body_size + 1):
+            raise InvalidRequest("the chunked framing is larger than what it carries", code="bad_http")
+
+    def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return
+        request = self._request
+        request.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces = []
+        self._body_size = 0
+        self._fed = 0
+        self._head_done = False
+        if self._task is None:
+            self._start(request)
+            return
+        self._waiting.append(request)
+        if len(self._waiting) >= self._limits.pipelined and self.transport is not None:
+            self.transport.pause_reading()
+
+    # The handler's side
+
+    async def drained(self) -> None:
+        """Waits while the client is slower than we are."""
+        if self._drained is not None:
+            await self._drained
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    @property
+    def is_paused(self) -> bool:
+        return self._drained is not None
+
+    def drain(self) -> None:
+        """Ends the connection as soon as what is under way on it has been answered."""
+        self._draining = True
+        if self._task is None and self.transport is not None:
+            self.transport.close()
+        elif self._response is not None:
+            self._response.keep_alive = False
+
+    def stop(self) -> None:
+        """Cancels what is under way; its handler tells the client."""
+        if self._task is not None:
+            self._task.cancel("shutting down")
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def check(self, now: float) -> None:
+        """Enforces the deadlines of reading and writing; called about once a second."""
+        if self._stalled_since is not None and now - self._stalled_since > self._limits.write_stall:
+            self.abort()
+            return
+        if self._task is not None:
+            if self._response is not None:
+                self._response.keep_warm(now)
+            return
+        waited = now - self._phase_since
+        if self._head_done:
+            if waited > self._limits.body_time:
+                self._fail(_request_timeout())
+        elif self._fed:
+            if waited > self._limits.head_time:
+                self._fail(_request_timeout())
+        elif waited > self._limits.idle_time and self.transport is not None:
+            self.transport.close()
+
+    def _start(self, request: Request) -> None:
+        request.received = self._loop.time()
+        keep_alive = request.keep_alive and not self._draining and not self._retiring()
+        response = Response(self, keep_alive=keep_alive, head_only=request.method == b"HEAD")
+        self._response = response
+        self._task = self._loop.create_task(self._handle(request, response))
+
+    async def _handle(self, request: Request, response: Response) -> None:
+        try:
+            await self._handler(request, response)
+        finally:
+            self._task = None
+            self._response = None
+            self._after(response)
+
+    def _after(self, response: Response) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        if not response.is_ended:
+            transport.abort()
+        elif not response.keep_alive or self._draining or transport.is_closing():
+            transport.close()
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+            if len(self._waiting) == self._limits.pipelined // 2:
+                transport.resume_reading()
+        else:
+            self._phase_since = self._loop.time()
+
+    def _fail(self, error: GatewayError) -> None:
+        """Answers a request that cannot be trusted to end where it seems to end, and closes."""
+        self._failed = True
+        if self.transport is None:
+            return
+        if self._task is None:
+            self._refuse(error, self._request, Response(self, keep_alive=False, head_only=False))
+            self.transport.close()
+        else:
+            self._draining = True  # the call under way is answered; what follows it is not trusted
+
+    def _answer_expectation(self, expect: bytes) -> None:
+        if expect.lower() != b"100-continue":
+            raise InvalidRequest("only 100-continue can be expected", code="expectation_failed", status=417)
+        if self._task is None:
+            self.write(_CONTINUE)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Reads a request that asks to change protocols as if it had not asked; llhttp would leave out its body."""
+        request = self._request
+        lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
+        lines += [b"%b: %b\r\n" % item for item in request.headers.items() if item[0] not in _UPGRADE_ONLY]
+        self._parser = httptools.HttpRequestParser(self)
+        self._fed = 0
+        self.data_received(b"".join([*lines, b"\r\n", rest]))
+
+
+def _bad_http() -> InvalidRequest:
+    return InvalidRequest("the request is not valid HTTP/1.1", code="bad_http")
+
+
+def _head_too_large() -> InvalidRequest:
+    return InvalidRequest("the request's headers are too large", code="headers_too_large", status=431)
+
+
+def _body_too_large(limit: int) -> InvalidRequest:
+    return InvalidRequest(f"the body is larger than {limit} bytes", code="request_too_large", status=413)
+
+
+def _request_timeout() -> InvalidRequest:
+    return InvalidRequest("the request did not arrive in time", code="request_timeout", status=408)
+
+
+def _http_version() -> InvalidRequest:
+    return InvalidRequest("only HTTP/1.1 is served here", code="http_version", status=505, type="server_error")
+
+
+def _check_old_version(version: str, headers: dict[bytes, bytes]) -> None:
+    if version != "1.0":
+        raise _http_version()
+    if b"transfer-encoding" in headers:
+        raise InvalidRequest("HTTP/1.0 has no transfer codings", code="bad_http")
+
+
+def _parser_error(error: httptools.HttpParserError) -> InvalidRequest:
+    """llhttp's own words are the only way to tell its errors apart."""
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        return InvalidRequest("the method is not one that is served", code="method_not_allowed")
+    if "Invalid HTTP version" in str(error):
+        return _http_version()
+    return _bad_http()

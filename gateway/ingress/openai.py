@@ -1,0 +1,134 @@
+"""OpenAI's dialect as clients speak it: chat completions, completions and embeddings, read into a call.
+
+Only what the gateway acts on is judged here: the model, the messages' shape, streaming, n, the output cap, tools and the
+response format. Everything else is the provider's to judge, unless the policy is strict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core.call import Call, Operation
+from gateway.core.errors import InvalidRequest
+from gateway.core.secret import Secret
+from gateway.ingress import json_body, messages, parameters
+from gateway.ingress.http1 import Request
+
+_MAX_NAME = 256
+
+
+class OpenAIArrival:
+    """A request on one of OpenAI's routes. Implements `core.arrival.Arrival`."""
+
+    __slots__ = ("_operation", "_request", "credential", "id", "received")
+
+    def __init__(self, request: Request, *, operation: Operation, id: str) -> None:
+        self._request = request
+        self._operation = operation
+        self.id = id
+        self.received = request.received
+        self.credential = bearer(request.headers)
+
+    def read(self, *, strict: bool) -> Call:
+        request = self._request
+        _check_media(request.headers)
+        fields = json_body.parse(request.body)
+        model = fields.get("model")
+        if not isinstance(model, str) or not model:
+            raise _missing("model") if model is None or model == "" else _wrong("model", "a string")
+        parameters.check(fields, strict=strict)
+        has = _READERS[self._operation](fields)
+        stream = fields.get("stream") is True
+        options = fields.get("stream_options")
+        headers = request.headers
+        return Call(
+            id=self.id,
+            operation=self._operation,
+            received=self.received,
+            model=model,
+            body=request.body,
+            fields=fields,
+            stream=stream,
+            wants_usage=options is not None and options.get("include_usage") is True,
+            has=has,
+            tags=_tags(headers.get(b"x-llmgw-tags")),
+            conversation=_text(headers, b"x-llmgw-conversation"),
+            template=_text(headers, b"x-llmgw-template"),
+            idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
+            headers=headers,
+        )
+
+
+def bearer(headers: Mapping[bytes, bytes]) -> Secret | None:
+    """The credential of the Authorization header, or None if there is none we could use."""
+    value = headers.get(b"authorization")
+    if value is None or value[:7].lower() != b"bearer ":
+        return None
+    token = value[7:].strip()
+    return Secret(token.decode("ascii")) if token.isascii() and token else None
+
+
+def _read_chat(fields: Mapping[str, Any]) -> frozenset[str]:
+    return messages.features(fields) | parameters.features(fields)
+
+
+def _read_completion(fields: Mapping[str, Any]) -> frozenset[str]:
+    if not isinstance(fields.get("prompt"), str | list):
+        raise _missing("prompt") if fields.get("prompt") is None else _wrong("prompt", "a string or an array")
+    return parameters.features(fields)
+
+
+def _read_embeddings(fields: Mapping[str, Any]) -> frozenset[str]:
+    value = fields.get("input")
+    if value is None:
+        raise _missing("input")
+    if not isinstance(value, str | list):
+        raise _wrong("input", "a string or an array")
+    if not value:
+        raise InvalidRequest("input must not be empty", code="empty_array", param="input")
+    if fields.get("stream"):
+        raise InvalidRequest("embeddings are not streamed", code="invalid_value", param="stream")
+    return frozenset()
+
+
+_READERS = {
+    Operation.CHAT: _read_chat,
+    Operation.COMPLETION: _read_completion,
+    Operation.EMBEDDINGS: _read_embeddings,
+}
+
+
+def _check_media(headers: Mapping[bytes, bytes]) -> None:
+    if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
+        raise InvalidRequest("the body must not be compressed", code="unsupported_encoding", status=415)
+    media = headers.get(b"content-type", b"application/json")
+    if media == b"application/json":
+        return
+    kind, _, options = media.lower().partition(b";")
+    charset = options.partition(b"charset=")[2].strip(b' "')
+    if kind.strip() != b"application/json" or charset not in (b"", b"utf-8", b"utf8"):
+        raise InvalidRequest("the body must be application/json in UTF-8", code="unsupported_media_type", status=415)
+
+
+def _tags(value: bytes | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(tag for part in value.decode("latin-1").split(",") if (tag := part.strip()))
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    if not value or len(value) > _MAX_NAME:
+        raise InvalidRequest(f"{name.decode()} must have 1 to {_MAX_NAME} characters", code=code)
+    return value.decode("latin-1")
+
+
+def _missing(name: str) -> InvalidRequest:
+    return InvalidRequest(f"{name} is required", code="missing_required_parameter", param=name)
+
+
+def _wrong(name: str, kind: str) -> InvalidRequest:
+    return InvalidRequest(f"{name} must be {kind}", code="invalid_type", param=name)

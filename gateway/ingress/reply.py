@@ -1,0 +1,156 @@
+"""One HTTP response being written, and the envelope every error is sent in."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Protocol
+
+import orjson
+
+from gateway.core.arrival import Headers
+from gateway.core.errors import GatewayError
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_KEEP_ALIVE_COMMENT = b": keep-alive\n\n"
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+_QUIET = 15.0
+_MESSAGE_LIMIT = 512
+
+
+class Pipe(Protocol):
+    """What a response needs of its connection."""
+
+    lost: bool
+
+    def write(self, data: bytes) -> None: ...
+
+    @property
+    def is_paused(self) -> bool: ...
+
+    async def drained(self) -> None: ...
+
+
+class Response:
+    """Implements `core.arrival.Reply`. The head goes out with the first bytes; a whole answer goes out at once, at its end."""
+
+    __slots__ = (
+        "_chunked",
+        "_headers",
+        "_held",
+        "_last_sent",
+        "_pipe",
+        "_status",
+        "head_only",
+        "is_ended",
+        "is_started",
+        "keep_alive",
+    )
+
+    def __init__(self, pipe: Pipe, *, keep_alive: bool, head_only: bool) -> None:
+        self._pipe = pipe
+        self._headers: list[str] = []
+        self._held: list[bytes] = []
+        self._status = 200
+        self._chunked = False
+        self._last_sent: float | None = None
+        self.keep_alive = keep_alive
+        self.head_only = head_only
+        self.is_started = False
+        self.is_ended = False
+
+    def add(self, name: str, value: str) -> None:
+        self._headers.append(f"{name}: {value}\r\n")
+
+    def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
+        self._headers.append(f"content-type: {content_type}\r\n")
+        self._headers += [f"{name}: {value}\r\n" for name, value in headers]
+        self._chunked = stream
+
+    async def send(self, chunk: bytes) -> None:
+        if not self._chunked:
+            self._held.append(chunk)
+            return
+        frame = b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        if self.is_started:
+            self._pipe.write(frame)
+        else:
+            self.is_started = True
+            self._pipe.write(self._head("cache-control: no-cache\r\ntransfer-encoding: chunked\r\n") + frame)
+        self._last_sent = None
+        if self._pipe.is_paused:
+            await self._pipe.drained()
+
+    def end(self, last: bytes = b"", *, headers: Headers = ()) -> None:
+        if self._chunked:
+            tail = b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if last else b"0\r\n\r\n"
+            if not self.is_started:
+                tail = self._head("cache-control: no-cache\r\ntransfer-encoding: chunked\r\n") + tail
+        else:
+            self._headers += [f"{name}: {value}\r\n" for name, value in headers]
+            body = b"".join([*self._held, last])
+            length = "" if self._status == 204 else f"content-length: {len(body)}\r\n"
+            tail = self._head(length) + (b"" if self.head_only else body)
+        self.is_started = self.is_ended = True
+        self._pipe.write(tail)
+
+    def whole(self, status: int, body: bytes, *, content_type: str = "application/json") -> None:
+        """A complete response of our own."""
+        self._status = status
+        self._headers.append(f"content-type: {content_type}\r\n")
+        self._held.clear()
+        self.end(body)
+
+    def empty(self, status: int) -> None:
+        self._status = status
+        self.end()
+
+    def fail(self, error: GatewayError) -> None:
+        """Tells the client of an error: as a status while nothing has been sent, as the stream's last event after that."""
+        if self.is_ended or self._pipe.lost:
+            return
+        if self.is_started:
+            self.end(b"data: " + envelope(error) + b"\n\n")
+            return
+        self._chunked = False
+        if error.should_retry is not None:
+            self.add("x-should-retry", "true" if error.should_retry else "false")
+        if error.retry_after is not None:
+            self.add("retry-after", str(max(0, round(error.retry_after))))
+        if error.status == 401:
+            self.add("www-authenticate", "Bearer")
+        self.whole(error.status, envelope(error))
+
+    def probe(self) -> bytes:
+        """Bytes that change nothing for a client that is there, and make the socket of one that left answer with a reset."""
+        if not self.is_started:
+            return _INTERIM
+        return b"" if self.is_ended or not self._chunked else _comment()
+
+    def keep_warm(self, now: float) -> None:
+        """Sends a comment on a stream that has been silent for 15 s, so that nothing between us and the client cuts it."""
+        if not self.is_started or self.is_ended or not self._chunked:
+            return
+        if self._last_sent is None:
+            self._last_sent = now
+        elif now - self._last_sent >= _QUIET:
+            self._last_sent = now
+            self._pipe.write(_comment())
+
+    def _head(self, framing: str) -> bytes:
+        reason = _REASONS.get(self._status, "")
+        connection = "" if self.keep_alive else "connection: close\r\n"
+        lines = "".join(self._headers)
+        return f"HTTP/1.1 {self._status} {reason}\r\n{lines}{connection}{framing}\r\n".encode("latin-1", "replace")
+
+
+def envelope(error: GatewayError) -> bytes:
+    """The error as JSON, in the shape OpenAI's clients know. The message is cut and kept to printable ASCII."""
+    message = error.message[:_MESSAGE_LIMIT]
+    if not (message.isascii() and message.isprintable()):
+        message = "".join(c if c.isascii() and c.isprintable() else "?" for c in message)
+    fields = {"message": message, "type": error.type, "param": error.param, "code": error.code}
+    return orjson.dumps({"error": fields})
+
+
+def _comment() -> bytes:
+    return b"%x\r\n%b\r\n" % (len(_KEEP_ALIVE_COMMENT), _KEEP_ALIVE_COMMENT)

@@ -1,0 +1,154 @@
+"""The data plane's listeners: every request is answered by a route, an error or a health check, and drained at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
+
+from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
+from gateway.ingress.http1 import Connection, Limits, Request
+from gateway.ingress.reply import Response
+
+log = logging.getLogger("llmgw.ingress")
+
+SWEEP_SECONDS = 0.5
+_LAST_WORDS_SECONDS = 0.2
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
+
+Endpoint = Callable[[Request, Response, str], Awaitable[None]]
+"""Answers one request; the text is the request's id. Raises GatewayError."""
+
+
+class Routes:
+    """Paths and methods, and who answers them. A path that ends in `/` serves everything below it."""
+
+    def __init__(self, endpoints: Mapping[tuple[bytes, bytes], Endpoint]) -> None:
+        """`endpoints` maps (method, path)."""
+        self._endpoints = endpoints
+        self._methods: dict[bytes, list[bytes]] = {}
+        for method, path in endpoints:
+            self._methods.setdefault(path, []).append(method)
+        self._below = [path for path in self._methods if path.endswith(b"/")]
+
+    def find(self, method: bytes, target: bytes) -> Endpoint:
+        """Raises NotFound, or InvalidRequest (405) for a path that is served by other methods."""
+        path = target.partition(b"?")[0]
+        endpoint = self._endpoints.get((method, path))
+        if endpoint is not None:
+            return endpoint
+        place = path if path in self._methods else next((each for each in self._below if path.startswith(each)), None)
+        if place is None:
+            raise NotFound("there is nothing at this path")
+        if (endpoint := self._endpoints.get((method, place))) is not None:
+            return endpoint
+        raise MethodNotAllowed(self._methods[place])
+
+
+class MethodNotAllowed(InvalidRequest):
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, allowed: list[bytes]) -> None:
+        self.allowed = b", ".join(allowed).decode()
+        super().__init__(f"this path is served by {self.allowed}")
+
+
+class Server:
+    """`policy_version` is asked once for each response, for its `x-llmgw-policy` header."""
+
+    def __init__(self, routes: Routes, *, limits: Limits, policy_version: Callable[[], str]) -> None:
+        self._routes = routes
+        self._limits = limits
+        self._policy_version = policy_version
+        self._connections: set[Connection] = set()
+        self._listeners: list[asyncio.Server] = []
+        self._is_draining = False
+        prefix = secrets.token_hex(8)
+        self._ids = (f"req_{prefix}{number:08x}" for number in count(1))
+
+    async def listen(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._listeners.append(await loop.create_server(lambda: self._connect(loop), sock=sock, backlog=1024))
+
+    async def sweep(self) -> None:
+        """Enforces deadlines and keeps silent streams warm. Runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = loop.time()
+            for connection in tuple(self._connections):
+                connection.check(now)
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._connections)
+
+    def retire(self) -> None:
+        """Still serves, and asks every client to leave after its answer."""
+        self._is_draining = True
+
+    async def drain(self, seconds: float) -> None:
+        """Stops listening, lets what is under way end, and after `seconds` ends it with an error."""
+        self._is_draining = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in tuple(self._connections):
+            connection.drain()
+        await self._empty(seconds)
+        for connection in tuple(self._connections):
+            connection.stop()
+        await self._empty(_LAST_WORDS_SECONDS)
+        for connection in tuple(self._connections):
+            connection.abort()
+
+    async def _empty(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._connections and loop.time() < until:
+            await asyncio.sleep(0.02)
+
+    def _connect(self, loop: asyncio.AbstractEventLoop) -> Connection:
+        return Connection(
+            handler=self._handle,
+            refuse=self._refuse,
+            limits=self._limits,
+            loop=loop,
+            connections=self._connections,
+            retiring=lambda: self._is_draining,
+        )
+
+    async def _handle(self, request: Request, response: Response) -> None:
+        id = self._begin(request, response)
+        try:
+            if request.method == b"OPTIONS":
+                response.empty(204)
+                return
+            endpoint = self._routes.find(request.method, request.target)
+            await endpoint(request, response, id)
+        except MethodNotAllowed as error:
+            response.add("allow", error.allowed)
+            response.fail(error)
+        except GatewayError as error:
+            response.fail(error)
+        except asyncio.CancelledError:
+            response.fail(Overloaded("the gateway is shutting down", code="shutting_down"))
+        except Exception:
+            log.exception("a bug ended a call", extra={"request_id": id})
+            response.fail(GatewayError("internal error"))
+
+    def _refuse(self, error: GatewayError, request: Request, response: Response) -> None:
+        """Answers what did not become a request."""
+        self._begin(request, response)
+        response.fail(error)
+
+    def _begin(self, request: Request, response: Response) -> str:
+        sent = request.headers.get(b"x-request-id")
+        id = sent.decode() if sent is not None and _REQUEST_ID.fullmatch(sent) else next(self._ids)
+        response.add("x-request-id", id)
+        response.add("x-llmgw-policy", self._policy_version())
+        return id

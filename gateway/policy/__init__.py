@@ -1,0 +1,1 @@
+"""What the admin declares in YAML, compiled into one frozen snapshot."""

@@ -1,0 +1,43 @@
+"""`llmgw check`: every mistake of a policy, and the outcome of its own tests, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import TextIO
+
+from gateway.core.call import Call
+from gateway.core.clock import Clock
+from gateway.meter.price import PriceTable
+from gateway.meter.tokens import Tokens
+from gateway.policy.compile import compile_policy, rehearse
+from gateway.policy.mistakes import PolicyError
+from gateway.policy.suite import run
+
+
+def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
+    """Writes what is wrong to `out`, or that nothing is; returns the exit status.
+
+    The tests run as if every provider were on, so that their outcome does not depend on who runs them.
+    """
+    try:
+        snapshot = compile_policy(folder, environment, PriceTable(Clock()).price)
+        rehearsal, cases = rehearse(folder, environment)
+    except PolicyError as error:
+        print(error, file=out)
+        return 1
+    failures = run(cases, rehearsal, _count)
+    for failure in failures:
+        print(failure, file=out)
+    if failures:
+        return 1
+    routes = snapshot.routes
+    counts = f"{len(routes.models) + len(routes.wildcards)} models, {len(routes.rules)} routes, {len(cases)} tests"
+    print(f"policies OK: {counts}, version {snapshot.version}", file=out)
+    for note in snapshot.notes:
+        print(f"  {note}", file=out)
+    return 0
+
+
+def _count(call: Call) -> int:
+    return Tokens().sent(call, call.model)

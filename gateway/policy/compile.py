@@ -1,0 +1,83 @@
+"""From the files of a folder to a snapshot: read, check, compile each section, and report every mistake at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from gateway.core.deployment import Provider
+from gateway.core.money import Price
+from gateway.policy.mistakes import Mistakes
+from gateway.policy.sections.cases import Case, compile_cases
+from gateway.policy.sections.models import compile_models
+from gateway.policy.sections.providers import Providers, compile_providers, switched_on
+from gateway.policy.sections.routes import compile_routes, route_notes
+from gateway.policy.sections.targets import Prices
+from gateway.policy.sections.tenants import compile_tenants
+from gateway.policy.snapshot import Snapshot
+from gateway.policy.source.folder import Source, read
+from gateway.policy.validate import Valid, validate
+
+
+def compile_policy(folder: FilePath, environment: Mapping[str, str], prices: Prices) -> Snapshot:
+    """The policy of a folder, frozen and fully resolved. Raises PolicyError with every mistake.
+
+    `environment` is what `${NAME}` stands for, and `prices` gives the list price of deployments without one of their own.
+    """
+    draft = _draft(folder, environment)
+    snapshot = _assemble(draft, draft.providers, prices)
+    draft.mistakes.raise_if_any()
+    return snapshot
+
+
+def rehearse(folder: FilePath, environment: Mapping[str, str]) -> tuple[Snapshot, tuple[Case, ...]]:
+    """The policy with every provider on and nothing priced, and its own tests, whose outcome thus needs no keys.
+
+    Raises PolicyError with every mistake.
+    """
+    draft = _draft(folder, environment)
+    snapshot = _assemble(draft, switched_on(draft.providers), _unpriced)
+    draft.mistakes.raise_if_any()
+    return snapshot, draft.cases
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A policy whose shape has been checked."""
+
+    source: Source
+    mistakes: Mistakes
+    valid: Valid
+    providers: Providers
+    cases: tuple[Case, ...]
+
+
+def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
+    source = read(folder, environment)
+    mistakes = Mistakes(source.document.places)
+    if "version" not in source.document.root:
+        mistakes.add((), "'version' is missing; the first line of a policy is `version: 1`")
+    valid = validate(source.document, mistakes)
+    providers = compile_providers(valid.policy, source.document, mistakes)
+    cases = compile_cases(valid.policy, valid.at.get("tests", ()), mistakes)
+    return _Draft(source, mistakes, valid, providers, cases)
+
+
+def _assemble(draft: _Draft, providers: Providers, prices: Prices) -> Snapshot:
+    policy, document, mistakes = draft.valid.policy, draft.source.document, draft.mistakes
+    at = draft.valid.at.get("routes", ())
+    models = compile_models(policy, document, providers, prices, mistakes)
+    routes = compile_routes(policy, at, models, mistakes)
+    return Snapshot(
+        version=draft.source.version,
+        providers=providers.on,
+        routes=routes,
+        tenants=compile_tenants(policy, document, models.declared | routes.aliases, at, mistakes),
+        strict=policy.strict,
+        notes=(*providers.notes(), *models.notes(), *route_notes(routes)),
+    )
+
+
+def _unpriced(_: Provider, __: str) -> Price | None:
+    return None

@@ -1,0 +1,78 @@
+"""Durations, sizes and token ranges as an admin writes them."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.route.rules import Span
+
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_TOKENS = {"": 1, "k": 10**3, "M": 10**6}
+_QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)")
+_COMPARISON = re.compile(r"(<=|>=|<|>) ?(\S+)")
+_RANGE = re.compile(r"(\S+?) ?\.\. ?(\S+)")
+
+
+def seconds(written: object) -> float:
+    """`5s`, `250ms`, `2m`, `1h`, `1d`, or a number of seconds. Raises ValueError."""
+    return _amount(written, _SECONDS, "a duration such as 5s, 250ms or 2m")
+
+
+def bytes_count(written: object) -> int:
+    """`16MiB`, `64KiB`, `10MB`, or a number of bytes. Raises ValueError."""
+    return _whole(written, _BYTES, "a size such as 16MiB or 64KiB")
+
+
+def tokens(written: object) -> int:
+    """`400`, `2k` or `1M` tokens. Raises ValueError."""
+    return _whole(written, _TOKENS, "a number of tokens such as 400, 2k or 1M")
+
+
+def token_span(written: object) -> Span:
+    """`< 400`, `<= 2k`, `> 400`, `>= 1M` or `100..500`, both ends included. Raises ValueError."""
+    text = written.strip() if isinstance(written, str) else ""
+    compared, ranged = _COMPARISON.fullmatch(text), _RANGE.fullmatch(text)
+    if compared is not None:
+        span = _compared(compared[1], tokens(compared[2]))
+    elif ranged is not None:
+        span = Span(tokens(ranged[1]), tokens(ranged[2]))
+    else:
+        raise ValueError(f'{_shown(written)} is not a range of tokens such as "< 400", ">= 2k" or "100..500"')
+    if span.most is not None and span.most < span.least:
+        raise ValueError(f"no number of tokens fits {text!r}")
+    return span
+
+
+def _compared(sign: str, count: int) -> Span:
+    match sign:
+        case "<":
+            return Span(0, count - 1)
+        case "<=":
+            return Span(0, count)
+        case ">":
+            return Span(count + 1)
+        case _:
+            return Span(count)
+
+
+def _amount(written: object, units: dict[str, float], meaning: str) -> float:
+    if isinstance(written, int | float) and not isinstance(written, bool) and 0 <= written < 10**15:
+        return float(written)
+    found = _QUANTITY.fullmatch(written) if isinstance(written, str) else None
+    if found is None or found[2] not in units:
+        raise ValueError(f"{_shown(written)} is not {meaning}")
+    return float(found[1]) * units[found[2]]
+
+
+def _whole(written: object, units: dict[str, int], meaning: str) -> int:
+    amount = _amount(written, {unit: float(size) for unit, size in units.items()}, meaning)
+    if not amount.is_integer():
+        raise ValueError(f"{_shown(written)} is not {meaning}")
+    return int(amount)
+
+
+def _shown(written: object) -> str:
+    if isinstance(written, str):
+        return repr(written[:60])
+    return "a mapping or list" if isinstance(written, dict | list) else str(written).lower()

@@ -1,0 +1,124 @@
+"""Providers: where they are, how they are spoken to, and which of them are off for want of an environment variable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.core.deployment import Deadlines, Provider, Retries
+from gateway.core.secret import Secret
+from gateway.policy import schema
+from gateway.policy.mistakes import Mistakes, Path
+from gateway.policy.sections.origin import Origin, origin_of
+from gateway.policy.source.document import Document
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OURS = frozenset(
+    {
+        *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect"),
+        *("host", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
+    }
+)
+"""Headers that the gateway sets by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """`off` gives the environment variable that each provider which is off waits for; `declared` are all that are named."""
+
+    on: Mapping[str, Provider]
+    off: Mapping[str, str]
+    declared: frozenset[str]
+
+    def notes(self) -> Iterator[str]:
+        for name, variable in self.off.items():
+            yield f"provider {name} is off: {variable} is not set"
+
+
+def compile_providers(policy: schema.Policy, document: Document, mistakes: Mistakes) -> Providers:
+    """Every provider of the policy. A variable that is not set anywhere else is a mistake."""
+    off = _off(document, mistakes)
+    compiled = {
+        name: _provider(name, written, _origin(name, written, off=name in off, mistakes=mistakes), mistakes)
+        for name, written in policy.providers.items()
+    }
+    on = {name: provider for name, provider in compiled.items() if name not in off}
+    return Providers(on, off, document.names("providers"))
+
+
+def switched_on(providers: Providers) -> Providers:
+    """The same, with those that are off as mere names: for tests of the policy, which call nobody."""
+    names = {name: Provider(name=name, dialect="openai") for name in providers.off}
+    return Providers({**providers.on, **names}, {}, providers.declared)
+
+
+def _off(document: Document, mistakes: Mistakes) -> dict[str, str]:
+    off: dict[str, str] = {}
+    for path, variable in document.unset.items():
+        if path[0] == "providers" and len(path) > 2:
+            off.setdefault(str(path[1]), variable)
+        else:
+            mistakes.add(path, f"the environment variable {variable} is not set")
+    return off
+
+
+def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mistakes) -> Provider:
+    path: Path = ("providers", name)
+    if "/" in name or "*" in name:
+        mistakes.add(path, "a provider's name cannot have `/` or `*` in it", key=True)
+    if not re.fullmatch(r"[!-~]*", written.query) or re.search(r"[#?]", written.query):
+        mistakes.add((*path, "query"), "a query is written name=value&name=value, without `?`")
+    most = {} if written.max_output_bytes is None else {"max_output_bytes": written.max_output_bytes}
+    return Provider(
+        name=name,
+        dialect=written.dialect,
+        host=origin.host,
+        port=origin.port,
+        tls=origin.tls,
+        path=origin.path,
+        query=written.query,
+        headers=tuple(_headers(written, path, mistakes)),
+        allow_private=written.allow_private,
+        deadlines=Deadlines(**written.timeouts.model_dump(exclude_none=True)),
+        retries=Retries(**written.retry.model_dump(exclude_none=True)),
+        stream_usage=written.stream_usage,
+        **most,
+    )
+
+
+def _origin(name: str, written: schema.Provider, *, off: bool, mistakes: Mistakes) -> Origin:
+    path: Path = ("providers", name, "base_url")
+    if written.dialect == "demo":
+        for key in ("base_url", "key", "headers", "query"):
+            if key in written.model_fields_set:
+                mistakes.add(("providers", name, key), f"the demo provider has no network, so no {key!r}", key=True)
+        return Origin()
+    if written.base_url is None:
+        if not off:
+            mistakes.add(path[:-1], f"'base_url' is missing: where is the API of {name!r}?", key=True)
+        return Origin()
+    try:
+        return origin_of(written.base_url, allow_private=written.allow_private)
+    except ValueError as error:
+        mistakes.add(path, str(error))
+        return Origin()
+
+
+def _headers(written: schema.Provider, path: Path, mistakes: Mistakes) -> Iterator[tuple[str, Secret]]:
+    if written.key is not None:
+        if not re.fullmatch(r"[!-~]+", written.key):
+            mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
+        yield (
+            ("authorization", Secret(f"Bearer {written.key}"))
+            if written.auth == "bearer"
+            else ("api-key", Secret(written.key))
+        )
+    credential = {"bearer": "authorization", "api-key": "api-key"}[written.auth] if written.key is not None else ""
+    for name, value in written.headers.items():
+        lower = name.lower()
+        if not _HEADER_NAME.fullmatch(name) or lower in _OURS or lower == credential:
+            mistakes.add((*path, "headers", name), f"the header {name!r} cannot be set here", key=True)
+        if not re.fullmatch(r"[ -~\t]*", value):
+            mistakes.add((*path, "headers", name), "a header's value is made of printable ASCII characters")
+        yield lower, Secret(value)

@@ -1,0 +1,90 @@
+"""Routes: the rules in their order, each with the model that answers, and the names that only rules know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gateway.core.call import FEATURES
+from gateway.core.deployment import Model
+from gateway.policy import schema
+from gateway.policy.mistakes import Mistakes, Path, nearest
+from gateway.policy.schema import listed
+from gateway.policy.sections.models import Models, unknown
+from gateway.route.rules import Match, Route, Routes
+
+_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
+"""Headers that a call does not keep."""
+
+
+def compile_routes(policy: schema.Policy, at: Sequence[int], models: Models, mistakes: Mistakes) -> Routes:
+    """`at` gives for each route its position among those written, as the wrong ones are no longer there."""
+    paths: list[Path] = [("routes", index) for index in at]
+    rules = [
+        Route(route.name, _match(route.match, path, mistakes), _model(route.model, path, models, mistakes))
+        for path, route in zip(paths, policy.routes, strict=True)
+    ]
+    _note_unreachable(rules, paths, mistakes)
+    return Routes(
+        rules=tuple(rules),
+        models=models.models,
+        wildcards=models.wildcards,
+        aliases=frozenset(name for rule in rules for name in rule.match.models if _is_alias(name, models)),
+    )
+
+
+def route_notes(routes: Routes) -> Iterator[str]:
+    for rule in routes.rules:
+        if not rule.model.deployments:
+            yield f"route {rule.name} has nobody to answer: its model {rule.model.name} is left out"
+
+
+def _is_alias(name: str, models: Models) -> bool:
+    return not set(name) & set("*?[") and name not in models.models
+
+
+def _model(name: str, path: Path, models: Models, mistakes: Mistakes) -> Model:
+    model = models.find(name)
+    if model is None:
+        mistakes.add((*path, "model"), unknown(name, models))
+        return Model(name, ())
+    return model
+
+
+def _match(written: schema.Match, path: Path, mistakes: Mistakes) -> Match:
+    path = (*path, "match")
+    has, has_not = frozenset(listed(written.has)), frozenset(listed(written.has_not))
+    for key, features in (("has", has), ("has_not", has_not)):
+        for feature in sorted(features - FEATURES):
+            mistakes.add((*path, key), f"there is no feature {feature!r}{nearest(feature, FEATURES)}")
+    if has & has_not:
+        mistakes.add((*path, "has_not"), f"{min(has & has_not)!r} is under `has` too, so no call fits")
+    for header in written.headers:
+        if header.lower() in _CREDENTIALS or not header.isascii():
+            mistakes.add((*path, "headers", header), f"the header {header!r} cannot be matched", key=True)
+    return Match(
+        models=listed(written.model),
+        keys=listed(written.key),
+        tenants=listed(written.tenant),
+        tags=frozenset(listed(written.tags)),
+        headers=tuple((name.lower().encode("utf-8"), pattern) for name, pattern in written.headers.items()),
+        tokens_in=written.tokens_in,
+        has=has,
+        has_not=has_not,
+        stream=written.stream,
+    )
+
+
+def _note_unreachable(rules: Sequence[Route], paths: Sequence[Path], mistakes: Mistakes) -> None:
+    """A route named like an earlier one, or one that an earlier one leaves no calls for."""
+    names: dict[str, Path] = {}
+    matches: dict[Match, str] = {}
+    for rule, path in zip(rules, paths, strict=True):
+        if rule.name in names:
+            earlier = mistakes.place((*names[rule.name], "name"))
+            mistakes.add((*path, "name"), f"there is already a route {rule.name!r}, at {earlier}")
+        taker = matches.get(Match()) or matches.get(rule.match)
+        if taker is not None:
+            reason = "has no match" if Match() in matches else "has the same match"
+            mistakes.add(path, f"route {rule.name!r} never fits: {taker!r} before it {reason} and takes its calls")
+        names.setdefault(rule.name, path)
+        matches.setdefault(rule.match, rule.name)

@@ -1,0 +1,130 @@
+"""The deployments that a model names, each written `provider/upstream-model`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.core.deployment import Deployment, Provider
+from gateway.core.money import Price
+from gateway.meter.price import nano
+from gateway.policy import schema
+from gateway.policy.mistakes import Mistakes, Path, nearest
+from gateway.policy.sections.providers import Providers
+
+Prices = Callable[[Provider, str], Price | None]
+"""The list price of an upstream model at a provider, or None where it is not known."""
+
+_NO_STAR = "a `*` stands for the end of the model's own name, so that must end in `*` too"
+_ONE_STAR = "there can be only one `*`"
+_UPSTREAM_MODEL = re.compile(r"[!-~]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A deployment as it is written: its upstream model may have a `*`, and without `price` the list price holds."""
+
+    provider: Provider
+    upstream_model: str
+    price: Price | None = None
+    weight: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider.name}/{self.upstream_model}"
+
+    def deployment(self, star: str, prices: Prices) -> Deployment:
+        upstream_model = self.upstream_model.replace("*", star)
+        return Deployment(
+            name=f"{self.provider.name}/{upstream_model}",
+            provider=self.provider,
+            upstream_model=upstream_model,
+            price=self.price or prices(self.provider, upstream_model),
+            weight=self.weight,
+        )
+
+
+class Targets:
+    """Reads what models name; what is on a provider that is off is left out without a mistake."""
+
+    def __init__(self, models: Mapping[str, schema.Model], providers: Providers, mistakes: Mistakes) -> None:
+        self._models = models
+        self._providers = providers
+        self._mistakes = mistakes
+        self._prices: dict[str, Price] = {}
+        for name, price in _written_prices(models):
+            self._prices.setdefault(name, price)
+
+    def used(self, model: str) -> tuple[Target, ...]:
+        """The deployments of a model that are on."""
+        entries = list(_entries(model, self._models[model]))
+        seen: set[str] = set()
+        for path, name, _ in entries:
+            if name in seen:
+                self._mistakes.add(path, f"{name!r} is listed twice")
+            seen.add(name)
+        if not any(share.weight for _, _, share in entries):
+            self._mistakes.add(("models", model, "use"), "every weight is 0, so no deployment would be tried first")
+        found = [self._target(path, name, share, model) for path, name, share in entries]
+        return tuple(target for target in found if target is not None)
+
+    def fallback(self, path: Path, name: str, model: str) -> Target | None:
+        """A deployment named as a fallback."""
+        return self._target(path, name, schema.Share(), model)
+
+    def priced(self, list_prices: Prices) -> Prices:
+        """What a deployment without a price of its own costs: what the first model to price it says, else its list price."""
+
+        def price(provider: Provider, upstream_model: str) -> Price | None:
+            return self._prices.get(f"{provider.name}/{upstream_model}") or list_prices(provider, upstream_model)
+
+        return price
+
+    def _target(self, path: Path, name: str, share: schema.Share, model: str) -> Target | None:
+        provider, _, upstream_model = name.partition("/")
+        problem = self._problem(provider, upstream_model, stars=1 if model.endswith("*") else 0)
+        if problem is not None:
+            self._mistakes.add(path, problem)
+        if problem is not None or provider not in self._providers.on:
+            return None
+        price = share.price or self._models[model].price
+        written = None if price is None else _price(price)
+        return Target(self._providers.on[provider], upstream_model, written, share.weight)
+
+    def _problem(self, provider: str, upstream_model: str, *, stars: int) -> str | None:
+        if not _UPSTREAM_MODEL.fullmatch(upstream_model):
+            return "expected provider/upstream-model, such as openai/gpt-4o"
+        if provider not in self._providers.declared:
+            return f"there is no provider {provider!r}{nearest(provider, self._providers.declared)}"
+        if upstream_model.count("*") > stars:
+            return _ONE_STAR if stars else _NO_STAR
+        return None
+
+
+def _written_prices(models: Mapping[str, schema.Model]) -> Iterator[tuple[str, Price]]:
+    for model, written in models.items():
+        for _, name, share in _entries(model, written):
+            price = share.price or written.price
+            if price is not None:
+                yield name, _price(price)
+
+
+def _entries(model: str, written: schema.Model) -> Iterator[tuple[Path, str, schema.Share]]:
+    path: Path = ("models", model, "use")
+    if isinstance(written.use, str):
+        yield path, written.use, schema.Share()
+        return
+    for index, entry in enumerate(written.use):
+        if isinstance(entry, str):
+            yield (*path, index), entry, schema.Share()
+        else:
+            yield from (((*path, index, name), name, share) for name, share in entry.items())
+
+
+def _price(written: schema.Price) -> Price:
+    return Price(
+        input=nano(written.input),
+        output=nano(written.output),
+        cached_input=None if written.cached_in is None else nano(written.cached_in),
+    )

@@ -1,0 +1,22 @@
+"""The compiled, frozen policy that a call keeps from its beginning to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.auth.tenants import Tenants
+from gateway.core.deployment import Provider
+from gateway.route.rules import Routes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`version` is a hash of the files. `notes` say what was left out and why, such as a provider without its key."""
+
+    version: str
+    providers: Mapping[str, Provider]
+    routes: Routes
+    tenants: Tenants
+    strict: bool = False
+    notes: tuple[str, ...] = ()

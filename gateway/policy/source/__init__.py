@@ -1,0 +1,1 @@
+"""From the YAML files of a folder to plain values that know where they were written."""

@@ -1,0 +1,95 @@
+"""Runs the policy's own tests with the code that decides about real calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.auth.tenants import tenant_of
+from gateway.core.call import Call, Operation
+from gateway.core.errors import CallerError
+from gateway.core.tenant import Tenant, VirtualKey
+from gateway.policy import schema
+from gateway.policy.mistakes import Place
+from gateway.policy.schema import listed
+from gateway.policy.sections.cases import Case
+from gateway.policy.snapshot import Snapshot
+from gateway.route.plan import Decision, decide
+
+TokensIn = Callable[[Call], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A test that did not come out as expected."""
+
+    place: Place
+    name: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: test {self.name!r}: {self.message}"
+
+
+def run(cases: Sequence[Case], snapshot: Snapshot, tokens_in: TokensIn) -> list[Failure]:
+    """The tests that fail. `tokens_in` counts for tests that do not say how long their prompt is."""
+    return [
+        Failure(case.place, case.name, message)
+        for case in cases
+        for message in _differences(case.expect, _outcome(case.request, snapshot, tokens_in))
+    ]
+
+
+def _outcome(request: schema.Request, snapshot: Snapshot, tokens_in: TokensIn) -> Decision | CallerError:
+    call = _call(request)
+    given = request.tokens_in
+    try:
+        return decide(
+            call, _tenant(request, snapshot), snapshot.routes, lambda: tokens_in(call) if given is None else given
+        )
+    except CallerError as error:
+        return error
+
+
+def _tenant(request: schema.Request, snapshot: Snapshot) -> Tenant:
+    """Whoever the test names; without a name, somebody who may ask for every model."""
+    if request.tenant is None:
+        return Tenant(org="test", team=None, key_id="test", key_name=request.key)
+    key = VirtualKey(id="test", name=request.key, tenant=request.tenant, fingerprint="")
+    return tenant_of(key, snapshot.tenants)
+
+
+def _call(request: schema.Request) -> Call:
+    return Call(
+        id="test",
+        operation=Operation.CHAT,
+        received=0.0,
+        model=request.model,
+        body=b"",
+        fields={"model": request.model, "messages": [{"role": "user", "content": request.content}]},
+        stream=request.stream,
+        has=frozenset(listed(request.has)),
+        tags=listed(request.tags),
+        headers={name.lower().encode(): value.encode() for name, value in request.headers.items()},
+    )
+
+
+def _differences(expect: schema.Expectation, outcome: Decision | CallerError) -> Iterator[str]:
+    if isinstance(outcome, CallerError):
+        if expect.error not in (outcome.code, outcome.status):
+            wanted = "" if expect.error is None else f"expected the error {expect.error}, "
+            yield f"{wanted}refused with {outcome.status} {outcome.code}: {outcome.message}"
+        return
+    if expect.error is not None:
+        yield f"expected the error {expect.error}, answered by {outcome.model.name} ({_route(outcome)})"
+    if expect.route not in (None, outcome.route):
+        yield f"expected route {expect.route}, took {_route(outcome)}"
+    if expect.model not in (None, outcome.model.name):
+        yield f"expected model {expect.model}, answered by {outcome.model.name} ({_route(outcome)})"
+    deployments = [each.name for each in outcome.model.deployments]
+    if expect.deployment is not None and expect.deployment not in deployments:
+        yield f"expected deployment {expect.deployment}, which is not among {', '.join(deployments) or 'none'}"
+
+
+def _route(decision: Decision) -> str:
+    return "no route" if decision.route is None else f"route {decision.route}"

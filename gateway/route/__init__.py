@@ -1,0 +1,1 @@
+"""Which deployments answer a call, and in which order."""

@@ -1,0 +1,92 @@
+"""The process: where it listens, keeps its data and finds its policies. From flags, or the environment (`LLMGW_…`)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.secret import Secret
+
+PREFIX = "LLMGW_"
+DATA = ".llmgw"
+STORE = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`drain_delay` and `drain_timeout` in seconds; `admin_key` None means the ready-made one."""
+
+    policies: Path
+    host: str
+    port: int
+    admin_host: str
+    admin_port: int
+    store: str
+    data: Path
+    workers: int
+    drain_delay: float
+    drain_timeout: float
+    auth_max_stale: float
+    max_body: int
+    log_level: str
+    admin_key: Secret | None
+    environment: Mapping[str, str]
+
+    @property
+    def is_for_trying_out(self) -> bool:
+        """Whether ready-made keys are valid and printed: only on this machine, and with a store nobody else shares."""
+        return self.store == STORE and self.host in ("127.0.0.1", "localhost", "::1")
+
+
+def add_store_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """The flags that every command which opens the store has."""
+    store = environment.get("LLMGW_STORE", STORE)
+    parser.add_argument("--store", default=store, metavar="URL", help="embedded (default) or redis://…")
+    data = Path(environment.get("LLMGW_DATA", DATA))
+    parser.add_argument("--data", type=Path, default=data, metavar="DIR", help=f"data folder (default {DATA})")
+
+
+def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """The flags of `serve`; each has its default from the environment variable of its name."""
+
+    def flag(name: str, default: str, convert: type, help: str) -> None:
+        variable = PREFIX + name.upper().replace("-", "_")
+        parser.add_argument(
+            f"--{name}", type=convert, default=environment.get(variable, default), help=f"{help} ({variable}; default {default})"
+        )
+
+    flag("policies", "policies", Path, "folder of policy files")
+    flag("host", "127.0.0.1", str, "address of the data plane")
+    flag("port", "8080", int, "port of the data plane")
+    flag("admin-host", "127.0.0.1", str, "address of the admin API")
+    flag("admin-port", "8081", int, "port of the admin API")
+    flag("workers", "1", int, "processes that share the port")
+    flag("drain-delay", "5", float, "seconds to keep listening after SIGTERM while readiness says no")
+    flag("drain-timeout", "300", float, "seconds after which running streams are ended")
+    flag("auth-max-stale", "300", float, "seconds known keys are accepted while the store is away")
+    flag("log-level", "info", str, "debug, info, warning or error")
+    flag("max-body", str(8 * 1024 * 1024), int, "largest request body in bytes")
+    add_store_flags(parser, environment)
+
+
+def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+    key = environment.get("LLMGW_ADMIN_KEY")
+    return Settings(
+        policies=arguments.policies,
+        host=arguments.host,
+        port=arguments.port,
+        admin_host=arguments.admin_host,
+        admin_port=arguments.admin_port,
+        store=arguments.store,
+        data=arguments.data,
+        workers=arguments.workers,
+        drain_delay=arguments.drain_delay,
+        drain_timeout=arguments.drain_timeout,
+        auth_max_stale=arguments.auth_max_stale,
+        max_body=arguments.max_body,
+        log_level=arguments.log_level,
+        admin_key=Secret(key) if key else None,
+        environment=environment,
+    )

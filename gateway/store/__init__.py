@@ -1,0 +1,1 @@
+"""What workers and replicas share: an embedded SQLite file, or Redis."""

@@ -1,0 +1,121 @@
+"""What workers and replicas share, and what every store promises about it.
+
+Every method raises Overloaded (`store_unavailable`) when the store is away or too slow; nobody waits longer than the
+store's limit. A command that has been sent is never cancelled, whoever gave up waiting for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
+from gateway.core.errors import Overloaded
+from gateway.core.secret import Secret
+from gateway.core.tenant import VirtualKey
+
+REPLAY_TTL = 24 * 3600.0
+"""Seconds for which an answer is kept for its Idempotency-Key."""
+CLAIM_LEASE = 60.0
+"""Seconds after which the claim of a worker that died is free again; renew it before."""
+REPLAY_LIMIT = 1024 * 1024
+"""Bytes of the largest body that is kept."""
+INSTANCE_TTL = 30.0
+"""Seconds after which an instance that announced nothing is taken for gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How often each kind of thing has changed; a number that differs from the last one says: read again."""
+
+    keys: int
+    cooldowns: int
+
+
+class KeyStore(Protocol):
+    async def load(self, *, since: int) -> tuple[int, Sequence[VirtualKey]]:
+        """The number of the last change, and the keys changed after change `since` (0: all)."""
+        ...
+
+    async def create(self, key: VirtualKey) -> None: ...
+
+    async def revoke(self, id: str) -> bool:
+        """Whether there is such a key. Once this has returned, the revocation survives a power cut."""
+        ...
+
+
+class CooldownStore(Protocol):
+    async def publish(self, deployment: str, until_utc: float, reason: str) -> None:
+        """Lets the deployment rest until then on every worker; a time that has passed ends the rest."""
+        ...
+
+    async def cooldowns(self) -> Mapping[str, float]:
+        """The deployments at rest, and until when (UTC seconds)."""
+        ...
+
+    async def reasons(self) -> Mapping[str, str]:
+        """Why each of them rests."""
+        ...
+
+
+class ReplayStore(Protocol):
+    async def claim(self, scope: str, key: str, body_hash: str) -> Fresh | Pending | Conflict | Stored: ...
+
+    async def renew(self, claim: Claim) -> bool:
+        """Holds the claim for another lease; False: it was lost."""
+        ...
+
+    async def finish(self, claim: Claim, answer: Stored) -> None:
+        """Keeps the answer, or frees the claim when the body is larger than REPLAY_LIMIT."""
+        ...
+
+    async def abandon(self, claim: Claim) -> None:
+        """Frees the claim, so that the call can be tried again."""
+        ...
+
+
+class VersionStore(Protocol):
+    async def announce(self, instance: str, version: str) -> None:
+        """Says that this instance runs this policy version; repeat within INSTANCE_TTL."""
+        ...
+
+    async def versions(self) -> Mapping[str, str]:
+        """Which instance runs which policy version."""
+        ...
+
+
+class Store(Protocol):
+    """Everything shared. `pepper` is the secret under which keys are fingerprinted. Whoever opens it closes it."""
+
+    @property
+    def pepper(self) -> Secret: ...
+
+    @property
+    def keys(self) -> KeyStore: ...
+
+    @property
+    def cooldowns(self) -> CooldownStore: ...
+
+    @property
+    def replays(self) -> ReplayStore: ...
+
+    @property
+    def versions(self) -> VersionStore: ...
+
+    async def changes(self) -> Changes: ...
+
+    async def pushed(self, *, within: float) -> None:
+        """Waits until the store says that something changed, or for `within` seconds. Never raises."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class OpenError(Exception):
+    """The store cannot be opened; the text says what to do."""
+
+
+def away() -> Overloaded:
+    """What is raised when the store does not answer. Why it does not is for the log alone."""
+    return Overloaded("The shared store is away; try again shortly.", code="store_unavailable")

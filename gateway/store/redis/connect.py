@@ -1,0 +1,96 @@
+"""A Redis client from a URL, with deadlines short enough for the way of a call."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from gateway.store.contract import OpenError
+
+SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster")
+SOCKET = 0.05
+"""Seconds for connecting, for waiting for a free connection, and for one answer."""
+CONNECTIONS = 32
+
+Client = Redis | RedisCluster
+
+
+class _Options(TypedDict):
+    socket_timeout: float
+    socket_connect_timeout: float
+    retry: Retry
+    protocol: int
+    driver_info: None
+    maint_notifications_config: MaintNotificationsConfig
+
+
+class _Credentials(TypedDict):
+    username: str | None
+    password: str | None
+
+
+def connect(url: str) -> Client:
+    """A client that connects on first use and tries each command once; whoever calls this closes it. Raises OpenError.
+
+    `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS), `redis+sentinel://[…@]host:port,host:port/master[/db]`,
+    `redis+cluster://[…@]host:port,host:port`.
+    """
+    scheme = url.partition("://")[0]
+    try:
+        if scheme == "redis+sentinel":
+            return _behind_sentinels(url)
+        if scheme == "redis+cluster":
+            return _cluster(url)
+        pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=SOCKET, **_options())
+    except ValueError as error:
+        raise OpenError(f"The URL of the store is not one: {error}") from error
+    return Redis.from_pool(pool)
+
+
+def _behind_sentinels(url: str) -> Redis:
+    master, _, db = urlsplit(url).path.strip("/").partition("/")
+    if not master:
+        raise OpenError("A redis+sentinel:// URL names the master: redis+sentinel://host:26379/mymaster/0")
+    sentinels = Sentinel(_addresses(url, default=26379), sentinel_kwargs=dict(_options()))  # type: ignore[no-untyped-call]
+    client = sentinels.master_for(
+        master, db=int(db or 0), max_connections=CONNECTIONS, **_credentials(url), **_options()
+    )
+    assert isinstance(client, Redis)
+    return client
+
+
+def _cluster(url: str) -> RedisCluster:
+    host, port = _addresses(url, default=6379)[0]
+    return RedisCluster(host=host, port=port, max_connections=CONNECTIONS, **_credentials(url), **_options())
+
+
+def _addresses(url: str, *, default: int) -> list[tuple[str, int]]:
+    hosts = urlsplit(url).netloc.rpartition("@")[2]
+    addresses = []
+    for address in hosts.split(","):
+        host, _, port = address.rpartition(":") if ":" in address else (address, "", "")
+        if not host:
+            raise OpenError("The URL of the store names no host.")
+        addresses.append((host.strip("[]"), int(port or default)))
+    return addresses
+
+
+def _credentials(url: str) -> _Credentials:
+    user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+    return {"username": unquote(user) or None, "password": unquote(password) or None}
+
+
+def _options() -> _Options:
+    return {
+        "socket_timeout": SOCKET,
+        "socket_connect_timeout": SOCKET,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "driver_info": None,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }

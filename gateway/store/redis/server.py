@@ -1,0 +1,99 @@
+"""Commands to a Redis, none of which is ever cancelled or waited for too long.
+
+A pooled connection whose command was cancelled can hand its reply to the next caller, so a command runs in a task of
+its own and only the wait for it ends early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from gateway.core.tasks import Tasks
+from gateway.store.breaker import Breaker
+from gateway.store.contract import away
+from gateway.store.redis.connect import Client
+
+LIMIT = 0.08
+"""Seconds a caller waits at most."""
+WAITING = 1000
+"""Commands that may be under way."""
+QUIET = 30.0
+"""Seconds without a push after which the subscription is made anew: its connection may have died unnoticed."""
+AGAIN = 0.5
+"""Seconds before subscribing again when that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+class Server:
+    """`close` waits for what is under way, then closes the client."""
+
+    def __init__(self, client: Client, *, name: str) -> None:
+        self._client = client
+        self._breaker = Breaker(name, time.monotonic)
+        self._tasks = Tasks()
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._listening = Tasks()
+
+    async def command(self, *words: bytes | str | int | float, limit: float = LIMIT) -> Any:
+        """The reply. Raises Overloaded when there is none within `limit` seconds."""
+        if len(self._under_way) >= WAITING or not self._breaker.admits():
+            raise away()
+        task = self._tasks.start(self._attempt(words), name="redis")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            result = await asyncio.wait_for(asyncio.shield(task), limit)
+        except TimeoutError:
+            result = _Failed(TimeoutError("no answer in time"))
+        if isinstance(result, _Failed):
+            self._breaker.failed(result.error)
+            raise away()
+        self._breaker.succeeded()
+        return result
+
+    async def table(self, key: str) -> Mapping[str, str]:
+        """A hash, whole. Raises Overloaded."""
+        reply = await self.command("HGETALL", key)
+        return {name.decode(): value.decode() for name, value in reply.items()}
+
+    async def script(self, text: str, keys: tuple[str, ...], *arguments: bytes | str | int | float) -> Any:
+        """The reply of a Lua script, which runs whole or not at all. Raises Overloaded."""
+        return await self.command("EVAL", text, len(keys), *keys, *arguments)
+
+    def listen(self, channel: str, woken: asyncio.Event) -> None:
+        """Sets `woken` at each message on the channel, from now on. Nothing depends on it: messages may be lost."""
+        self._listening.start(_listen(self._client, channel, woken), name="redis pushes")
+
+    async def close(self) -> None:
+        await self._listening.close()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._client.aclose()
+
+    async def _attempt(self, words: tuple[bytes | str | int | float, ...]) -> Any:
+        try:
+            return await self._client.execute_command(*words)
+        except (RedisError, OSError, TimeoutError) as error:
+            return _Failed(error)
+
+
+async def _listen(client: Client, channel: str, woken: asyncio.Event) -> None:
+    while True:
+        try:
+            async with aclosing(client.pubsub()) as subscription:
+                await subscription.subscribe(channel)
+                while await subscription.get_message(timeout=QUIET) is not None:
+                    woken.set()
+        except (RedisError, OSError, TimeoutError):
+            await asyncio.sleep(AGAIN)

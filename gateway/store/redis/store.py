@@ -1,0 +1,89 @@
+"""The Redis store, whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from urllib.parse import urlsplit
+
+from gateway.core.clock import Clock
+from gateway.core.errors import Overloaded
+from gateway.core.secret import Secret
+from gateway.store.contract import Changes, OpenError, away
+from gateway.store.redis.connect import connect
+from gateway.store.redis.cooldowns import RedisCooldowns
+from gateway.store.redis.keys import RedisKeys
+from gateway.store.redis.names import CHANGES, CHANNEL, PEPPER
+from gateway.store.redis.replays import RedisReplays
+from gateway.store.redis.server import Server
+from gateway.store.redis.versions import RedisVersions
+
+OPENING = 5.0
+"""Seconds for which opening keeps trying."""
+
+log = logging.getLogger("llmgw.store")
+
+
+class RedisStore:
+    """See contract.Store. `epoch` was made with the data: when Redis has another one, or none, it lost them."""
+
+    def __init__(self, server: Server, *, pepper: Secret, epoch: bytes, clock: Clock) -> None:
+        self._server = server
+        self._epoch = epoch
+        self._woken = asyncio.Event()
+        self.pepper = pepper
+        self.keys = RedisKeys(server)
+        self.cooldowns = RedisCooldowns(server, clock)
+        self.replays = RedisReplays(server)
+        self.versions = RedisVersions(server)
+        server.listen(CHANNEL, self._woken)
+
+    async def changes(self) -> Changes:
+        epoch, keys, cooldowns = await self._server.command("HMGET", CHANGES, "epoch", "keys", "cooldowns")
+        if epoch != self._epoch:
+            await self._restore()
+        return Changes(keys=int(keys or 0), cooldowns=int(cooldowns or 0))
+
+    async def pushed(self, *, within: float) -> None:
+        try:
+            await asyncio.wait_for(self._woken.wait(), within)
+        except TimeoutError:
+            return
+        self._woken.clear()
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    async def _restore(self) -> None:
+        """Puts the keys back that Redis lost; revoked ones too, so that none comes to life again."""
+        await self._server.command("HSETNX", CHANGES, "epoch", self._epoch)
+        if await self._server.command("HGET", CHANGES, "epoch") != self._epoch:
+            log.error("redis holds the data of another start; restart this gateway to use them")
+            raise away()
+        log.warning("redis lost its data; putting the keys back")
+        await self._server.command("SET", PEPPER, self.pepper.reveal(), "NX")
+        await self.keys.restore()
+
+
+async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisStore:
+    """The store at this URL; `pepper` None: the one it keeps, made when there is none. Raises OpenError."""
+    server = Server(connect(url), name=urlsplit(url).netloc.rpartition("@")[2])
+    try:
+        async with asyncio.timeout(OPENING):
+            epoch, kept = await _data(server)
+    except TimeoutError:
+        await server.close()
+        raise OpenError("Redis does not answer; see the log for the reason.") from None
+    return RedisStore(server, pepper=pepper or kept, epoch=epoch, clock=clock)
+
+
+async def _data(server: Server) -> tuple[bytes, Secret]:
+    while True:
+        try:
+            await server.command("HSETNX", CHANGES, "epoch", secrets.token_hex(8))
+            await server.command("SET", PEPPER, secrets.token_hex(32), "NX")
+            epoch = await server.command("HGET", CHANGES, "epoch")
+            return epoch, Secret((await server.command("GET", PEPPER)).decode())
+        except Overloaded:
+            await asyncio.sleep(0.1)

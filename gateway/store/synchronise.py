@@ -1,0 +1,63 @@
+"""Keeps a worker in step with what other workers and replicas changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.errors import Overloaded
+from gateway.store.contract import INSTANCE_TTL, Changes, Store
+
+EVERY = 0.2
+"""Seconds between two questions to the store: a revoked key is refused everywhere well within one second."""
+
+
+class Keys(Protocol):
+    """The worker's copy of the virtual keys."""
+
+    async def refresh(self) -> None: ...
+
+    def confirm(self, asked: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Followers:
+    """Who wants to know. `cooldowns` gets all deployments at rest and until when (UTC seconds) after every change."""
+
+    keys: Keys
+    cooldowns: Callable[[Mapping[str, float]], None]
+
+
+async def synchronise(store: Store, followers: Followers, *, every: float = EVERY) -> None:
+    """Runs until it is cancelled; while the store is away it keeps asking."""
+    seen: Changes | None = None
+    while True:
+        try:
+            seen = await _catch_up(store, followers, seen)
+        except Overloaded:
+            seen = None
+        await store.pushed(within=every)
+
+
+async def _catch_up(store: Store, followers: Followers, seen: Changes | None) -> Changes:
+    asked = time.monotonic()
+    changes = await store.changes()
+    if seen is None or changes.keys != seen.keys:
+        await followers.keys.refresh()
+    else:
+        followers.keys.confirm(asked)
+    if seen is None or changes.cooldowns != seen.cooldowns:
+        followers.cooldowns(await store.cooldowns.cooldowns())
+    return changes
+
+
+async def announce(store: Store, instance: str, version: Callable[[], str], *, every: float = INSTANCE_TTL / 3) -> None:
+    """Tells the others which policy version this instance runs, until it is cancelled."""
+    while True:
+        with suppress(Overloaded):
+            await store.versions.announce(instance, version())
+        await asyncio.sleep(every)

@@ -1,0 +1,1 @@
+"""Versioned prompt templates, put round a call."""

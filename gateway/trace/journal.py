@@ -1,0 +1,142 @@
+"""Durable call records: one row per call, in a file that can be searched and as a line of JSON on standard output.
+
+Writing a record only puts it in a queue. Ten times a second the queue is handed to threads that write, so a record is on the
+file well within a second, and a sink that is full, slow or gone delays no call: the queues are bounded, and what did not fit
+is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+
+from gateway.core.clock import Clock
+from gateway.core.errors import Overloaded
+from gateway.trace.record import Record
+from gateway.trace.sink import Line, Sink
+from gateway.trace.sqlite import COLUMNS, FILE, Page, Reader, Retention, Writer
+from gateway.trace.stdout import stdout_writer
+
+EVERY = 0.1
+"""Seconds between two hand-overs to the sinks."""
+PENDING = 10_000
+"""Records that wait for the next hand-over, at most."""
+SLICE = 200
+"""Records encoded before the event loop gets its turn."""
+PATIENCE = 0.5
+"""Seconds a reader waits for what was written just before."""
+CLOSING = 2.0
+"""Seconds that closing waits for each sink."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Records lost, by where."""
+
+    queue: int
+    stdout: int
+    file: int
+
+
+class Journal:
+    """Opened by `open_journal`; start `run` as a task, and `close` after it was cancelled."""
+
+    def __init__(self, file: Sink, reader: Reader, writer: Writer, stdout: Sink | None) -> None:
+        self._pending: deque[Record] = deque()
+        self._overflowed = 0
+        self._file = file
+        self._reader = reader
+        self._writer = writer
+        self._stdout = stdout
+        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmgw-calls")
+
+    @property
+    def dropped(self) -> Dropped:
+        return Dropped(self._overflowed, self._stdout.dropped if self._stdout else 0, self._file.dropped)
+
+    def write(self, record: Record) -> None:
+        """Never waits and never fails."""
+        self._pending.append(record)
+        if len(self._pending) > PENDING:
+            self._pending.popleft()
+            self._overflowed += 1
+
+    async def run(self) -> None:
+        """Hands records over until it is cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await self._hand_over()
+
+    async def find(self, id: str) -> Mapping[str, object] | None:
+        """The record of the call with this id. Raises Overloaded."""
+        return await self._read(lambda: self._reader.find(id))
+
+    async def latest(
+        self, *, limit: int = 50, before: int | None = None, filters: Mapping[str, str | int] | None = None
+    ) -> Page:
+        """Records, latest first; see Reader.latest. Raises Overloaded."""
+        return await self._read(lambda: self._reader.latest(limit=limit, before=before, filters=filters or {}))
+
+    async def close(self) -> None:
+        """Writes what is left, waiting a few seconds at most."""
+        await self._hand_over()
+        for sink in (self._file, self._stdout):
+            if sink is not None:
+                await asyncio.to_thread(sink.close, CLOSING)
+        self._writer.close()
+        self._reading.shutdown()
+
+    async def _hand_over(self) -> None:
+        """Hands what is pending to the sinks, one slice after the other."""
+        while lines := [_line(self._pending.popleft()) for _ in range(min(SLICE, len(self._pending)))]:
+            self._file.put(lines)
+            if self._stdout is not None:
+                self._stdout.put(lines)
+            await asyncio.sleep(0)
+
+    async def _read(self, look: Callable[[], T]) -> T:
+        """What a look at the file gives, once what was written before has reached it."""
+        await self._hand_over()
+
+        def work() -> T:
+            self._file.wait(PATIENCE)
+            return look()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+        except OSError as error:
+            raise Overloaded("The call records cannot be read.", code="journal_unavailable") from error
+
+
+def open_journal(
+    data_folder: Path, *, stdout: int | None = 1, retention: Retention | None = None, clock: Clock | None = None
+) -> Journal:
+    """`stdout` is the descriptor that gets a line per record; None: none does."""
+    path = data_folder / FILE
+    writer = Writer(path, retention or Retention(), now=(clock or Clock()).now)
+    file = Sink("call file", writer.write, patient=True, idle=writer.prune)
+    lines = None if stdout is None else Sink("standard output", stdout_writer(stdout), patient=False)
+    return Journal(file, Reader(path), writer, lines)
+
+
+def _line(record: Record) -> Line:
+    row = record.as_row()
+    return Line(tuple([row.get(column) for column in COLUMNS]), _encoded(row))
+
+
+def _encoded(row: dict[str, object]) -> bytes:
+    try:
+        return orjson.dumps(row)
+    except TypeError:  # a lone surrogate or an integer beyond 64 bits, which clients can send
+        return json.dumps(row, separators=(",", ":")).encode()

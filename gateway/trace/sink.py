@@ -1,0 +1,122 @@
+"""A thread that writes lines somewhere, and a bounded queue in front of it: whoever puts lines in never waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+LINES = 10_000
+BYTES = 64 * 1024 * 1024
+"""What the queue holds at most; the oldest make room, and are counted."""
+BATCH = 500
+"""Lines written at once."""
+AGAIN = 0.5
+"""Seconds between two attempts to write lines that must not be lost."""
+
+log = logging.getLogger("llmgw.trace")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record: the values people search by, and the whole as JSON in UTF-8."""
+
+    columns: tuple[object, ...]
+    json: bytes
+
+
+class Sink:
+    """`write` runs in the thread and raises OSError when it cannot; `patient` then tries the same lines again."""
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Sequence[Line]], None],
+        *,
+        patient: bool,
+        idle: Callable[[], None] | None = None,
+        lines: int = LINES,
+    ) -> None:
+        self.dropped = 0
+        self._name = name
+        self._write = write
+        self._patient = patient
+        self._idle = idle
+        self._most = lines
+        self._queue: deque[Line] = deque()
+        self._bytes = 0
+        self._writing = False
+        self._failing = False
+        self._closing = threading.Event()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name=f"llmgw-{name}", daemon=True)
+        self._thread.start()
+
+    def put(self, lines: Sequence[Line]) -> None:
+        with self._changed:
+            self._queue.extend(lines)
+            self._bytes += sum(len(line.json) for line in lines)
+            self._trim()
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether everything put in so far was written within that time. Blocks: not for the event loop."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue and not self._writing, seconds)
+
+    def close(self, seconds: float) -> None:
+        """Writes what is queued, for at most that time; what then is left is dropped. Blocks."""
+        self.wait(seconds)
+        with self._changed:
+            self._closing.set()
+            self.dropped += len(self._queue)
+            self._queue.clear()
+            self._changed.notify_all()
+        self._thread.join(seconds)
+
+    def _work(self) -> None:
+        while batch := self._next():
+            try:
+                self._write(batch)
+            except OSError as error:
+                self._failed(batch, error)
+            else:
+                self._succeeded()
+            if self._idle is not None:
+                self._idle()
+
+    def _next(self) -> Sequence[Line]:
+        """The next lines, once there are some; none when closing."""
+        with self._changed:
+            self._writing = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: bool(self._queue) or self._closing.is_set())
+            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._bytes -= sum(len(line.json) for line in batch)
+            self._writing = bool(batch)
+            return batch
+
+    def _succeeded(self) -> None:
+        if self._failing:
+            self._failing = False
+            log.warning("call records are written again", extra={"sink": self._name, "dropped": self.dropped})
+
+    def _failed(self, batch: Sequence[Line], error: OSError) -> None:
+        if not self._failing:
+            self._failing = True
+            log.error("call records cannot be written", extra={"sink": self._name, "reason": str(error)})
+        if not self._patient:
+            self.dropped += len(batch)
+            return
+        with self._changed:
+            self._queue.extendleft(reversed(batch))
+            self._bytes += sum(len(line.json) for line in batch)
+            self._trim()
+        self._closing.wait(AGAIN)
+
+    def _trim(self) -> None:
+        while len(self._queue) > self._most or self._bytes > BYTES:
+            self._bytes -= len(self._queue.popleft().json)
+            self.dropped += 1

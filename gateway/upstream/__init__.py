@@ -1,0 +1,1 @@
+"""From a plan to an answer: connections, dialects, retries, fallback and health."""

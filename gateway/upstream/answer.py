@@ -1,0 +1,110 @@
+"""An answer whose first chunk is in hand: from here on it can only end, or fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from gateway.core.deployment import Deployment
+from gateway.core.errors import Broken
+from gateway.core.usage import Usage
+from gateway.upstream.decode import Decoder
+from gateway.upstream.dialects.openai import StreamedAnswer, WholeAnswer
+from gateway.upstream.wire import Exchange
+
+_STREAM = "text/event-stream; charset=utf-8"
+_JSON = "application/json"
+
+
+@dataclass(slots=True)
+class Body:
+    """The bytes of a response as they come, inflated if need be, with their deadline moved on by `moved`."""
+
+    exchange: Exchange
+    decoder: Decoder | None
+    limit: int
+    received: int = 0
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end. Raises UpstreamError."""
+        while True:
+            data = await self.exchange.read()
+            self.received += len(data)
+            if self.received > self.limit:
+                raise Broken("the provider's answer is too large", code="upstream_too_large")
+            if self.decoder is None:
+                return data
+            if not data:
+                self.decoder.end()
+                return b""
+            if plain := self.decoder.feed(data):
+                return plain
+
+
+class Answer:
+    """What the provider says. Whoever opened it closes it.
+
+    `usage` is the provider's own count, once it has given one; `produced` is the text generated so far.
+    """
+
+    __slots__ = ("_body", "_codec", "_first", "_until", "deployment", "headers")
+
+    def __init__(
+        self,
+        codec: WholeAnswer | StreamedAnswer,
+        *,
+        first: bytes,
+        body: Body,
+        deployment: Deployment,
+        headers: Mapping[bytes, bytes],
+        until: float,
+    ) -> None:
+        self._codec = codec
+        self._first = first
+        self._body = body
+        self._until = until
+        self.deployment = deployment
+        self.headers = headers
+
+    @property
+    def is_stream(self) -> bool:
+        return isinstance(self._codec, StreamedAnswer)
+
+    @property
+    def content_type(self) -> str:
+        return _STREAM if self.is_stream else _JSON
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._codec.usage
+
+    def produced(self) -> str:
+        return self._codec.produced()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """What the client may have, but for the ending. Raises UpstreamError where the answer breaks off."""
+        codec = self._codec
+        yield self._first
+        if not isinstance(codec, StreamedAnswer):
+            return
+        exchange, now = self._body.exchange, asyncio.get_running_loop().time
+        idle, until = self.deployment.provider.deadlines.idle, self._until
+        exchange.phase = "between two chunks"
+        exchange.deadline = min(now() + idle, until)
+        while data := await self._body.read():
+            chunk = codec.feed(data)
+            if chunk:
+                yield chunk
+                if chunk[0] != _COLON:  # comments are no progress
+                    exchange.deadline = min(now() + idle, until)
+        if rest := codec.end():
+            yield rest
+
+    def ending(self, cost: int | None) -> bytes:
+        """The last bytes, to be sent after settlement; `cost` in nano-USD, None when it is unknown."""
+        codec = self._codec
+        return codec.ending(cost) if isinstance(codec, StreamedAnswer) else b""
+
+
+_COLON = ord(":")

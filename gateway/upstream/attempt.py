@@ -1,0 +1,148 @@
+"""One try at one deployment: from the request's bytes to the first chunk of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from gateway.core.attempt import Attempt
+from gateway.core.call import Call
+from gateway.core.clock import Clock
+from gateway.core.deployment import Deployment
+from gateway.core.errors import Broken, Unavailable, UpstreamError
+from gateway.upstream.answer import Answer, Body
+from gateway.upstream.decode import Decoder
+from gateway.upstream.dialects import openai
+from gateway.upstream.wire import Exchange, Head, Wire
+
+_ERROR_BODY = 64 * 1024
+
+
+class Try:
+    """Owns one exchange: `start` opens it, `close` gives it back."""
+
+    __slots__ = ("_call", "_clock", "_exchange", "_wire", "attempt", "deployment")
+
+    def __init__(self, wire: Wire, deployment: Deployment, call: Call, attempt: Attempt, clock: Clock) -> None:
+        self._wire = wire
+        self._call = call
+        self._clock = clock
+        self._exchange: Exchange | None = None
+        self.deployment = deployment
+        self.attempt = attempt
+
+    async def start(self) -> Answer:
+        """The answer, its first chunk in hand. Raises UpstreamError; nothing is left open then."""
+        try:
+            return await self._start()
+        except BaseException as error:
+            self.close(error)
+            raise
+
+    def close(self, error: BaseException | None = None) -> None:
+        self.attempt.ended = self._clock.monotonic()
+        if isinstance(error, UpstreamError):
+            self.attempt.error = error.code
+        elif error is not None:
+            self.attempt.error = "client_closed"
+        if self._exchange is not None:
+            self._wire.release(self.deployment.provider, self._exchange)
+            self._exchange = None
+
+    async def _start(self) -> Answer:
+        provider, call = self.deployment.provider, self._call
+        request = _request(call, self.deployment)
+        now = asyncio.get_running_loop().time
+        began = now()
+        until = began + provider.deadlines.total
+        wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
+        exchange, head = await self._head(request, began + min(wait, provider.deadlines.total))
+        self.attempt.status = head.status
+        request_id = head.headers.get(b"x-request-id")
+        self.attempt.request_id = request_id.decode("latin-1")[:128] if request_id else None
+        body = Body(exchange, _decoder(head.headers, provider.max_output_bytes), provider.max_output_bytes)
+        if head.status != 200:
+            raise openai.failure(head.status, await _error_text(body), head.headers, _secrets(self.deployment))
+        exchange.phase = "the first token"
+        codec: openai.StreamedAnswer | openai.WholeAnswer
+        if call.stream:
+            exchange.deadline = min(began + provider.deadlines.first_token, until)
+            codec, first = await self._first_chunk(body)
+        else:
+            codec, first = await self._whole(body)
+        return Answer(codec, first=first, body=body, deployment=self.deployment, headers=head.headers, until=until)
+
+    async def _head(self, request: bytes, deadline: float) -> tuple[Exchange, Head]:
+        """Sends the request; once more on a new connection when a kept one turns out to have been closed before it."""
+        provider = self.deployment.provider
+        for fresh in (False, True):
+            exchange = self._exchange = await self._wire.acquire(provider, fresh=fresh)
+            exchange.phase, exchange.deadline = "the response headers", deadline
+            exchange.send(request)
+            try:
+                return exchange, await exchange.head()
+            except UpstreamError:
+                if fresh or not exchange.is_stale:
+                    raise
+                self._wire.release(provider, exchange)
+        raise AssertionError("a fresh connection is never stale")
+
+    async def _first_chunk(self, body: Body) -> tuple[openai.StreamedAnswer, bytes]:
+        codec = openai.StreamedAnswer(self._call, injected=not self._call.wants_usage)
+        first = b""
+        while not codec.started:
+            data = await body.read()
+            if not data:
+                first += codec.end()
+                break
+            first += codec.feed(data)
+        return codec, first
+
+    async def _whole(self, body: Body) -> tuple[openai.WholeAnswer, bytes]:
+        pieces = []
+        while data := await body.read():
+            pieces.append(data)
+        text = b"".join(pieces)
+        return openai.WholeAnswer(self._call, text), text
+
+
+def _request(call: Call, deployment: Deployment) -> bytes:
+    provider = deployment.provider
+    body = openai.request_body(call, deployment)
+    query = f"?{provider.query}" if provider.query else ""
+    target = f"{provider.path}{openai.PATHS[call.operation]}{query}".replace("{model}", deployment.upstream_model)
+    credentials = "".join(f"{name}: {secret.reveal()}\r\n" for name, secret in provider.headers)
+    accept = "text/event-stream" if call.stream else "application/json"
+    head = (
+        f"POST {target} HTTP/1.1\r\nhost: {_host(deployment)}\r\n{credentials}content-type: application/json\r\n"
+        f"accept: {accept}\r\naccept-encoding: identity\r\nuser-agent: llmgw\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("latin-1") + body
+
+
+def _host(deployment: Deployment) -> str:
+    provider = deployment.provider
+    name = f"[{provider.host}]" if ":" in provider.host else provider.host
+    return name if provider.port == (443 if provider.tls else 80) else f"{name}:{provider.port}"
+
+
+def _secrets(deployment: Deployment) -> tuple[str, ...]:
+    """The credential texts of a provider, to be taken out of its words."""
+    texts = [secret.reveal().removeprefix("Bearer ") for _, secret in deployment.provider.headers]
+    return tuple(text for text in texts if len(text) >= 6)
+
+
+def _decoder(headers: Mapping[bytes, bytes], limit: int) -> Decoder | None:
+    coding = headers.get(b"content-encoding")
+    return None if coding is None or coding.lower() == b"identity" else Decoder(coding, limit=limit)
+
+
+async def _error_text(body: Body) -> bytes:
+    """The beginning of an error's body; a body that breaks off is no worse than none."""
+    text = b""
+    try:
+        while len(text) < _ERROR_BODY and (data := await body.read()):
+            text += data
+    except (Broken, Unavailable):
+        return text
+    return text

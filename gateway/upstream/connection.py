@@ -1,0 +1,146 @@
+"""One pooled HTTP/1.1 connection to a provider: sends a request, hands out the response as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.core.errors import Broken, Timeout, Unavailable, UpstreamError
+from gateway.upstream.response import ResponseReader
+
+_HIGH_WATER = 64 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """Carries one exchange at a time. `deadline` (the loop's seconds) is enforced by the pool's sweep.
+
+    At most 64 KiB and what one read of the socket brings are buffered: past that the provider is not read on.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._reader = ResponseReader()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: UpstreamError | None = None
+        self._paused = False
+        self._buffered = 0
+        self.deadline = float("inf")
+        self.phase = "headers"
+        self.used = 0
+        self.idle_since = 0.0
+
+    # The caller's side
+
+    def send(self, request: bytes) -> None:
+        self._reader = ResponseReader()
+        self._error = None
+        self.used += 1
+        if self._transport is None:
+            self._error = _reset()
+        else:
+            self._transport.write(request)
+
+    async def head(self) -> ResponseReader:
+        """Waits for the status and headers. Raises UpstreamError."""
+        reader = self._reader
+        while not reader.is_headed:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        return reader
+
+    async def read(self) -> bytes:
+        """The next piece of the body, and b"" at its end. Raises UpstreamError when the answer is cut or late."""
+        reader = self._reader
+        while not reader.has_body:
+            if reader.is_complete:
+                return b""
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        self._buffered = 0
+        return reader.take()
+
+    @property
+    def is_reusable(self) -> bool:
+        transport = self._transport
+        return (
+            self._reader.is_complete
+            and self._reader.is_reusable
+            and transport is not None
+            and not transport.is_closing()
+        )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a connection that has served before failed without one byte of an answer: it had been closed meanwhile."""
+        return self.used > 1 and not self._reader.is_headed and self._buffered == 0 and self._transport is None
+
+    def expire(self) -> None:
+        self._fail(Timeout(f"the provider took too long: {self.phase}", should_retry=True))
+        self.close()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # uvloop's class does not derive from asyncio's
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        self._buffered += len(data)
+        try:
+            reader.feed(data)
+        except UpstreamError as error:
+            self._fail(error)
+            self.close()
+            return
+        if self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        if reader.is_headed:
+            self._wake()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        try:
+            if exc is not None and not self._reader.is_complete:
+                raise Broken("the connection to the provider was reset") if self._reader.is_headed else _reset()
+            self._reader.end()
+        except UpstreamError as error:
+            self._fail(error)
+        else:
+            self._wake()
+
+    def _fail(self, error: UpstreamError) -> None:
+        if self._error is None:
+            self._error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+
+def _reset() -> Unavailable:
+    """The request was sent and nothing came back: the provider may have worked on it, so it is not sent again by default."""
+    return Unavailable(
+        "the connection to the provider was reset", code="upstream_reset", retriable=False, should_retry=False
+    )

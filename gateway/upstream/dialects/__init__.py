@@ -1,0 +1,1 @@
+"""Wire formats of providers, as codecs that do no I/O."""

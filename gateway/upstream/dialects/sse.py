@@ -1,0 +1,77 @@
+"""Server-sent events: complete events cut out of bytes that arrive in any pieces, passed on as they were written."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.core.errors import Broken
+
+MAX_EVENT = 256 * 1024
+
+_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n|\r\r\n|\n\r")
+_LINE = re.compile(rb"\r\n|\n|\r")
+
+
+class Splitter:
+    """Feed it bytes; it gives back all complete events so far as one block, and keeps the rest."""
+
+    __slots__ = ("_rest", "_started")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._started = False
+
+    def feed(self, data: bytes) -> bytes:
+        """The complete events, still as bytes, or b"" when none is. Raises Broken on one of more than 256 KiB."""
+        if self._rest:
+            data = self._rest + data
+        if not self._started:
+            data = data.removeprefix(b"\xef\xbb\xbf")
+            self._started = True
+        if data.endswith(b"\n\n"):
+            self._rest = b""
+            return data
+        end = _last_boundary(data)
+        if len(data) - end > MAX_EVENT:
+            raise Broken("the provider sent an event that is too large", code="upstream_too_large")
+        self._rest = data[end:]
+        return data[:end]
+
+    def end(self) -> bytes:
+        """What was left when the stream ended; an event that lacks its blank line is complete only if its data is."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+def events(block: bytes) -> list[bytes]:
+    """The events of a block, each with the blank line that ends it."""
+    parts = []
+    start = 0
+    for boundary in _BOUNDARY.finditer(block):
+        parts.append(block[start : boundary.end()])
+        start = boundary.end()
+    if start < len(block):
+        parts.append(block[start:])
+    return parts
+
+
+def data_of(event: bytes) -> bytes | None:
+    """The event's data with its lines joined by newlines, or None if it has none (a comment, for example)."""
+    lines = []
+    for line in _LINE.split(event):
+        if line.startswith(b"data:"):
+            lines.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line == b"data":
+            lines.append(b"")
+    return b"\n".join(lines) if lines else None
+
+
+def _last_boundary(data: bytes) -> int:
+    """The offset behind the last blank line. A carriage return at the very end may be half of a line end: it waits."""
+    if b"\r" not in data:
+        return data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
+    end = 0
+    for boundary in _BOUNDARY.finditer(data):
+        if boundary.end() < len(data) or data.endswith(b"\n"):
+            end = boundary.end()
+    return end

@@ -1,0 +1,140 @@
+"""From a plan to an answer: tries deployments in order until one has its first chunk in hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from random import Random
+from types import TracebackType
+
+from gateway.core.attempt import Attempt
+from gateway.core.call import Call
+from gateway.core.clock import Clock
+from gateway.core.deployment import Deployment
+from gateway.core.errors import Overloaded, UpstreamError
+from gateway.upstream.answer import Answer
+from gateway.upstream.attempt import Try
+from gateway.upstream.health import Health
+from gateway.upstream.retries import RetryBudget, backoff
+from gateway.upstream.wire import Wire
+
+_AMBIGUOUS = frozenset({"upstream_reset", "upstream_timeout"})
+
+
+class Upstream:
+    """`wires` maps a provider's dialect to the way it is reached."""
+
+    def __init__(self, *, wires: Mapping[str, Wire], health: Health, clock: Clock, random: Random) -> None:
+        self.wires = wires
+        self.health = health
+        self.budget = RetryBudget()
+        self.clock = clock
+        self.random = random
+
+    def open(self, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt]) -> Opening:
+        """An async context manager that gives the Answer and closes it. Each try is added to `attempts`.
+
+        Raises UpstreamError, the last try's, and Overloaded when no deployment may be tried.
+        """
+        return Opening(self, plan, call, attempts)
+
+
+class Opening:
+    """Leaving it gives the connection back, which stops a provider that is still talking."""
+
+    __slots__ = ("_attempts", "_call", "_plan", "_try", "_upstream")
+
+    def __init__(self, upstream: Upstream, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt]) -> None:
+        self._upstream = upstream
+        self._plan = plan
+        self._call = call
+        self._attempts = attempts
+        self._try: Try | None = None
+
+    async def __aenter__(self) -> Answer:
+        """Tries each deployment that is not resting, and the last one again where that is safe."""
+        health = self._upstream.health
+        failure: UpstreamError | None = None
+        waiting = list(self._plan)
+        deployment = self._next(waiting)
+        while deployment is not None:
+            try:
+                return await self._start(deployment, failure)
+            except UpstreamError as error:
+                failure = error
+                if _blames_deployment(error):
+                    health.failed(deployment, error)
+                if not _may_go_on(error, deployment) or len(self._attempts) >= deployment.provider.retries.attempts:
+                    raise
+            following = self._next(waiting)
+            if following is None and not await self._may_repeat(deployment, failure):
+                raise failure
+            deployment = following or deployment
+        raise self._nobody()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._try is not None
+        if isinstance(error, UpstreamError):
+            if _blames_deployment(error):
+                self._upstream.health.failed(self._try.deployment, error)
+        else:
+            self._upstream.health.succeeded(self._try.deployment)
+        self._try.close(error)
+
+    async def _start(self, deployment: Deployment, failure: UpstreamError | None) -> Answer:
+        before = self._attempts[-1] if self._attempts else None
+        reason = "primary" if before is None else "retry" if before.deployment == deployment.name else "fallback"
+        if reason != "retry":
+            self._upstream.budget.earn(deployment.provider.name)
+        attempt = Attempt(
+            number=len(self._attempts) + 1,
+            deployment=deployment.name,
+            provider=deployment.provider.name,
+            reason=reason,
+            started=self._upstream.clock.monotonic(),
+        )
+        self._attempts.append(attempt)
+        wire = self._upstream.wires[deployment.provider.dialect]
+        self._try = Try(wire, deployment, self._call, attempt, self._upstream.clock)
+        return await self._try.start()
+
+    def _next(self, waiting: list[Deployment]) -> Deployment | None:
+        """Takes the first deployment out of `waiting` that may be tried now."""
+        for position, deployment in enumerate(waiting):
+            if self._upstream.health.is_available(deployment):
+                del waiting[: position + 1]
+                return deployment
+        return None
+
+    async def _may_repeat(self, deployment: Deployment, failure: UpstreamError) -> bool:
+        """Waits as long as a retry of the same deployment should wait; False if it should not be."""
+        upstream = self._upstream
+        wait = backoff(len(self._attempts), failure, upstream.random)
+        if wait > deployment.provider.retries.max_wait or not upstream.health.is_available(deployment):
+            return False
+        if not upstream.budget.spend(deployment.provider.name):
+            return False
+        await asyncio.sleep(wait)
+        return True
+
+    def _nobody(self) -> Overloaded:
+        if not self._plan:
+            return Overloaded("no provider of this model is switched on", code="no_upstream_available", retry_after=60)
+        wait = self._upstream.health.next_return(self._plan)
+        return Overloaded(
+            "every deployment of this model is resting after failures",
+            code="no_upstream_available",
+            retry_after=max(1, wait),
+        )
+
+
+def _may_go_on(error: UpstreamError, deployment: Deployment) -> bool:
+    """Whether another try is safe: never when the provider may have done the work, unless the policy allows a replay."""
+    return error.retriable or (deployment.provider.retries.replay and error.code in _AMBIGUOUS)
+
+
+def _blames_deployment(error: UpstreamError) -> bool:
+    """Whether the error says something about the deployment, and not about the call."""
+    return error.status >= 500 or error.status == 429

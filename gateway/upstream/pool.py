@@ -1,0 +1,172 @@
+"""Connections to providers: dialled once, kept while idle, and swept for deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections import deque
+from dataclasses import dataclass
+
+from gateway.core.deployment import Provider
+from gateway.core.errors import Unavailable
+from gateway.upstream.connection import Connection
+from gateway.upstream.wire import Exchange
+
+_IDLE_SECONDS = 30.0
+_MAX_IDLE = 512
+_NAME_SECONDS = 30.0
+SWEEP_SECONDS = 0.05
+
+Origin = tuple[str, int, bool, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    until: float
+    hosts: tuple[str, ...]
+
+
+class Pool:
+    """Owned by one worker's event loop. `sweep` runs as a task of the worker; `close` ends every connection."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tls = tls or ssl.create_default_context()
+        self._idle: dict[Origin, deque[Connection]] = {}
+        self._busy: set[Connection] = set()
+        self._names: dict[tuple[str, int], _Addresses] = {}
+
+    async def acquire(self, provider: Provider, *, fresh: bool = False) -> Connection:
+        """An open connection that is nobody else's. Raises Unavailable when the provider can't be reached."""
+        idle = self._idle.get(_origin(provider))
+        if fresh and idle:
+            idle.clear()
+        while idle:
+            connection = idle.pop()
+            if connection.is_reusable:
+                self._busy.add(connection)
+                return connection
+        connection = await self._dial(provider)
+        self._busy.add(connection)
+        return connection
+
+    def release(self, provider: Provider, exchange: Exchange) -> None:
+        """Takes a connection back; one whose exchange has not ended cleanly is closed, which tells the provider to stop."""
+        assert isinstance(exchange, Connection)
+        connection = exchange
+        self._busy.discard(connection)
+        connection.deadline = float("inf")
+        if not connection.is_reusable:
+            connection.close()
+            return
+        connection.idle_since = self._loop.time()
+        idle = self._idle.setdefault(_origin(provider), deque())
+        if len(idle) >= _MAX_IDLE:
+            idle.popleft().close()
+        idle.append(connection)
+
+    @property
+    def open_exchanges(self) -> int:
+        return len(self._busy)
+
+    async def sweep(self) -> None:
+        """Enforces the deadlines of exchanges, and closes what has idled too long. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = self._loop.time()
+            for connection in [each for each in self._busy if each.deadline < now]:
+                connection.expire()
+            for idle in self._idle.values():
+                while idle and now - idle[0].idle_since > _IDLE_SECONDS:
+                    idle.popleft().close()
+
+    def close(self) -> None:
+        for connection in self._busy:
+            connection.close()
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.close()
+        self._idle.clear()
+
+    async def _dial(self, provider: Provider) -> Connection:
+        try:
+            async with asyncio.timeout(provider.deadlines.connect):
+                return await self._connect(provider)
+        except TimeoutError:
+            raise Unavailable(
+                "the provider could not be reached in time",
+                code="upstream_connect_error",
+                status=504,
+                should_retry=True,
+            ) from None
+        except (OSError, ssl.SSLError, UnicodeError):
+            raise _unreachable() from None
+
+    async def _connect(self, provider: Provider) -> Connection:
+        addresses = await self._resolve(provider)
+        failure: OSError | None = None
+        for address in addresses:
+            try:
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self._loop),
+                    address,
+                    provider.port,
+                    ssl=self._tls if provider.tls else None,
+                    server_hostname=provider.host if provider.tls else None,
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return connection
+        raise failure or _unreachable()
+
+    async def _resolve(self, provider: Provider) -> tuple[str, ...]:
+        """The addresses to connect to: the very ones that were checked. Names are kept 30 s, longer while DNS fails."""
+        key = (provider.host, provider.port)
+        known = self._names.get(key)
+        if known is None or known.until < self._loop.time():
+            try:
+                found = await self._loop.getaddrinfo(provider.host, provider.port, type=socket.SOCK_STREAM)
+                known = _Addresses(
+                    self._loop.time() + _NAME_SECONDS, tuple(dict.fromkeys(str(info[4][0]) for info in found))
+                )
+                self._names[key] = known
+            except OSError:
+                if known is None:
+                    raise
+        if provider.allow_private:
+            return known.hosts
+        public = tuple(host for host in known.hosts if is_public(host))
+        if not public:
+            raise Unavailable(
+                "the provider's address is not public; set allow_private on it if that is meant",
+                code="upstream_connect_error",
+                retriable=False,
+                should_retry=False,
+            )
+        return public
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the open internet, looking into addresses that embed an IPv4 one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if inner is not None:
+            return is_public(str(inner))
+        if ip in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+    return ip.is_global and not ip.is_multicast
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def _origin(provider: Provider) -> Origin:
+    return provider.host, provider.port, provider.tls, provider.allow_private
+
+
+def _unreachable() -> Unavailable:
+    return Unavailable("the provider could not be reached", code="upstream_connect_error", should_retry=True)

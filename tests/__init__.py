@@ -1,0 +1,1 @@
+"""The tests of llmgw; they mirror `gateway/`."""

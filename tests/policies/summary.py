@@ -1,0 +1,98 @@
+"""A snapshot as text, for the golden files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from gateway.auth.tenants import Member, Tenants
+from gateway.core.deployment import Deadlines, Deployment, Model, Provider, Retries
+from gateway.core.money import NANO
+from gateway.policy.snapshot import Snapshot
+from gateway.route.rules import Match
+
+
+def summary(snapshot: Snapshot) -> str:
+    """One line for each thing in the snapshot; what has its default is not shown."""
+    return "\n".join(_lines(snapshot)) + "\n"
+
+
+def _lines(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.strict:
+        yield "strict"
+    for provider in snapshot.providers.values():
+        yield f"provider {provider.name}: {_provider(provider)}"
+    for model in snapshot.routes.models.values():
+        yield f"model {model.name}: {_model(model)}"
+    for pattern, resolve in snapshot.routes.wildcards:
+        yield f"models {pattern}, such as X: {_model(resolve(pattern.replace('*', 'X')))}"
+    for route in snapshot.routes.rules:
+        yield f"route {route.name}: {_match(route.match)} → {route.model.name}"
+    if snapshot.routes.aliases:
+        yield f"aliases: {', '.join(sorted(snapshot.routes.aliases))}"
+    yield from _tenants(snapshot.tenants)
+    for note in snapshot.notes:
+        yield f"note: {note}"
+
+
+def _tenants(tenants: Tenants) -> Iterator[str]:
+    if tenants.declared and not tenants.organisations:
+        yield "no tenants"
+    for organisation in tenants.organisations.values():
+        yield f"tenant {organisation.name}: {_member(organisation)}"
+        for team in organisation.teams.values():
+            yield f"tenant {organisation.name}/{team.name}: {_member(team)}"
+
+
+def _provider(provider: Provider) -> str:
+    words = [provider.dialect]
+    if provider.host:
+        query = f"?{provider.query}" if provider.query else ""
+        words.append(f"{'https' if provider.tls else 'http'} {provider.host} {provider.port} {provider.path}{query}")
+    words += [f"{name}: {secret.reveal()}" for name, secret in provider.headers]
+    words += ["private"] if provider.allow_private else []
+    words += _changed(provider.deadlines, Deadlines()) + _changed(provider.retries, Retries())
+    if provider.max_output_bytes != 16 * 1024 * 1024:
+        words.append(f"at most {provider.max_output_bytes} bytes")
+    return " | ".join(words + ([] if provider.stream_usage else ["no stream usage"]))
+
+
+def _changed(now: Deadlines | Retries, default: Deadlines | Retries) -> list[str]:
+    return [f"{name}={getattr(now, name)}" for name in now.__slots__ if getattr(now, name) != getattr(default, name)]
+
+
+def _model(model: Model) -> str:
+    first = ", ".join(_deployment(each) for each in model.deployments)
+    return " then ".join([first, *(_deployment(each) for each in model.fallbacks)])
+
+
+def _deployment(deployment: Deployment) -> str:
+    price = deployment.price
+    amounts = [] if price is None else [price.input, price.output, price.cached_input]
+    costs = "/".join(f"{amount / NANO:g}" for amount in amounts if amount is not None) or "?"
+    weight = "" if deployment.weight == 1 else f" x{deployment.weight}"
+    return f"{deployment.name}{weight} ({costs})"
+
+
+def _match(match: Match) -> str:
+    written: Mapping[str, object] = {
+        "model": "|".join(match.models),
+        "key": "|".join(match.keys),
+        "tenant": "|".join(match.tenants),
+        "tags": "+".join(sorted(match.tags)),
+        "headers": "+".join(f"{name.decode()}: {pattern}" for name, pattern in match.headers),
+        "tokens_in": match.tokens_in and f"{match.tokens_in.least}..{match.tokens_in.most}",
+        "has": "+".join(sorted(match.has)),
+        "has_not": "+".join(sorted(match.has_not)),
+        "stream": match.stream if match.stream is None else str(match.stream),
+    }
+    return ", ".join(f"{name}={value}" for name, value in written.items() if value) or "every call"
+
+
+def _member(member: Member) -> str:
+    words = [] if member.models is None else [f"models {_names(member.models)}"]
+    words += [f"keys {rule.pattern}: {_names(rule.models)}" for rule in member.keys]
+    return "; ".join(words + (["blocked"] if member.blocked else [])) or "every model"
+
+
+def _names(models: tuple[str, ...] | None) -> str:
+    return "every model" if models is None else ", ".join(models) or "none"

@@ -1,0 +1,270 @@
+"""Whatever stands in the files, compiling gives a snapshot or PolicyError, soon and in little memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.core.deployment import Provider
+from gateway.core.money import Price
+from gateway.policy.compile import compile_policy
+from gateway.policy.mistakes import PolicyError
+from gateway.policy.snapshot import Snapshot
+
+SHIPPED = Path(__file__).parents[2] / "policies"
+GOLDEN = Path(__file__).parent / "golden"
+SWITCHED_ON = {name: "https://x.example.org" for name in ("OPENAI_API_KEY", "AZURE_OPENAI_BASE_URL", "VLLM_BASE_URL")}
+
+
+def compiled(folder: Path, environment: Mapping[str, str] = SWITCHED_ON) -> Snapshot:
+    return compile_policy(folder, environment, unpriced)
+
+
+def unpriced(provider: Provider, upstream_model: str) -> Price | None:
+    return None
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.glob("*.yaml")))
+def test_a_shipped_file_cut_anywhere_is_a_snapshot_or_a_mistake(name: str, tmp_path: Path) -> None:
+    content = (SHIPPED / name).read_bytes()
+    file = tmp_path / name
+    for end in range(len(content)):
+        file.write_bytes(content[:end])
+        with suppress(PolicyError):
+            compiled(tmp_path)
+
+
+def test_a_full_policy_cut_anywhere_is_a_snapshot_or_a_mistake(tmp_path: Path) -> None:
+    whole = "".join(
+        (GOLDEN / f"{name}.txt").read_text("utf-8").partition("\n-----\n")[0] for name in ("tenants", "wildcards")
+    )
+    for end in range(len(whole)):
+        (tmp_path / "policy.yaml").write_text(whole[:end], "utf-8")
+        with suppress(PolicyError):
+            compiled(tmp_path)
+
+
+WORDS = st.sampled_from(
+    [
+        *("version: 1", "providers:", "models:", "routes:", "tenants:", "tests:", "strict:", "demo:", "use:", "price:"),
+        *(
+            "{dialect: demo}",
+            "demo/demo",
+            "match:",
+            "model:",
+            "name:",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            "- ",
+            "\n",
+            "\n  ",
+            "\n    ",
+        ),
+        *(
+            "&a",
+            "*a",
+            "!!str",
+            "<<:",
+            "${X}",
+            "${",
+            "'",
+            '"',
+            "|",
+            ">",
+            "# x",
+            "~",
+            ".nan",
+            "1e400",
+            "0x",
+            "-1",
+            "?",
+            ":",
+            "%",
+        ),
+        *(
+            "*",
+            "fallback:",
+            "weight:",
+            "tokens_in:",
+            "'< 4'",
+            "has:",
+            "request:",
+            "expect:",
+            "teams:",
+            "keys:",
+            "\t",
+            "\0",
+            "é",
+        ),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.one_of(st.lists(WORDS, max_size=40).map(" ".join), st.text(max_size=200)))
+def test_text_that_is_rather_like_yaml_is_a_snapshot_or_a_mistake(text: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(text, "utf-8", "surrogatepass")
+    with suppress(PolicyError):
+        compiled(tmp_path)
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.integers(), st.floats(), st.booleans(), st.none(), st.sampled_from(["demo", "demo/demo", "5s", "*", "auto"])
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    *(
+                        "version",
+                        "providers",
+                        "models",
+                        "routes",
+                        "tenants",
+                        "tests",
+                        "demo",
+                        "dialect",
+                        "use",
+                        "price",
+                    ),
+                    *(
+                        "in",
+                        "out",
+                        "fallback",
+                        "match",
+                        "model",
+                        "name",
+                        "teams",
+                        "keys",
+                        "request",
+                        "expect",
+                        "*",
+                        "again",
+                    ),
+                ]
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sections=st.dictionaries(st.sampled_from(["version", "providers", "models", "routes", "tenants", "tests"]), VALUES)
+)
+def test_any_values_are_a_snapshot_or_a_mistake(sections: Mapping[str, object], tmp_path: Path) -> None:
+    text = "\n".join(f"{section}: {flow(value)}" for section, value in sections.items())
+    (tmp_path / "policy.yaml").write_text(text, "utf-8")
+    with suppress(PolicyError):
+        compiled(tmp_path)
+
+
+def flow(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{key}": {flow(inner)}' for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(flow(inner) for inner in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+BOMBS = {
+    "laughs": "a: &a [x,x]\n" + "".join(f"k{i}: &k{i} [*a,*a,*a,*a,*a,*a,*a,*a]\n" for i in range(10_000)),
+    "million anchors": "version: [" + "&x 1," * 200_000 + "]",
+    "brackets": "[" * 1_000_000,
+    "braces": "models: " + "{a: " * 250_000,
+    "dashes": "routes:\n  " + "- " * 500_000,
+    "question marks": "? " * 500_000,
+    "one long word": "models: " + "a" * 1_000_000,
+    "one long number": "version: " + "9" * 1_000_000,
+    "exclamation marks": "models: !" + "!" * 1_000_000,
+    "many entries": "version: 1\ntests:\n" + "- a\n" * 250_000,
+    "many wrong keys": "version: 1\nproviders: {" + ",".join(f"{i}: {{x: 1}}" for i in range(20_000)) + "}",
+    "many models": "version: 1\nproviders: {demo: {dialect: demo}}\nmodels:\n  a0: {use: demo/0}\n"
+    + "".join(f"  a{i}: {{use: demo/{i}, fallback: [a{i - 1}]}}\n" for i in range(1, 10_000)),
+    "many loops": "version: 1\nproviders: {demo: {dialect: demo}}\nmodels:\n"
+    + "".join(f"  a{i}: {{use: demo/{i}, fallback: [a{i}]}}\n" for i in range(300)),
+    "many typos": "version: 1\nproviders: {demo: {dialect: demo}}\nmodels:\n"
+    + "".join(f"  {'word' * 10}{i}: {{use: demo/{i}}}\n" for i in range(990))
+    + "routes:\n"
+    + "".join(f"- {{name: r{i}, match: {{tags: x{i}}}, model: {'word' * 9}{i}}}\n" for i in range(9_000)),
+    "too large": "# " + "x" * 2_000_000,
+    "NUL": "version: 1\0",
+    "UTF-16": "version: 1\n".encode("utf-16").decode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_soon_and_in_little_memory(name: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(BOMBS[name], "latin-1")
+
+    tracemalloc.start()
+    with pytest.raises(PolicyError):
+        compiled(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 200 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version: 1\nmodels: {d\xe9mo: {}}\n", "policy.yaml:2:11: the file is not valid UTF-8 here"),
+        (b"#" * 1024 * 1024 + b"#", "policy.yaml:1:1: the file is larger than 1 MiB"),
+        ("version: 1 # \uf8ff".encode(), "policy.yaml:1:14: this character (U+F8FD to U+F8FF) cannot be used here"),
+    ],
+)
+def test_bytes_that_are_not_text_are_a_mistake_with_its_place(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_bytes(content)
+
+    with pytest.raises(PolicyError) as refusal:
+        compiled(tmp_path)
+
+    assert str(refusal.value).removeprefix(f"{tmp_path}/") == message
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    text = "\ufeffversion: 1\nproviders: {demo: {dialect: demo}}\nmodels: {demo: {use: demo/demo}}\n"
+    (tmp_path / "policy.yaml").write_text(text, "utf-8")
+
+    assert list(compiled(tmp_path).routes.models) == ["demo"]
+
+
+def test_a_folder_that_is_not_there_or_empty_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="cannot be read: No such file"):
+        compiled(tmp_path / "missing")
+    with pytest.raises(PolicyError, match="there is no policy file"):
+        compiled(tmp_path)
+
+
+def test_what_is_not_a_file_is_a_mistake_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(
+        "version: 1\nproviders: {demo: {dialect: demo}}\nmodels: {demo: {use: demo/demo}}\n"
+    )
+    (tmp_path / ".#good.yaml").symlink_to("nobody@nowhere")
+    (tmp_path / "folder.yaml").mkdir()
+    assert list(compiled(tmp_path).routes.models) == ["demo"]
+
+    (tmp_path / "link.yaml").symlink_to("nowhere")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    with pytest.raises(PolicyError) as refusal:
+        compiled(tmp_path)
+
+    assert [mistake.message for mistake in refusal.value.mistakes] == [
+        "cannot be read: No such file or directory",
+        "cannot be read: it is not a file",
+    ]

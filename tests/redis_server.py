@@ -1,0 +1,102 @@
+"""A real Redis for the tests, on a free port of the loopback, that can be killed, paused and started again."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+STARTING = 5.0
+"""Seconds a server may take until it answers."""
+
+
+class RedisServer:
+    """Made by `redis_server`. `folder` holds what it keeps over a restart; without `save`, that is nothing."""
+
+    def __init__(self, folder: Path, *, save: bool) -> None:
+        self._binary = _binary()
+        self._folder = folder
+        self._save = save
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        keeping = ["--appendonly", "yes", "--appendfsync", "always"] if self._save else ["--save", ""]
+        place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        self._process = subprocess.Popen([self._binary, *place, *keeping], stdout=subprocess.DEVNULL)
+        patience = time.monotonic() + STARTING
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > patience:
+                self.kill()
+                raise RuntimeError(f"{self._binary} did not start on port {self.port}")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """As a crash does: nothing is saved or said."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """It keeps its connections and answers nothing, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def send(self, *words: str) -> bytes:
+        """The raw reply to one short command."""
+        command = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=STARTING) as connection:
+            connection.sendall(command.encode())
+            return connection.recv(65536)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _answers(self) -> bool:
+        try:
+            return self.send("PING") == b"+PONG\r\n"
+        except OSError:
+            return False
+
+
+@contextmanager
+def redis_server(*, save: bool = False) -> Iterator[RedisServer]:
+    """A server that answers; it is killed in the end, and what it kept is removed."""
+    with tempfile.TemporaryDirectory(prefix="llmgw-redis-") as folder:
+        server = RedisServer(Path(folder), save=save)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def _binary() -> str:
+    installed = REPOSITORY / ".redis" / "redis-server"
+    found = str(installed) if installed.exists() else shutil.which("redis-server")
+    if found is None:
+        raise RuntimeError("These tests need a real Redis: run `scripts/get-redis.sh .redis`, or install redis-server.")
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,12 +18,12 @@ STARTING = 5.0
 
 
 class RedisServer:
-    """Made by `redis_server`. `folder` holds what it keeps over a restart; without `save`, that is nothing."""
+    """Made by `redis_server` and `redis_sentinel`. `folder` holds what it keeps over a restart."""
 
-    def __init__(self, folder: Path, *, save: bool) -> None:
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
         self._binary = _binary()
         self._folder = folder
-        self._save = save
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
 
@@ -33,9 +33,8 @@ class RedisServer:
 
     def start(self) -> None:
         """Returns when it answers."""
-        keeping = ["--appendonly", "yes", "--appendfsync", "always"] if self._save else ["--save", ""]
         place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
-        self._process = subprocess.Popen([self._binary, *place, *keeping], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self._binary, *self._options, *place], stdout=subprocess.DEVNULL)
         patience = time.monotonic() + STARTING
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > patience:
@@ -76,10 +75,31 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(*, save: bool = False) -> Iterator[RedisServer]:
-    """A server that answers; it is killed in the end, and what it kept is removed."""
+def redis_server(*, save: bool = False, cluster: bool = False) -> Iterator[RedisServer]:
+    """A server that answers, or a cluster of one; it is killed in the end, and what it kept is removed."""
+    options = ["--appendonly", "yes", "--appendfsync", "always"] if save else ["--save", ""]
+    if cluster:
+        options += ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]
+    with _running(options) as server:
+        if cluster:
+            server.send("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        yield server
+
+
+@contextmanager
+def redis_sentinel(master: RedisServer, *, name: str) -> Iterator[RedisServer]:
+    """A sentinel that watches this master under this name."""
+    with tempfile.TemporaryDirectory(prefix="llmgw-sentinel-") as folder:
+        settings = Path(folder) / "sentinel.conf"
+        settings.write_text(f"sentinel monitor {name} 127.0.0.1 {master.port} 1\n")
+        with _running([str(settings), "--sentinel"]) as server:
+            yield server
+
+
+@contextmanager
+def _running(options: Sequence[str]) -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="llmgw-redis-") as folder:
-        server = RedisServer(Path(folder), save=save)
+        server = RedisServer(Path(folder), options)
         server.start()
         try:
             yield server

@@ -32,3 +32,7 @@ class _AsWritten(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")

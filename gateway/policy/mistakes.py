@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from heapq import nlargest
+from itertools import pairwise
 
-MOST = 500
+MOST = 200
 """Mistakes after which reading stops: nobody would read on, and suggesting names for more takes long."""
 
-_MOST_KNOWN = 1000
+_MOST_KNOWN = 2000
+_LIKELY = 10  # get_close_matches is slow, so it only sees the words that share most pairs of letters
 
 Path = tuple[str | int, ...]
 """Keys and list positions that lead from the top of the policy to a value, such as ("routes", 0, "match")."""
@@ -99,5 +102,9 @@ def dotted(path: Path) -> str:
 def nearest(word: str, known: Iterable[str] | Mapping[str, object]) -> str:
     """`; did you mean 'x'?` for the known word most like `word`, or nothing when none is like it, or too many are known."""
     words = list(known)
-    close = get_close_matches(word[:100], words, n=1) if len(words) <= _MOST_KNOWN else []
+    if len(words) > _MOST_KNOWN:
+        return ""
+    pairs = set(pairwise(word))
+    likely = nlargest(_LIKELY, words, key=lambda each: len(pairs.intersection(pairwise(each))))
+    close = get_close_matches(word[:100], likely, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -90,7 +90,7 @@ class Watch:
 
 
 def signature(folder: FilePath) -> Signature:
-    """What the folder's policy files look like from outside; empty when there is no folder."""
+    """What the policy files look like from outside; nothing when there is no folder or none in it."""
     try:
         return tuple(_look(entry) for entry in policy_files(folder))
     except OSError:

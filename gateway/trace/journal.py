@@ -8,7 +8,6 @@ is counted.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from gateway.core.errors import Overloaded
 from gateway.trace.record import Record
 from gateway.trace.sink import Line, Sink
 from gateway.trace.sqlite import COLUMNS, FILE, Page, Reader, Retention, Writer
-from gateway.trace.stdout import stdout_writer
+from gateway.trace.stdout import Stdout
 
 EVERY = 0.1
 """Seconds between two hand-overs to the sinks."""
@@ -52,12 +51,11 @@ class Dropped:
 class Journal:
     """Opened by `open_journal`; start `run` as a task, and `close` after it was cancelled."""
 
-    def __init__(self, file: Sink, reader: Reader, writer: Writer, stdout: Sink | None) -> None:
+    def __init__(self, file: Sink, reader: Reader, stdout: Sink | None) -> None:
         self._pending: deque[Record] = deque()
         self._overflowed = 0
         self._file = file
         self._reader = reader
-        self._writer = writer
         self._stdout = stdout
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmgw-calls")
 
@@ -94,7 +92,6 @@ class Journal:
         for sink in (self._file, self._stdout):
             if sink is not None:
                 await asyncio.to_thread(sink.close, CLOSING)
-        self._writer.close()
         self._reading.shutdown()
 
     async def _hand_over(self) -> None:
@@ -125,18 +122,28 @@ def open_journal(
     """`stdout` is the descriptor that gets a line per record; None: none does."""
     path = data_folder / FILE
     writer = Writer(path, retention or Retention(), now=(clock or Clock()).now)
-    file = Sink("call file", writer.write, patient=True, idle=writer.prune)
-    lines = None if stdout is None else Sink("standard output", stdout_writer(stdout), patient=False)
-    return Journal(file, Reader(path), writer, lines)
+    lines = None if stdout is None else Sink("standard output", Stdout(stdout), patient=False)
+    return Journal(Sink("call file", writer, patient=True), Reader(path), lines)
 
 
 def _line(record: Record) -> Line:
     row = record.as_row()
-    return Line(tuple([row.get(column) for column in COLUMNS]), _encoded(row))
-
-
-def _encoded(row: dict[str, object]) -> bytes:
     try:
-        return orjson.dumps(row)
-    except TypeError:  # a lone surrogate or an integer beyond 64 bits, which clients can send
-        return json.dumps(row, separators=(",", ":")).encode()
+        json = orjson.dumps(row)
+    except TypeError:
+        row = {name: _sound(value) for name, value in row.items()}
+        json = orjson.dumps(row)
+    return Line(tuple([row.get(column) for column in COLUMNS]), json)
+
+
+def _sound(value: object) -> object:
+    """The value without lone surrogates, which clients can send and no file can hold."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [_sound(each) for each in value]
+        case dict():
+            return {name: _sound(each) for name, each in value.items()}
+        case _:
+            return value

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 LINES = 10_000
 BYTES = 64 * 1024 * 1024
@@ -27,24 +28,28 @@ class Line:
     json: bytes
 
 
-class Sink:
-    """`write` runs in the thread and raises OSError when it cannot; `patient` then tries the same lines again."""
+class Destination(Protocol):
+    """Where lines are written; used by the sink's thread alone."""
 
-    def __init__(
-        self,
-        name: str,
-        write: Callable[[Sequence[Line]], None],
-        *,
-        patient: bool,
-        idle: Callable[[], None] | None = None,
-        lines: int = LINES,
-    ) -> None:
+    def write(self, lines: Sequence[Line]) -> None:
+        """All of them, or raises OSError."""
+        ...
+
+    def tidy(self) -> None:
+        """Called after each batch, for what can wait."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Sink:
+    """Owns its destination. `patient` writes the same lines again when that failed; else they are dropped."""
+
+    def __init__(self, name: str, destination: Destination, *, patient: bool) -> None:
         self.dropped = 0
         self._name = name
-        self._write = write
+        self._destination = destination
         self._patient = patient
-        self._idle = idle
-        self._most = lines
         self._queue: deque[Line] = deque()
         self._bytes = 0
         self._writing = False
@@ -68,24 +73,25 @@ class Sink:
 
     def close(self, seconds: float) -> None:
         """Writes what is queued, for at most that time; what then is left is dropped. Blocks."""
-        self.wait(seconds)
+        finished = self.wait(seconds)
         with self._changed:
             self._closing.set()
             self.dropped += len(self._queue)
             self._queue.clear()
             self._changed.notify_all()
-        self._thread.join(seconds)
+        if finished:
+            self._thread.join(seconds)
 
     def _work(self) -> None:
         while batch := self._next():
             try:
-                self._write(batch)
+                self._destination.write(batch)
             except OSError as error:
                 self._failed(batch, error)
             else:
                 self._succeeded()
-            if self._idle is not None:
-                self._idle()
+            self._destination.tidy()
+        self._destination.close()
 
     def _next(self) -> Sequence[Line]:
         """The next lines, once there are some; none when closing."""
@@ -117,6 +123,6 @@ class Sink:
         self._closing.wait(AGAIN)
 
     def _trim(self) -> None:
-        while len(self._queue) > self._most or self._bytes > BYTES:
+        while len(self._queue) > LINES or self._bytes > BYTES:
             self._bytes -= len(self._queue.popleft().json)
             self.dropped += 1

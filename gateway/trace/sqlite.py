@@ -6,6 +6,7 @@ such point costs milliseconds.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -68,14 +69,14 @@ class Page:
 
 
 class Writer:
-    """Appends lines. Used by one thread alone; the file is opened, and opened again, when there is something to write."""
+    """A sink's destination: appends to the file, which is opened, and opened again, when there is something to write."""
 
     def __init__(self, path: Path, retention: Retention, *, now: Callable[[], float]) -> None:
         self._path = path
         self._retention = retention
         self._now = now
         self._connection: sqlite3.Connection | None = None
-        self._pruned = 0.0
+        self._pruned = -math.inf
 
     def write(self, lines: Sequence[Line]) -> None:
         """All of them or none. Raises OSError."""
@@ -86,7 +87,7 @@ class Writer:
                 self.close()
                 raise
 
-    def prune(self) -> None:
+    def tidy(self) -> None:
         """Removes one step of what is too old or too much, once in PRUNE_EVERY seconds and until nothing is left to do."""
         if self._connection is None or time.monotonic() < self._pruned + PRUNE_EVERY:
             return
@@ -135,8 +136,13 @@ class Reader:
         return orjson.loads(rows[0][0]) if rows else None
 
     def latest(self, *, limit: int, before: int | None, filters: Mapping[str, str | int]) -> Page:
-        """`filters` are column (one of FILTERS) and value. Looks at the retained rows, latest first, until it has enough."""
-        conditions = [f"{FILTERS[FILTERS.index(column)]} = ?" for column in filters]
+        """`filters` are column and value. Looks at the rows, latest first, until it has enough.
+
+        Raises ValueError for a column that is not in FILTERS.
+        """
+        if unknown := filters.keys() - set(FILTERS):
+            raise ValueError(f"calls cannot be filtered by {', '.join(sorted(unknown))}")
+        conditions = [f"{column} = ?" for column in filters]
         values: list[object] = list(filters.values())
         if before is not None:
             conditions.append("seq < ?")
@@ -176,7 +182,8 @@ def _begun(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     try:
         yield connection
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 

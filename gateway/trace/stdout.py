@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gateway.trace.sink import Line
 
@@ -15,20 +15,27 @@ _BREAKS = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2[\x80-\x9f]")
 """Line and paragraph separators and C1 controls, which JSON allows as they are and terminals and line readers act on."""
 
 
-def stdout_writer(fd: int) -> Callable[[Sequence[Line]], None]:
-    """Writes to the descriptor, waiting while nobody reads. Raises OSError when it is closed."""
+class Stdout:
+    """A sink's destination: the descriptor, which stays its owner's. Waits while nobody reads."""
 
-    def write(lines: Sequence[Line]) -> None:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, lines: Sequence[Line]) -> None:
         part = b""
         for line in lines:
             text = _escaped(line.json) + b"\n"
             if part and len(part) + len(text) > ATOMIC:
-                _write_all(fd, part)
+                _write_all(self._fd, part)
                 part = b""
             part += text
-        _write_all(fd, part)
+        _write_all(self._fd, part)
 
-    return write
+    def tidy(self) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 def _escaped(json: bytes) -> bytes:

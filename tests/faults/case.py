@@ -41,7 +41,7 @@ class Send:
     path: str = "/v1/chat/completions"
     version: str = "HTTP/1.1"
     raw: str | None = None
-    """The whole request; `<auth>` in it is the valid Authorization header line, `<body>` the valid body of `<length>`."""
+    """The whole request; in it `<auth>` is the valid Authorization line, and `<body>` the valid body of `<length>`."""
     then: str = "wait"
     """What the client does after sending: wait | fin | reset."""
     pace: float = 0.0
@@ -98,7 +98,7 @@ class Case:
     """Responses in order, each with its alternatives; empty: not run as a whole answer."""
     stream_expect: Sequence[Sequence[Expect]] = ()
     calls: Any = None
-    """Upstream calls the oracle may see: a number or [least, most]; default: none for an error of ours, one for a 200."""
+    """Upstream calls the oracle may see: a number or [least, most]; default: one for a 200, none for our own errors."""
     received: str | None = None
     """Text that the provider must have received in its body, byte for byte."""
     fresh_connection: bool = False
@@ -228,7 +228,8 @@ def _merged(common: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     """A row with one of its inputs over it; `send` and the expectations are merged, not replaced."""
     merged = dict(common) | dict(given)
     for key in ("send", "expect", "stream_expect"):
-        if isinstance(common.get(key), dict) and isinstance(given.get(key), dict):
+        both = common.get(key), given.get(key)
+        if all(isinstance(part, dict) and "any" not in part for part in both):
             merged[key] = common[key] | given[key]
     if "title" in given:
         merged["title"] = f"{common['title']}: {given['title']}"

@@ -7,10 +7,12 @@ import re
 from tests.faults import openai
 from tests.faults.openai import Asked
 from tests.faults.recipes import (
+    BAD_UTF8,
     HTML,
     MEBIBYTE,
     NAN,
     OVERLOADED,
+    PAUSE,
     SERVER_ERROR,
     SSE,
     SURROGATE,
@@ -202,12 +204,12 @@ FAULTS: tuple[tuple[str, Build], ...] = (
     ("fault/error-first", lambda asked: (Event(SERVER_ERROR),) if asked.stream else (Json(SERVER_ERROR),)),
     (
         "fault/error-mid-stream",
-        lambda asked: (*say(asked), Event(SERVER_ERROR)) if asked.stream else (Json(SERVER_ERROR),),
+        lambda asked: (*say(asked), PAUSE, Event(SERVER_ERROR)) if asked.stream else (Json(SERVER_ERROR),),
     ),
     (
         "fault/error-event",
         lambda asked: (
-            (*say(asked), Body(f"event: error\ndata: {OVERLOADED}\n\n".encode()))
+            (*say(asked), PAUSE, Body(f"event: error\ndata: {OVERLOADED}\n\n".encode()))
             if asked.stream
             else (Json(json.loads(OVERLOADED)),)
         ),

@@ -37,6 +37,8 @@ class Seen:
     body: bytes
     whole: bool
     seconds: float
+    bare: bool = False
+    """Whether it has no body by its kind, as the answer to HEAD."""
 
     def header(self, name: str) -> str | None:
         return self.head.header(name)
@@ -47,9 +49,12 @@ class Seen:
 
     @property
     def events(self) -> list[str]:
-        """The `data:` values of a stream."""
-        lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        return [line[5:].removeprefix(" ") for line in lines if line.startswith("data:")]
+        """The `data:` values of a stream, the lines of one event joined."""
+        blocks = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
+        data = (
+            [line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:")] for block in blocks
+        )
+        return ["\n".join(lines) for lines in data if lines]
 
 
 class Wrong(AssertionError):
@@ -162,7 +167,7 @@ def _check_headers(seen: Seen, expect: Expect) -> None:
 
 
 def _check_error(seen: Seen, expect: Expect) -> None:
-    if seen.body or not seen.head.start.endswith("405"):
+    if not seen.bare:
         kind = seen.header("content-type") or ""
         _require(kind.startswith("application/json"), f"content-type {kind!r}")
         _check_envelope(_json(seen.text), expect)
@@ -292,7 +297,7 @@ class _WireEnd:
                 break
         bare = head_only or status in (204, 304)
         body, whole = (b"", True) if bare else await self._body(head)
-        return Seen(status, head, body, whole, time.monotonic() - self._started)
+        return Seen(status, head, body, whole, time.monotonic() - self._started, bare)
 
     async def _body(self, head: Head) -> tuple[bytes, bool]:
         body = await read_body(self._reader, head, until_close=True)

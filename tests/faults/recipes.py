@@ -41,6 +41,8 @@ Build = Callable[..., Steps | Script]
 HELLO = ("Hello", ", ", "world")
 SSE = ("Content-Type", "text/event-stream")
 JSON = ("Content-Type", "application/json")
+PAUSE = Sleep(0.05)
+"""Lets what was said so far travel alone, so that a fault behind it comes after the first chunk."""
 FIRST_WORD: Steps = (Say(HELLO[0]),)
 HTML = b"<html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
 
@@ -121,7 +123,7 @@ def document(payload: bytes) -> Build:
         if not asked.stream:
             return (Status(200, payload),)
         said = Say(HELLO[0])
-        return said, Body(b"data: " + payload + b"\n\n"), *end(asked, (said,))
+        return said, PAUSE, Body(b"data: " + payload + b"\n\n"), *end(asked, (said,))
 
     return build
 
@@ -133,7 +135,7 @@ def reshaped(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Build:
         if not asked.stream:
             return (Json(change(openai.document(asked, good(asked)))),)
         second = change(openai.chunk(asked, delta={"content": ", "}))
-        return Say(HELLO[0]), Event(second), Say(HELLO[2]), *end(asked, say(asked))
+        return Say(HELLO[0]), PAUSE, Event(second), Say(HELLO[2]), *end(asked, say(asked))
 
     return build
 

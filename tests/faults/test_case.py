@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults import case
 from tests.faults.case import Send, generate, load, wire
-from tests.faults.faults import FAULTS, HELLO
+from tests.faults.faults import FAULTS
+from tests.faults.recipes import HELLO
 
 
 def test_every_row_is_data_or_says_who_covers_it() -> None:

@@ -11,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.store.contract import Store
 from gateway.store.open import EMBEDDED, open_store
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer, redis_sentinel, redis_server
 
 Opens = Callable[..., Awaitable[Store]]
 
@@ -22,14 +22,33 @@ def shared_redis() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=[EMBEDDED, "redis"])
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[RedisServer]:
+    with redis_server(cluster=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_sentinel(shared_redis: RedisServer) -> Iterator[RedisServer]:
+    with redis_sentinel(shared_redis, name="mymaster") as sentinel:
+        yield sentinel
+
+
+@pytest.fixture(params=[EMBEDDED, "redis", "redis+cluster", "redis+sentinel"])
 def url(request: pytest.FixtureRequest) -> str:
     """Of an empty store."""
     if request.param == EMBEDDED:
         return EMBEDDED
+    if request.param == "redis+cluster":
+        cluster: RedisServer = request.getfixturevalue("shared_cluster")
+        cluster.send("FLUSHALL")
+        return f"redis+cluster://127.0.0.1:{cluster.port}"
     server: RedisServer = request.getfixturevalue("shared_redis")
     server.send("FLUSHALL")
-    return server.url
+    if request.param == "redis":
+        return server.url
+    sentinel: RedisServer = request.getfixturevalue("shared_sentinel")
+    return f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster/0"
 
 
 @pytest.fixture

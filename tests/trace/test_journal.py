@@ -33,7 +33,7 @@ def record(
     """A call that has ended."""
     record = Record(id, time.monotonic(), "policy-1", clock=clock or Clock(), write=lambda _: None)
     record.tenant = Tenant(tenant, None, f"key-of-{tenant}", "")
-    record.call = Call(id, Operation.CHAT, 0.0, 0.0, model, b"{}", {})
+    record.call = Call(id=id, operation=Operation.CHAT, received=0.0, model=model, body=b"{}", fields={})
     if refused:
         record.status, record.error, record.outcome = 429, RateLimited("slow down"), "rejected_rate"
     record.ended = time.monotonic()
@@ -64,7 +64,7 @@ def ids(records: tuple[Mapping[str, object], ...]) -> list[object]:
 async def eventually(holds: Callable[[], bool]) -> None:
     """Waits for what a thread does, five seconds at most."""
     async with asyncio.timeout(5.0):
-        while not holds():  # noqa: ASYNC110: threads set no asyncio.Event
+        while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -127,7 +127,7 @@ async def test_text_that_cannot_be_utf_8_is_recorded_all_the_same(opens: Opens) 
     found = await journal.find("req_1")
 
     assert found is not None
-    assert found["model"] == "\ud800 \u2028"
+    assert found["model"] == "? \u2028"
 
 
 async def test_each_record_is_one_line_on_standard_output_without_control_characters(opens: Opens) -> None:
@@ -138,7 +138,7 @@ async def test_each_record_is_one_line_on_standard_output_without_control_charac
     journal.write(record("req_2", model="\ud800"))
     lines = (await asyncio.to_thread(lambda: os.read(read, 65536))).decode().splitlines()
 
-    assert [orjson.loads(line.replace("\\ud800", "?"))["id"] for line in lines] == ["req_1", "req_2"]
+    assert [orjson.loads(line)["id"] for line in lines] == ["req_1", "req_2"]
     assert orjson.loads(lines[0])["model"] == "a\nb\x1b[31m %s \u2028\u2029\x85 é"
     assert all(character.isprintable() for character in lines[0])
     os.close(read)

@@ -47,8 +47,10 @@ class Models:
         return Model(name, ()) if self.is_left_out(name) else None
 
     def is_left_out(self, name: str) -> bool:
-        waiting = (each for each in self.declared if each not in self.models)
-        return any(name == each or (each.endswith("*") and name.startswith(each[:-1])) for each in waiting)
+        """Whether the name, or a wildcard that covers it, is declared and has no deployment."""
+        if name in self.declared:
+            return name not in self.models
+        return any(each.endswith("*") and name.startswith(each[:-1]) for each in self.declared)
 
     def notes(self) -> Iterator[str]:
         if self.left_out:

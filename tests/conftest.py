@@ -1,0 +1,108 @@
+"""The cast of the whole-house tests: a gateway started by the app's own runner, a scripted provider, and a tenant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+import pytest
+import uvloop
+
+from gateway.app import Running, running
+from gateway.settings import Settings
+from tests.faults.chaosprov import Chaosprov
+
+POLICY = """
+version: 1
+providers:
+  chaos:
+    dialect: openai
+    base_url: {provider}
+    key: sk-chaos-canary
+    allow_private: true
+    timeouts: {{connect: 1s, headers: 2s, first_token: 2s, idle: 2s, total: 20s}}
+  demo: {{dialect: demo}}
+models:
+  demo: {{use: demo/demo, price: {{in: 1, out: 2}}}}
+  ok: {{use: chaos/ok, price: {{in: 1, out: 2}}}}
+  "fault/*": {{use: "chaos/fault/*", price: {{in: 1, out: 2}}}}
+"""
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that production runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@dataclass
+class House:
+    """A running gateway and where its policy lies."""
+
+    worker: Running
+    policies: Path
+    data: Path
+
+    @property
+    def url(self) -> str:
+        return self.worker.url
+
+    @property
+    def key(self) -> str:
+        assert self.worker.key is not None
+        return self.worker.key.reveal()
+
+    def account(self) -> tuple[int, int]:
+        """What the ready-made key's tenant has spent (nano-USD), and its calls under way."""
+        account = self.worker.accounts.all().get("default")
+        return (account.spent, account.open) if account else (0, 0)
+
+
+def settings(policies: Path, data: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    return Settings(
+        policies=policies,
+        host="127.0.0.1",
+        port=0,
+        admin_host="127.0.0.1",
+        admin_port=0,
+        store="embedded",
+        data=data,
+        workers=1,
+        drain_delay=0,
+        drain_timeout=5,
+        auth_max_stale=300,
+        max_body=8 * 1024 * 1024,
+        log_level="info",
+        admin_key=None,
+        environment=environment or {},
+    )
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Chaosprov]:
+    async with Chaosprov() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def house(tmp_path: Path, provider: Chaosprov) -> AsyncIterator[House]:
+    """After each test nothing may be held: no call under way, no upstream exchange open."""
+    policies, data = tmp_path / "policies", tmp_path / "data"
+    policies.mkdir()
+    (policies / "policy.yaml").write_text(POLICY.format(provider=provider.base_url))
+    async with AsyncExitStack() as open_things:
+        worker = await open_things.enter_async_context(running(settings(policies, data), records_to=None))
+        yield House(worker, policies, data)
+        await worker.server.drain(2)
+        assert worker.pool.open_exchanges == 0
+        assert all(account.open == 0 for account in worker.accounts.all().values())
+
+
+@pytest.fixture
+async def sdk(house: House) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The official client, as an application would make it, but without retries of its own."""
+    async with openai.AsyncOpenAI(base_url=f"{house.url}/v1", api_key=house.key, max_retries=0) as client:
+        yield client

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 
 from gateway.core.attempt import Attempt
-from gateway.core.call import Call
+from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import Broken, Unavailable, UpstreamError
@@ -107,17 +108,22 @@ class Try:
 
 
 def _request(call: Call, deployment: Deployment) -> bytes:
-    provider = deployment.provider
     body = openai.request_body(call, deployment)
+    return b"%bcontent-length: %d\r\n\r\n%b" % (_request_head(deployment, call.operation, call.stream), len(body), body)
+
+
+@lru_cache(maxsize=512)
+def _request_head(deployment: Deployment, operation: Operation, stream: bool) -> bytes:
+    """The request line and headers but for the length; the same for every call to a deployment."""
+    provider = deployment.provider
     query = f"?{provider.query}" if provider.query else ""
-    target = f"{provider.path}{openai.PATHS[call.operation]}{query}".replace("{model}", deployment.upstream_model)
+    target = f"{provider.path}{openai.PATHS[operation]}{query}".replace("{model}", deployment.upstream_model)
     credentials = "".join(f"{name}: {secret.reveal()}\r\n" for name, secret in provider.headers)
-    accept = "text/event-stream" if call.stream else "application/json"
-    head = (
+    accept = "text/event-stream" if stream else "application/json"
+    return (
         f"POST {target} HTTP/1.1\r\nhost: {_host(deployment)}\r\n{credentials}content-type: application/json\r\n"
-        f"accept: {accept}\r\naccept-encoding: identity\r\nuser-agent: llmgw\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode("latin-1") + body
+        f"accept: {accept}\r\naccept-encoding: identity\r\nuser-agent: llmgw\r\n"
+    ).encode("latin-1")
 
 
 def _host(deployment: Deployment) -> str:

@@ -32,8 +32,9 @@ class Connection(asyncio.Protocol):
     # The caller's side
 
     def send(self, request: bytes) -> None:
-        self._reader = ResponseReader()
+        self._reader.expect_next()
         self._error = None
+        self._buffered = 0
         self.used += 1
         if self._transport is None:
             self._error = _reset()

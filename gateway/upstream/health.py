@@ -50,6 +50,11 @@ class Health:
         if deployment.name in self._states:
             del self._states[deployment.name]
 
+    def abandoned(self, deployment: Deployment) -> None:
+        """The call left before it could tell: somebody else may probe."""
+        if (state := self._states.get(deployment.name)) is not None:
+            state.probing_until = 0.0
+
     def failed(self, deployment: Deployment, error: UpstreamError) -> None:
         """Counts a failure of the deployment itself; three in a row, a failed probe, or a bad credential make it rest."""
         state = self._states.setdefault(deployment.name, _State())

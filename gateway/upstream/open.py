@@ -53,7 +53,6 @@ class Opening:
 
     async def __aenter__(self) -> Answer:
         """Tries each deployment that is not resting, and the last one again where that is safe."""
-        health = self._upstream.health
         failure: UpstreamError | None = None
         waiting = list(self._plan)
         deployment = self._next(waiting)
@@ -62,8 +61,7 @@ class Opening:
                 return await self._start(deployment, failure)
             except UpstreamError as error:
                 failure = error
-                if _blames_deployment(error):
-                    health.failed(deployment, error)
+                self._judge(deployment, error)
                 if not _may_go_on(error, deployment) or len(self._attempts) >= deployment.provider.retries.attempts:
                     raise
             following = self._next(waiting)
@@ -76,11 +74,7 @@ class Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._try is not None
-        if isinstance(error, UpstreamError):
-            if _blames_deployment(error):
-                self._upstream.health.failed(self._try.deployment, error)
-        else:
-            self._upstream.health.succeeded(self._try.deployment)
+        self._judge(self._try.deployment, error)
         self._try.close(error)
 
     async def _start(self, deployment: Deployment, failure: UpstreamError | None) -> Answer:
@@ -98,7 +92,18 @@ class Opening:
         self._attempts.append(attempt)
         wire = self._upstream.wires[deployment.provider.dialect]
         self._try = Try(wire, deployment, self._call, attempt, self._upstream.clock)
-        return await self._try.start()
+        try:
+            return await self._try.start()
+        except asyncio.CancelledError:
+            self._upstream.health.abandoned(deployment)
+            raise
+
+    def _judge(self, deployment: Deployment, error: BaseException | None) -> None:
+        """Tells the deployment's health how it did: well, too, when it answered that the call itself is wrong."""
+        if isinstance(error, UpstreamError) and (error.status >= 500 or error.status == 429):
+            self._upstream.health.failed(deployment, error)
+        else:
+            self._upstream.health.succeeded(deployment)
 
     def _next(self, waiting: list[Deployment]) -> Deployment | None:
         """Takes the first deployment out of `waiting` that may be tried now."""
@@ -134,7 +139,3 @@ def _may_go_on(error: UpstreamError, deployment: Deployment) -> bool:
     """Whether another try is safe: never when the provider may have done the work, unless the policy allows a replay."""
     return error.retriable or (deployment.provider.retries.replay and error.code in _AMBIGUOUS)
 
-
-def _blames_deployment(error: UpstreamError) -> bool:
-    """Whether the error says something about the deployment, and not about the call."""
-    return error.status >= 500 or error.status == 429

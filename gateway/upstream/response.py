@@ -13,7 +13,7 @@ _MAX_HEADERS = 256
 class ResponseReader:
     """Feed it bytes; take the body's pieces out. It knows when the response is complete, and what must not be trusted.
 
-    After `is_complete`, `is_reusable` says whether the connection may carry another call.
+    After `is_complete`, `is_reusable` says whether the connection may carry another call, and `expect_next` prepares for it.
     """
 
     __slots__ = (
@@ -40,6 +40,13 @@ class ResponseReader:
         self.is_complete = False
         self.is_reusable = False
         self.surplus = False
+
+    def expect_next(self) -> None:
+        """Prepares for the response to another request on the same connection."""
+        self._pieces.clear()
+        self._fed = 0
+        self.headers = {}
+        self.is_headed = self.is_complete = self.is_reusable = False
 
     def feed(self, data: bytes) -> None:
         """Raises UpstreamError when the bytes are not a response we accept."""

@@ -35,7 +35,7 @@ class Send:
     """The body itself."""
     headers: Mapping[str, str | None] | None = None
     """Headers put over the valid ones; null takes one away."""
-    lines: Sequence[str] = ()
+    lines: Any = ()
     """Further header lines, sent as they are."""
     method: str = "POST"
     path: str = "/v1/chat/completions"
@@ -168,7 +168,7 @@ def wire(send: Send, *, key: str, model: str | None, stream: bool) -> bytes:
     headers |= generate(dict(send.headers or {}))
     lines = [f"{send.method} {generate(send.path)} {send.version}"]
     lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
-    lines += [str(line) for line in generate(list(send.lines))]
+    lines += [str(line) for line in generate(send.lines)]
     return ("\r\n".join(lines) + "\r\n\r\n").replace("<key>", key).encode("latin-1") + body
 
 

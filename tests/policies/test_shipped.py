@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from pathlib import Path
 
@@ -110,3 +111,18 @@ def test_a_thousand_tests_of_a_policy_run(tmp_path: Path) -> None:
 
     print(f"1,000 tests: {read - started:.3f} s to compile, {time.perf_counter() - read:.3f} s to run")
     assert (len(compiled), failures) == (1000, [])
+
+
+def test_the_example_in_the_manual_passes_its_own_tests(tmp_path: Path) -> None:
+    _, _, rest = (ROOT / "docs" / "policy.md").read_text().partition("```yaml\n")
+    (tmp_path / "policy.yaml").write_text(rest.partition("```")[0])
+    out = io.StringIO()
+
+    assert check(tmp_path, {}, out) == 0, out.getvalue()
+
+
+def test_the_manual_names_every_key_of_the_schema() -> None:
+    manual = (ROOT / "docs" / "policy.md").read_text()
+    keys = {key for section in json.loads(json_schema())["$defs"].values() for key in section.get("properties", {})}
+
+    assert {key for key in keys if f"{key}" not in manual} == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeGuard
 
 import msgspec
@@ -24,6 +25,7 @@ PATHS = {
 
 DONE = b"data: [DONE]\n\n"
 _KEPT = 256 * 1024
+_LONGEST_WAIT = 120.0
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _OWN_FIELD = "llmgw"
 
@@ -240,8 +242,17 @@ def retry_after(headers: Mapping[bytes, bytes]) -> float | None:
         except ValueError:
             continue
         if seconds >= 0:
-            return min(seconds, 120.0)
-    return None
+            return min(seconds, _LONGEST_WAIT)
+    return _until(headers.get(b"retry-after", b""), headers.get(b"date", b""))
+
+
+def _until(then: bytes, now: bytes) -> float | None:
+    """Seconds between two HTTP dates, both the provider's own, so that our clocks need not agree."""
+    try:
+        seconds = (parsedate_to_datetime(then.decode()) - parsedate_to_datetime(now.decode())).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT)
 
 
 def _is_plain(block: bytes) -> bool:

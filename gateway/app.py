@@ -94,7 +94,9 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
         standing = [virtual_key(key, Wanted(name="ready-made"), store.pepper)] if key else []
-        keyring = Keyring(store.keys, store.pepper, tasks=tasks, standing=standing, max_stale=settings.auth_max_stale, clock=clock)
+        keyring = Keyring(
+            store.keys, store.pepper, tasks=tasks, standing=standing, max_stale=settings.auth_max_stale, clock=clock
+        )
 
         def publish(deployment: str, until: float, reason: str) -> None:
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")

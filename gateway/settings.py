@@ -54,7 +54,10 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     def flag(name: str, default: str, convert: type, help: str) -> None:
         variable = PREFIX + name.upper().replace("-", "_")
         parser.add_argument(
-            f"--{name}", type=convert, default=environment.get(variable, default), help=f"{help} ({variable}; default {default})"
+            f"--{name}",
+            type=convert,
+            default=environment.get(variable, default),
+            help=f"{help} ({variable}; default {default})",
         )
 
     flag("policies", "policies", Path, "folder of policy files")

@@ -13,7 +13,14 @@ from litellm.types.utils import all_litellm_params
 
 # Of litellm's own signature, what steers litellm instead of the model.
 STEERING = {"api_key", "api_version", "base_url", "deployment_id", "extra_headers", "timeout", "model_list", "kwargs"}
-ADDED = {"api_base", "litellm_params", "extra_body", "extra_query", "default_headers", "http_client", "organization"}
+# What litellm takes out of its keyword arguments without naming it anywhere.
+ADDED = {
+    *("api_base", "litellm_params", "extra_body", "extra_query", "default_headers", "http_client", "organization"),
+    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_region_name", "aws_profile_name"),
+    *("aws_role_name", "aws_session_name", "aws_web_identity_token", "aws_sts_endpoint", "aws_bedrock_runtime_endpoint"),
+    *("vertex_credentials", "vertex_project", "vertex_location", "azure_ad_token", "mock_tool_calls", "mock_delay"),
+    *("drop_params", "additional_drop_params", "watsonx_token", "hf_token", "project_id_override"),
+}
 OPENAI = {"metadata"}
 
 HEAD = '''"""Fields that steer the litellm SDK (row P8): refused in a client's body, for whichever provider.

@@ -34,7 +34,9 @@ class RedisServer:
     def start(self) -> None:
         """Returns when it answers."""
         place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
-        self._process = subprocess.Popen([self._binary, *self._options, *place], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [*_dies_with_us(), self._binary, *self._options, *place], stdout=subprocess.DEVNULL
+        )
         patience = time.monotonic() + STARTING
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > patience:
@@ -113,6 +115,12 @@ def _binary() -> str:
     if found is None:
         raise RuntimeError("These tests need a real Redis: run `scripts/get-redis.sh .redis`, or install redis-server.")
     return found
+
+
+def _dies_with_us() -> Sequence[str]:
+    """Starts a program that is killed when we are."""
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", "KILL"]
 
 
 def _free_port() -> int:

@@ -94,8 +94,9 @@ class _Signals:
 def _welcome(worker: Running, environment: Mapping[str, str]) -> None:
     """What to paste: the ready-made keys are printed only where they are valid, and a given admin key never."""
     print(f"llmgw serves {worker.url}/v1 with policy {worker.policy.current.version}", flush=True)
-    for note in worker.policy.current.notes:
-        print(f"  {note}")
+    notes = worker.policy.current.notes
+    if notes:
+        print(f"{len(notes)} notes on this policy (`llmgw check` lists all): {notes[0]} …")
     if worker.key is not None:
         print(f"export OPENAI_BASE_URL={worker.url}/v1 OPENAI_API_KEY={worker.key.reveal()}")
     if worker.admin_key is not None and "LLMGW_ADMIN_KEY" not in environment:

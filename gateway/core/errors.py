@@ -125,6 +125,7 @@ class Timeout(UpstreamError):
     status = 504
     code = "upstream_timeout"
     should_retry = True
+    retry_after = 1.0
 
 
 class Broken(UpstreamError):

@@ -50,6 +50,7 @@ Refuse = Callable[[GatewayError, Request, Response], None]
 _SINGLE = frozenset(
     {b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"idempotency-key", b"expect"}
 )
+_PROBE_AGAIN = 0.05
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _UPGRADE_ONLY = frozenset({b"upgrade", b"connection", b"http2-settings"})
 # Framing that carries nothing (chunk sizes and extensions) may cost this much more than the body it carries.
@@ -81,9 +82,12 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._body_size = 0
         self._fed = 0
+        self._lines = 0
+        self._head_size = 0
         self._head_done = False
         self._failed = False
         self._draining = False
+        self._half_closed = False
         self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
         self._response: Response | None = None
@@ -118,10 +122,15 @@ class Connection(asyncio.Protocol):
             if self._head_done or self._fed:
                 self._fail(InvalidRequest("the connection ended within the request", code="incomplete_body"))
             return False
-        self._draining = True
+        self._draining = self._half_closed = True
+        self._probe()
+        self._loop.call_later(_PROBE_AGAIN, self._probe)
+        return True
+
+    def _probe(self) -> None:
+        """The first probe makes a socket that is gone send a reset; the next write then finds out."""
         if self._response is not None:
             self.write(self._response.probe())
-        return True
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
@@ -150,14 +159,21 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(_parser_error(error))
         else:
-            if not self._head_done and self._fed > self._limits.head:
-                self._fail(_head_too_large())
+            self._bound()
+
+    def _bound(self) -> None:
+        """What has been read and is neither part of a body nor of a request that is complete must stay small."""
+        if not self._head_done and self._fed > self._limits.head:
+            self._fail(_head_too_large())
+        elif self._fed - self._body_size > self._limits.head + _FRAMING_SLACK + _FRAMING_PER_BYTE * self._body_size:
+            self._fail(InvalidRequest("the chunked framing is larger than what it carries", code="bad_http"))
 
     # httptools' side
 
     def on_message_begin(self) -> None:
         self._request = Request()
         self._head_done = False
+        self._lines = self._head_size = 0
 
     def on_url(self, url: bytes) -> None:
         self._request.target += url
@@ -169,7 +185,10 @@ class Connection(asyncio.Protocol):
             raise InvalidRequest("trailers are not accepted", code="bad_http")
         headers = self._request.headers
         name = name.lower()
-        if len(value) > self._limits.header_line or len(headers) >= self._limits.headers:
+        self._lines += 1
+        self._head_size += len(name) + len(value)
+        limits = self._limits
+        if len(value) > limits.header_line or self._lines > limits.headers or self._head_size > limits.head:
             raise _head_too_large()
         if b"_" in name:
             raise InvalidRequest("header names must not have underscores", code="bad_header")
@@ -215,10 +234,6 @@ class Connection(asyncio.Protocol):
         self._body_size += len(body)
         if self._body_size > self._limits.body:
             raise _body_too_large(self._limits.body)
-
-    def on_chunk_header(self) -> None:
-        if self._fed > self._limits.head + _FRAMING_SLACK + _FRAMING_PER_BYTE * (self._body_size + 1):
-            raise InvalidRequest("the chunked framing is larger than what it carries", code="bad_http")
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
@@ -274,7 +289,9 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         if self._task is not None:
-            if self._response is not None:
+            if self._half_closed:
+                self._probe()
+            elif self._response is not None:
                 self._response.keep_warm(now)
             return
         waited = now - self._phase_since

@@ -29,7 +29,8 @@ def features(fields: Mapping[str, Any]) -> frozenset[str]:
     found: set[str] = set()
     sequence = _Sequence()
     for index, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in _ROLES:
+        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(role, str) or role not in _ROLES:
             raise _invalid(f"messages[{index}].role", f"must be one of {', '.join(sorted(_ROLES))}")
         sequence.take(message, index)
         content = message.get("content")
@@ -74,7 +75,7 @@ def _content(content: Any, message: Mapping[str, Any], index: int, found: set[st
         raise _invalid(where, "must be a string or a non-empty array of parts")
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in _PARTS:
+        if not isinstance(kind, str) or kind not in _PARTS:
             raise _invalid(where, "holds a part whose type is not known")
         if kind in _PART_FEATURES:
             found.add(_PART_FEATURES[kind])

@@ -8,7 +8,6 @@ import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import count
 
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
 from gateway.ingress.http1 import Connection, Limits, Request
@@ -68,8 +67,8 @@ class Server:
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
         self._is_draining = False
-        prefix = secrets.token_hex(8)
-        self._ids = (f"req_{prefix}{number:08x}" for number in count(1))
+        self._id_prefix = f"req_{secrets.token_hex(8)}"
+        self._served = 0
 
     async def listen(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -148,7 +147,11 @@ class Server:
 
     def _begin(self, request: Request, response: Response) -> str:
         sent = request.headers.get(b"x-request-id")
-        id = sent.decode() if sent is not None and _REQUEST_ID.fullmatch(sent) else next(self._ids)
+        if sent is not None and _REQUEST_ID.fullmatch(sent):
+            id = sent.decode()
+        else:
+            self._served += 1
+            id = f"{self._id_prefix}{self._served}"
         response.add("x-request-id", id)
         response.add("x-llmgw-policy", self._policy_version())
         return id

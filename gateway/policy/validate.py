@@ -28,19 +28,17 @@ class Valid:
 
 def validate(document: Document, mistakes: Mistakes) -> Valid:
     """The policy without the entries that have mistakes."""
-    values: Mapping[str, Any] = document.root
     wrong: set[Path] = set()
-    while True:
-        try:
-            return Valid(Policy.model_validate(values), _positions(document.root, wrong))
-        except ValidationError as error:
-            found = [(_path(each["loc"], document.root), each) for each in error.errors(include_url=False)]
-        for path, details in found:
-            if path in document.unset:
-                continue  # told as a provider that is off, or as a variable that is not set
-            mistakes.add(path, _message(details, path, document), key=_concerns_key(details))
-        wrong |= {path[:2] for path, _ in found}
-        values = _without(document.root, wrong)
+    try:
+        policy = Policy.model_validate(document.root)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            path = _path(details["loc"], document.root)
+            wrong.add(path[:2])
+            if path not in document.unset:  # which is told as a provider that is off, or as a variable that is not set
+                mistakes.add(path, _message(details, path, document), key=_concerns_key(details))
+        policy = Policy.model_validate(_without(document.root, wrong))
+    return Valid(policy, _positions(document.root, wrong))
 
 
 def _without(root: Mapping[str, Any], wrong: Set[Path]) -> dict[str, Any]:

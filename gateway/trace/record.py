@@ -137,7 +137,10 @@ class Record:
     def overhead(self) -> float:
         """Seconds of the call so far that were ours and not the provider's."""
         now = self.ended or self._clock.monotonic()
-        return now - self.received - sum((each.ended or now) - each.started for each in self.attempts)
+        ours = now - self.received
+        for attempt in self.attempts:
+            ours -= (attempt.ended or now) - attempt.started
+        return ours
 
     def as_row(self) -> dict[str, object]:
         """The durable form: plain JSON values. Times in UTC seconds or milliseconds, money in nano-USD."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.core.deployment import Deployment
-from gateway.core.errors import Broken
+from gateway.core.errors import Broken, UpstreamError
 from gateway.core.usage import Usage
 from gateway.upstream.decode import Decoder
 from gateway.upstream.dialects.openai import StreamedAnswer, WholeAnswer
@@ -15,6 +16,8 @@ from gateway.upstream.wire import Exchange
 
 _STREAM = "text/event-stream; charset=utf-8"
 _JSON = "application/json"
+_COLON = ord(":")
+_LAST_BYTES_SECONDS = 0.25
 
 
 @dataclass(slots=True)
@@ -92,19 +95,26 @@ class Answer:
         idle, until = self.deployment.provider.deadlines.idle, self._until
         exchange.phase = "between two chunks"
         exchange.deadline = min(now() + idle, until)
-        while data := await self._body.read():
+        while not codec.is_done and (data := await self._body.read()):
             chunk = codec.feed(data)
             if chunk:
                 yield chunk
                 if chunk[0] != _COLON:  # comments are no progress
                     exchange.deadline = min(now() + idle, until)
-        if rest := codec.end():
+        rest = codec.end()
+        if rest:
             yield rest
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """Reads what follows the last event, so that the connection can be used again; the answer is complete without."""
+        exchange = self._body.exchange
+        exchange.deadline = min(exchange.deadline, asyncio.get_running_loop().time() + _LAST_BYTES_SECONDS)
+        with suppress(UpstreamError):
+            while await self._body.read():
+                pass
 
     def ending(self, cost: int | None) -> bytes:
         """The last bytes, to be sent after settlement; `cost` in nano-USD, None when it is unknown."""
         codec = self._codec
         return codec.ending(cost) if isinstance(codec, StreamedAnswer) else b""
-
-
-_COLON = ord(":")

@@ -17,6 +17,7 @@ from gateway.upstream.dialects import openai
 from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
+_EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 
 
 class Try:
@@ -53,8 +54,7 @@ class Try:
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call
         request = _request(call, self.deployment)
-        now = asyncio.get_running_loop().time
-        began = now()
+        began = asyncio.get_running_loop().time()
         until = began + provider.deadlines.total
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
         exchange, head = await self._head(request, began + min(wait, provider.deadlines.total))
@@ -63,12 +63,14 @@ class Try:
         self.attempt.request_id = request_id.decode("latin-1")[:128] if request_id else None
         body = Body(exchange, _decoder(head.headers, provider.max_output_bytes), provider.max_output_bytes)
         if head.status != 200:
-            raise openai.failure(head.status, await _error_text(body), head.headers, _secrets(self.deployment))
+            text = await _error_text(body)
+            secrets, now = _secrets(self.deployment), self._clock.now()
+            raise openai.failure(head.status, text, head.headers, secrets=secrets, now=now)
         exchange.phase = "the first token"
         codec: openai.StreamedAnswer | openai.WholeAnswer
         if call.stream:
             exchange.deadline = min(began + provider.deadlines.first_token, until)
-            codec, first = await self._first_chunk(body)
+            codec, first = await self._first_chunk(body, is_stream=_is_event_stream(head.headers))
         else:
             codec, first = await self._whole(body)
         return Answer(codec, first=first, body=body, deployment=self.deployment, headers=head.headers, until=until)
@@ -88,7 +90,7 @@ class Try:
                 self._wire.release(provider, exchange)
         raise AssertionError("a fresh connection is never stale")
 
-    async def _first_chunk(self, body: Body) -> tuple[openai.StreamedAnswer, bytes]:
+    async def _first_chunk(self, body: Body, *, is_stream: bool) -> tuple[openai.StreamedAnswer, bytes]:
         codec = openai.StreamedAnswer(self._call, injected=not self._call.wants_usage)
         first = b""
         while not codec.started:
@@ -96,6 +98,9 @@ class Try:
             if not data:
                 first += codec.end()
                 break
+            if not is_stream and not data.lstrip().startswith(_EVENT_BEGINNINGS):
+                raise Unavailable("the provider did not answer with a stream", code="upstream_invalid_response")
+            is_stream = True
             first += codec.feed(data)
         return codec, first
 
@@ -136,6 +141,10 @@ def _secrets(deployment: Deployment) -> tuple[str, ...]:
     """The credential texts of a provider, to be taken out of its words."""
     texts = [secret.reveal().removeprefix("Bearer ") for _, secret in deployment.provider.headers]
     return tuple(text for text in texts if len(text) >= 6)
+
+
+def _is_event_stream(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
 
 
 def _decoder(headers: Mapping[bytes, bytes], limit: int) -> Decoder | None:

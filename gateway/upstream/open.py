@@ -138,4 +138,3 @@ class Opening:
 def _may_go_on(error: UpstreamError, deployment: Deployment) -> bool:
     """Whether another try is safe: never when the provider may have done the work, unless the policy allows a replay."""
     return error.retriable or (deployment.provider.retries.replay and error.code in _AMBIGUOUS)
-

@@ -100,6 +100,7 @@ class Pool:
                 code="upstream_connect_error",
                 status=504,
                 should_retry=True,
+                retry_after=1.0,
             ) from None
         except (OSError, ssl.SSLError, UnicodeError):
             raise _unreachable() from None

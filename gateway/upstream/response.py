@@ -19,6 +19,7 @@ class ResponseReader:
     __slots__ = (
         "_bounded",
         "_fed",
+        "_lines",
         "_parser",
         "_pieces",
         "headers",
@@ -33,6 +34,7 @@ class ResponseReader:
         self._parser = httptools.HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._fed = 0
+        self._lines = 0
         self._bounded = False
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
@@ -44,7 +46,7 @@ class ResponseReader:
     def expect_next(self) -> None:
         """Prepares for the response to another request on the same connection."""
         self._pieces.clear()
-        self._fed = 0
+        self._fed = self._lines = 0
         self.headers = {}
         self.is_headed = self.is_complete = self.is_reusable = False
 
@@ -107,7 +109,8 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.is_headed:
             return  # trailers say nothing we act on
-        if len(self.headers) >= _MAX_HEADERS:
+        self._lines += 1
+        if self._lines > _MAX_HEADERS:
             raise Unavailable("the provider sent too many response headers", retriable=False)
         self.headers[name.lower()] = value
 

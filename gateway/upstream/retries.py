@@ -33,6 +33,6 @@ class RetryBudget:
 
 def backoff(attempt: int, error: UpstreamError, random: Random) -> float:
     """Seconds to wait before trying the same deployment again: what it asked for, or full jitter over a doubling bound."""
-    if error.retry_after is not None:
+    if error.retry_after is not None and error.status != 504:
         return error.retry_after
     return random.uniform(0, min(_FIRST_BACKOFF * 2**attempt, _LONGEST_BACKOFF))

@@ -65,6 +65,11 @@ class Chaosprov:
             await self._changed.wait_for(lambda: any(call.closed_at for call in self.calls))
         return next(call for call in self.calls if call.closed_at)
 
+    async def ended(self, call: Call) -> None:
+        """Waits until the answer to `call` has ended, in whatever way."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: call.ended_at is not None)
+
     async def idle(self) -> None:
         """Waits until no connection is open."""
         async with self._changed:

@@ -67,8 +67,7 @@ async def test_a_client_that_leaves_closes_the_provider(scene: Scene, phase: str
     leave(connection, manner=manner)
 
     async with asyncio.timeout(5):
-        while call.ended_at is None:
-            await asyncio.sleep(0.005)
+        await scene.provider.ended(call)
     assert call.closed_at is not None
     assert call.closed_at - left_at <= 1.0
 

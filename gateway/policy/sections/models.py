@@ -21,7 +21,7 @@ Resolve = Callable[[str], Model]
 
 _MODEL_NAME = re.compile(r"[^*?\[\] ]+\*?|\*")
 _FILLS_STAR = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+-]{1,200}")
-"""What a client may write in place of a `*`: it ends up in what we send to the provider."""
+"""What a client may write in place of a `*`, which becomes part of what we send to the provider."""
 _RESOLVED = 1024
 
 
@@ -111,10 +111,12 @@ def _wildcards(blueprints: Mapping[str, Blueprint], prices: Prices) -> tuple[tup
 
 
 def _resolver(pattern: str, blueprint: Blueprint, prices: Prices) -> Resolve:
+    in_path = any("{model}" in target.provider.path for target in (*blueprint.targets, *blueprint.fallbacks))
+
     @lru_cache(maxsize=_RESOLVED)
     def resolve(name: str) -> Model:
         star = name.removeprefix(pattern[:-1])
-        if not _FILLS_STAR.fullmatch(star):
+        if not _FILLS_STAR.fullmatch(star) or (in_path and "/" in star):
             raise unknown_model(name)
         return blueprint.build(name, star, prices)
 

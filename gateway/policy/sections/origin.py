@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from gateway.upstream.pool import is_public
 
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?")
-_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()+,;=:@%{}-]+)*")
+_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()+,;=:@%-]+)*")
 _LOCAL_NAMES = re.compile(r"(.*\.)?(localhost|localdomain|local|internal)\.?")
 
 
@@ -35,7 +35,7 @@ def origin_of(url: str, *, allow_private: bool) -> Origin:
     if not allow_private and (not is_public(address) if address else _LOCAL_NAMES.fullmatch(host)):
         raise ValueError("the URL leads to a private address; set `allow_private: true` if that is meant")
     path = parts.path.rstrip("/")
-    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+    if not _PATH.fullmatch(path.replace("{model}", "model")) or {".", ".."} & set(path.split("/")):
         raise ValueError("the URL's path has characters or steps that cannot be used")
     tls = parts.scheme == "https"
     return Origin(address or host, parts.port or (443 if tls else 80), tls, path)

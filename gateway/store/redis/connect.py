@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypedDict
 from urllib.parse import unquote, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
+from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -14,10 +15,23 @@ from gateway.store.contract import OpenError
 
 SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster")
 SOCKET = 0.05
-"""Seconds for connecting, for waiting for a free connection, and for one answer."""
+"""Seconds for connecting, and for one answer."""
 CONNECTIONS = 32
+"""Most connections of a worker; one of them is for pushes."""
 
 Client = Redis | RedisCluster
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The client to use; `watchers` are the clients of the sentinels, who say where the master is."""
+
+    client: Client
+    watchers: tuple[Redis, ...] = ()
+
+    async def close(self) -> None:
+        for each in (self.client, *self.watchers):
+            await each.aclose()
 
 
 class _Options(TypedDict):
@@ -34,8 +48,8 @@ class _Credentials(TypedDict):
     password: str | None
 
 
-def connect(url: str) -> Client:
-    """A client that connects on first use and tries each command once; whoever calls this closes it. Raises OpenError.
+def connect(url: str) -> Link:
+    """A client that connects on first use and tries each command once. Whoever calls this closes it. Raises OpenError.
 
     `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS), `redis+sentinel://[…@]host:port,host:port/master[/db]`,
     `redis+cluster://[…@]host:port,host:port`.
@@ -46,13 +60,13 @@ def connect(url: str) -> Client:
             return _behind_sentinels(url)
         if scheme == "redis+cluster":
             return _cluster(url)
-        pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=SOCKET, **_options())
+        pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS, **_options())
     except ValueError as error:
         raise OpenError(f"The URL of the store is not one: {error}") from error
-    return Redis.from_pool(pool)
+    return Link(Redis.from_pool(pool))
 
 
-def _behind_sentinels(url: str) -> Redis:
+def _behind_sentinels(url: str) -> Link:
     master, _, db = urlsplit(url).path.strip("/").partition("/")
     if not master:
         raise OpenError("A redis+sentinel:// URL names the master: redis+sentinel://host:26379/mymaster/0")
@@ -61,12 +75,12 @@ def _behind_sentinels(url: str) -> Redis:
         master, db=int(db or 0), max_connections=CONNECTIONS, **_credentials(url), **_options()
     )
     assert isinstance(client, Redis)
-    return client
+    return Link(client, watchers=tuple(sentinels.sentinels))
 
 
-def _cluster(url: str) -> RedisCluster:
+def _cluster(url: str) -> Link:
     host, port = _addresses(url, default=6379)[0]
-    return RedisCluster(host=host, port=port, max_connections=CONNECTIONS, **_credentials(url), **_options())
+    return Link(RedisCluster(host=host, port=port, max_connections=CONNECTIONS, **_credentials(url), **_options()))
 
 
 def _addresses(url: str, *, default: int) -> list[tuple[str, int]]:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from gateway.core.tasks import Tasks
 from gateway.store.breaker import Breaker
 from gateway.store.contract import away
-from gateway.store.redis.connect import Client
+from gateway.store.redis.connect import CONNECTIONS, Client, Link
 
 LIMIT = 0.08
 """Seconds a caller waits at most."""
@@ -36,24 +36,26 @@ class _Failed:
 
 
 class Server:
-    """`close` waits for what is under way, then closes the client."""
+    """`close` waits for what is under way, then closes the link."""
 
-    def __init__(self, client: Client, *, name: str) -> None:
-        self._client = client
+    def __init__(self, link: Link, *, name: str) -> None:
+        self._link = link
+        self._client = link.client
         self._breaker = Breaker(name, time.monotonic)
+        self._turns = asyncio.Semaphore(CONNECTIONS - 1)
         self._tasks = Tasks()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._listening = Tasks()
 
-    async def command(self, *words: bytes | str | int | float, limit: float = LIMIT) -> Any:
-        """The reply. Raises Overloaded when there is none within `limit` seconds."""
+    async def command(self, *words: bytes | str | int | float) -> Any:
+        """The reply. Raises Overloaded when there is none within LIMIT seconds."""
         if len(self._under_way) >= WAITING or not self._breaker.admits():
             raise away()
-        task = self._tasks.start(self._attempt(words), name="redis")
+        task = self._tasks.start(self._attempt(words, time.monotonic() + LIMIT), name="redis")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         try:
-            result = await asyncio.wait_for(asyncio.shield(task), limit)
+            result = await asyncio.wait_for(asyncio.shield(task), LIMIT)
         except TimeoutError:
             result = _Failed(TimeoutError("no answer in time"))
         if isinstance(result, _Failed):
@@ -79,13 +81,16 @@ class Server:
         await self._listening.close()
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await self._client.aclose()
+        await self._link.close()
 
-    async def _attempt(self, words: tuple[bytes | str | int | float, ...]) -> Any:
-        try:
-            return await self._client.execute_command(*words)
-        except (RedisError, OSError, TimeoutError) as error:
-            return _Failed(error)
+    async def _attempt(self, words: tuple[bytes | str | int | float, ...], deadline: float) -> Any:
+        async with self._turns:
+            if time.monotonic() > deadline:
+                return _Failed(TimeoutError("no connection in time"))
+            try:
+                return await self._client.execute_command(*words)
+            except (RedisError, OSError, TimeoutError) as error:
+                return _Failed(error)
 
 
 async def _listen(client: Client, channel: str, woken: asyncio.Event) -> None:

@@ -1,0 +1,41 @@
+"""The request, spliced from the client's own bytes."""
+
+from __future__ import annotations
+
+import msgspec
+import orjson
+
+from gateway.core.call import Call, Operation
+from gateway.core.deployment import Deployment
+
+PATHS = {
+    Operation.CHAT: "/chat/completions",
+    Operation.COMPLETION: "/completions",
+    Operation.EMBEDDINGS: "/embeddings",
+}
+"""Where an operation is served, below the provider's base URL."""
+
+_OWN_FIELD = "llmgw"
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def request_body(call: Call, deployment: Deployment) -> bytes:
+    """The client's JSON with the provider's model name, usage asked for on streams, and our own field taken out.
+
+    Every other value stays as it was written, byte for byte.
+    """
+    changes: dict[str, bytes | msgspec.Raw] = {}
+    if deployment.upstream_model != call.model:
+        changes["model"] = orjson.dumps(deployment.upstream_model)
+    if call.stream and not call.wants_usage and deployment.provider.stream_usage:
+        options = call.fields.get("stream_options") or {}
+        changes["stream_options"] = orjson.dumps({**options, "include_usage": True})
+    if not changes and _OWN_FIELD not in call.fields:
+        return call.body
+    parts = []
+    for name, value in _members.decode(call.body).items():
+        if name != _OWN_FIELD:
+            parts.append(b"%b:%b" % (orjson.dumps(name), changes.pop(name, value)))
+    parts += [b"%b:%b" % (orjson.dumps(name), value) for name, value in changes.items()]
+    return b"{" + b",".join(parts) + b"}"

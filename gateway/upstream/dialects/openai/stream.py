@@ -1,0 +1,199 @@
+"""A stream of events, passed on byte for byte but for the usage that only we asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import orjson
+
+from gateway.core.call import Call
+from gateway.core.errors import Broken, Unavailable, UpstreamError
+from gateway.core.money import usd
+from gateway.core.usage import Usage
+from gateway.upstream.dialects import sse
+from gateway.upstream.dialects.openai.usage import read_usage
+
+DONE = b"data: [DONE]\n\n"
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_NULL_USAGE = b',"usage":null'
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | list[Any] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    finish_reason: str | None = None
+    delta: _Delta | None = None
+    text: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    """What we read of a chunk; everything else is checked to be JSON and skipped."""
+
+    choices: list[_Choice]
+    usage: Any = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class StreamedAnswer:
+    """`feed` gives what may go to the client: complete events only, so that what is cut never looks like an event.
+
+    The last ones, usage and `[DONE]`, are kept back for `ending`.
+    """
+
+    __slots__ = (
+        "_call",
+        "_finished",
+        "_injected",
+        "_splitter",
+        "_texts",
+        "_usage_event",
+        "is_done",
+        "started",
+        "usage",
+    )
+
+    def __init__(self, call: Call, *, injected: bool) -> None:
+        """`injected`: usage was asked for by us, and not by the client."""
+        self._call = call
+        self._injected = injected
+        self._splitter = sse.Splitter()
+        self._finished: set[int] = set()
+        self._texts: list[str] = []
+        self._usage_event = b""
+        self.is_done = False
+        self.started = False
+        self.usage: Usage | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises UpstreamError when the provider reports an error or sends what is no event of this dialect."""
+        block = self._splitter.feed(data)
+        if not block:
+            return b""
+        if self._injected and _NULL_USAGE in block:
+            block = block.replace(_NULL_USAGE, b"")
+        events = [block] if block.find(b"\n\n") == len(block) - 2 else sse.events(block)
+        passed = [event for event in events if self._passes(event)]
+        return block if len(passed) == len(events) else b"".join(passed)
+
+    def end(self) -> bytes:
+        """The provider has closed the stream: what is left to pass on. Raises Broken unless the answer is complete."""
+        rest = self._splitter.end().rstrip(b"\r\n")
+        passed = b""
+        if rest and _is_whole(rest):
+            event = rest + b"\n\n"
+            passed = event if self._passes(event) else b""
+        if not self._finished and self.is_done:
+            raise Broken("the provider ended the answer without saying why", code="upstream_protocol_error")
+        if not self.is_done and len(self._finished) < (self._call.fields.get("n") or 1):
+            raise Broken("the provider's answer was cut off")
+        return passed
+
+    def ending(self, cost: int | None) -> bytes:
+        """The last events. The usage event, if the client asked for one, tells the cost (nano-USD) as well."""
+        event = self._usage_event
+        if event and cost is not None:
+            event = _USAGE.sub(b'"usage":{"cost_usd":' + usd(cost).encode() + b",", event, count=1)
+        return event + DONE
+
+    def produced(self) -> str:
+        """All text that was generated, for counting tokens when the provider did not."""
+        return "".join(self._texts)
+
+    def _passes(self, event: bytes) -> bool:
+        """Reads one event; whether it goes to the client as it is."""
+        if self.is_done:
+            return False
+        data = event[6:] if event.startswith(b"data: {") else sse.data_of(event)
+        if data is None:
+            return True
+        if data == b"[DONE]":
+            self.is_done = True
+            return False
+        if not data.strip():
+            return False
+        try:
+            chunk = _decode(data)
+        except msgspec.DecodeError as error:
+            chunk = self._odd(data, error)
+        if chunk.error:
+            raise self._reported()
+        for choice in chunk.choices:
+            if choice.finish_reason is not None:
+                self._finished.add(choice.index)
+            self._collect(choice)
+        self.started = self.started or bool(chunk.choices)
+        return chunk.usage is None or self._passes_usage(chunk, event)
+
+    def _passes_usage(self, chunk: _Chunk, event: bytes) -> bool:
+        usage = read_usage(chunk.usage, self._call.operation)
+        if usage is not None:
+            self.usage = usage
+        if chunk.choices:
+            return True
+        self._usage_event = b"" if self._injected else event
+        return False
+
+    def _collect(self, choice: _Choice) -> None:
+        delta = choice.delta
+        if delta is None:
+            if choice.text:
+                self._texts.append(choice.text)
+            return
+        if isinstance(delta.content, str):
+            self._texts.append(delta.content)
+        for text in (delta.reasoning_content, delta.reasoning, delta.refusal):
+            if text:
+                self._texts.append(text)
+        for call in delta.tool_calls or ():
+            if call.function is not None:
+                self._texts += [call.function.name or "", call.function.arguments or ""]
+
+    def _odd(self, data: bytes, error: msgspec.DecodeError) -> _Chunk:
+        """A chunk that is not of the usual types: an error, or nothing that we can pass on as an answer."""
+        try:
+            value = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise Broken("the provider sent an event that is not JSON", code="upstream_protocol_error") from None
+        if isinstance(value, dict) and value.get("error"):
+            raise self._reported()
+        if ".arguments" in str(error):
+            raise Broken("the arguments of a tool call are not text", code="upstream_invalid_tool_call")
+        raise Broken("the provider sent an event that is no chunk of an answer", code="upstream_protocol_error")
+
+    def _reported(self) -> UpstreamError:
+        """The provider's words may hold anything, our credential included: they are not passed on."""
+        text = "the provider reported an error"
+        return Broken(text, code="upstream_error") if self.started else Unavailable(text)
+
+
+def _is_whole(event: bytes) -> bool:
+    """Whether an event without its blank line is complete all the same."""
+    data = sse.data_of(event)
+    if data is None or data == b"[DONE]":
+        return data is not None
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True

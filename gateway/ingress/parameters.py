@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.core.errors import InvalidRequest
@@ -184,6 +184,8 @@ def _check_strictly(fields: Mapping[str, Any]) -> None:
             code = "invalid_type" if name == "seed" else "invalid_value"
             raise InvalidRequest(f"{name} must be a number from {least} to {most}", code=code, param=name)
     _check_stop(fields.get("stop"))
+    for index, tool in enumerate(fields.get("tools") or ()):
+        _check_schema(tool, f"tools[{index}].function.parameters")
     bias = fields.get("logit_bias")
     if bias is not None and (not isinstance(bias, dict) or len(bias) > 1024 or not all(map(str.isdigit, bias))):
         raise _invalid("logit_bias", "must map at most 1,024 token ids to numbers")
@@ -199,6 +201,26 @@ def _check_stop(stop: Any) -> None:
         or not all(isinstance(s, str) and 0 < len(s) <= 1024 for s in parts)
     ):
         raise _invalid("stop", "must be 1 to 4 strings of 1 to 1,024 characters")
+
+
+def _check_schema(tool: Mapping[str, Any], where: str) -> None:
+    schema = tool.get("function", {}).get("parameters")
+    if schema is None:
+        return
+    if not isinstance(schema, dict) or "$ref" in schema or not all(ref.startswith("#") for ref in _references(schema)):
+        raise InvalidRequest(f"{where} is not a JSON schema that stands by itself", code="invalid_schema", param=where)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """The targets of all references in a schema, which are never followed."""
+    if isinstance(schema, dict):
+        for name, inner in schema.items():
+            if name == "$ref":
+                yield str(inner)
+            yield from _references(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from _references(inner)
 
 
 def _is_integer(value: Any) -> bool:

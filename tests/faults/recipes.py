@@ -282,7 +282,7 @@ def crossed(asked: Asked) -> Steps:
     if not asked.stream:
         return (Json(openai.document(asked, good(asked)) | {"id": "chatcmpl-of-another"}),)
     other = openai.chunk(asked, delta={"content": "someone else's secret"}) | {"id": "chatcmpl-of-another"}
-    return Say(HELLO[0]), Event(other), Say(HELLO[2]), *end(asked, say(asked))
+    return Say(HELLO[0]), Say(HELLO[1]), Event(other), Say(HELLO[2]), *end(asked, say(asked))
 
 
 def extra_bytes(asked: Asked) -> Steps:

@@ -48,6 +48,7 @@ class _Chunk(msgspec.Struct):
     """What we read of a chunk; everything else is checked to be JSON and skipped."""
 
     choices: list[_Choice]
+    id: str | None = None
     usage: Any = None
     error: Any = None
 
@@ -64,7 +65,9 @@ class StreamedAnswer:
     __slots__ = (
         "_call",
         "_finished",
+        "_id",
         "_injected",
+        "_keeps_id",
         "_splitter",
         "_texts",
         "_usage_event",
@@ -81,6 +84,8 @@ class StreamedAnswer:
         self._finished: set[int] = set()
         self._texts: list[str] = []
         self._usage_event = b""
+        self._id: str | None = None
+        self._keeps_id = False
         self.is_done = False
         self.started = False
         self.usage: Usage | None = None
@@ -124,7 +129,7 @@ class StreamedAnswer:
         """Reads one event; whether it goes to the client as it is."""
         if self.is_done:
             return False
-        data = event[6:] if event.startswith(b"data: {") else sse.data_of(event)
+        data = event[6:] if event.startswith(b"data: {") and event.find(b"\n") == len(event) - 2 else sse.data_of(event)
         if data is None:
             return True
         if data == b"[DONE]":
@@ -134,8 +139,9 @@ class StreamedAnswer:
             return False
         try:
             chunk = _decode(data)
-        except msgspec.DecodeError as error:
-            chunk = self._odd(data, error)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._odd(data, error) from None
+        self._check_id(chunk.id)
         if chunk.error:
             raise self._reported()
         for choice in chunk.choices:
@@ -169,17 +175,28 @@ class StreamedAnswer:
             if call.function is not None:
                 self._texts += [call.function.name or "", call.function.arguments or ""]
 
-    def _odd(self, data: bytes, error: msgspec.DecodeError) -> _Chunk:
-        """A chunk that is not of the usual types: an error, or nothing that we can pass on as an answer."""
+    def _check_id(self, id: str | None) -> None:
+        """Chunks of another answer must not be delivered. A provider that gives each chunk its own id never repeats one."""
+        if not id:
+            return
+        if id == self._id:
+            self._keeps_id = True
+        elif self._keeps_id:
+            raise Broken("the provider mixed two answers in one stream", code="upstream_protocol_error")
+        else:
+            self._id = id
+
+    def _odd(self, data: bytes, error: Exception) -> UpstreamError:
+        """Why a chunk is not of the usual types: it reports an error, or is nothing that we can pass on as an answer."""
         try:
             value = orjson.loads(data)
         except orjson.JSONDecodeError:
-            raise Broken("the provider sent an event that is not JSON", code="upstream_protocol_error") from None
+            return Broken("the provider sent an event that is not JSON", code="upstream_protocol_error")
         if isinstance(value, dict) and value.get("error"):
-            raise self._reported()
+            return self._reported()
         if ".arguments" in str(error):
-            raise Broken("the arguments of a tool call are not text", code="upstream_invalid_tool_call")
-        raise Broken("the provider sent an event that is no chunk of an answer", code="upstream_protocol_error")
+            return Broken("the arguments of a tool call are not text", code="upstream_invalid_tool_call")
+        return Broken("the provider sent an event that is no chunk of an answer", code="upstream_protocol_error")
 
     def _reported(self) -> UpstreamError:
         """The provider's words may hold anything, our credential included: they are not passed on."""

@@ -95,7 +95,12 @@ class Answer:
         idle, until = self.deployment.provider.deadlines.idle, self._until
         exchange.phase = "between two chunks"
         exchange.deadline = min(now() + idle, until)
-        while not codec.is_done and (data := await self._body.read()):
+        while not codec.is_done:
+            if codec.failure is not None:
+                raise codec.failure
+            data = await self._body.read()
+            if not data:
+                break
             chunk = codec.feed(data)
             if chunk:
                 yield chunk

@@ -102,6 +102,8 @@ class Try:
                 raise Unavailable("the provider did not answer with a stream", code="upstream_invalid_response")
             is_stream = True
             first += codec.feed(data)
+            if codec.failure is not None and not codec.started:
+                raise codec.failure
         return codec, first
 
     async def _whole(self, body: Body) -> tuple[openai.WholeAnswer, bytes]:

@@ -71,6 +71,7 @@ class StreamedAnswer:
         "_splitter",
         "_texts",
         "_usage_event",
+        "failure",
         "is_done",
         "started",
         "usage",
@@ -86,19 +87,30 @@ class StreamedAnswer:
         self._usage_event = b""
         self._id: str | None = None
         self._keeps_id = False
+        self.failure: UpstreamError | None = None
         self.is_done = False
         self.started = False
         self.usage: Usage | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Raises UpstreamError when the provider reports an error or sends what is no event of this dialect."""
-        block = self._splitter.feed(data)
+        """Never raises: an error that the provider reports, or an event of no known kind, is `failure`, after what came before."""
+        try:
+            block = self._splitter.feed(data)
+        except UpstreamError as error:
+            self.failure = error
+            return b""
         if not block:
             return b""
         if self._injected and _NULL_USAGE in block:
             block = block.replace(_NULL_USAGE, b"")
         events = [block] if block.find(b"\n\n") == len(block) - 2 else sse.events(block)
-        passed = [event for event in events if self._passes(event)]
+        passed = []
+        try:
+            for event in events:
+                if self._passes(event):
+                    passed.append(event)
+        except UpstreamError as error:
+            self.failure = error
         return block if len(passed) == len(events) else b"".join(passed)
 
     def end(self) -> bytes:

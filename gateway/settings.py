@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,12 @@ class Settings:
         return self.store == STORE and self.host in ("127.0.0.1", "localhost", "::1")
 
 
+def shipped_policies() -> Path:
+    """The folder `policies` where the command is run, or else the policies that were installed with it."""
+    here = Path("policies")
+    return here if here.is_dir() else Path(sys.prefix) / "share" / "llmgw" / "policies"
+
+
 def add_store_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     """The flags that every command which opens the store has."""
     store = environment.get("LLMGW_STORE", STORE)
@@ -60,7 +67,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
             help=f"{help} ({variable}; default {default})",
         )
 
-    flag("policies", "policies", Path, "folder of policy files")
+    flag("policies", str(shipped_policies()), Path, "folder of policy files")
     flag("host", "127.0.0.1", str, "address of the data plane")
     flag("port", "8080", int, "port of the data plane")
     flag("admin-host", "127.0.0.1", str, "address of the admin API")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.policy.check import check
+from gateway.settings import shipped_policies
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("check", help="compile a policy folder and run the tests inside it")
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("policies"), help="default: policies")
+    parser.add_argument("folder", type=Path, nargs="?", default=shipped_policies(), help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:

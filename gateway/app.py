@@ -59,12 +59,12 @@ class Running:
     tasks: Tasks
     is_draining: bool = False
 
-    async def drain(self, *, delay: float, timeout: float) -> None:
-        """Says no to readiness at once, keeps serving for `delay` seconds, then ends within `timeout`."""
+    async def drain(self, *, delay: float, limit: float) -> None:
+        """Says no to readiness at once, keeps serving for `delay` seconds, then ends within `limit`."""
         self.is_draining = True
         self.server.retire()
         await asyncio.sleep(delay)
-        await self.server.drain(timeout)
+        await self.server.drain(limit)
 
 
 @asynccontextmanager

@@ -17,7 +17,13 @@ STEERING = {"api_key", "api_version", "base_url", "deployment_id", "extra_header
 ADDED = {
     *("api_base", "litellm_params", "extra_body", "extra_query", "default_headers", "http_client", "organization"),
     *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_region_name", "aws_profile_name"),
-    *("aws_role_name", "aws_session_name", "aws_web_identity_token", "aws_sts_endpoint", "aws_bedrock_runtime_endpoint"),
+    *(
+        "aws_role_name",
+        "aws_session_name",
+        "aws_web_identity_token",
+        "aws_sts_endpoint",
+        "aws_bedrock_runtime_endpoint",
+    ),
     *("vertex_credentials", "vertex_project", "vertex_location", "azure_ad_token", "mock_tool_calls", "mock_delay"),
     *("drop_params", "additional_drop_params", "watsonx_token", "hf_token", "project_id_override"),
 }

@@ -61,13 +61,13 @@ async def _serve(settings: Settings, number: int) -> None:
         gc.set_threshold(50_000, 20, 20)
         await signals.stop.wait()
         delay = 0.0 if signals.hurry.is_set() else settings.drain_delay
-        drain = asyncio.ensure_future(worker.drain(delay=delay, timeout=settings.drain_timeout))
+        drain = asyncio.ensure_future(worker.drain(delay=delay, limit=settings.drain_timeout))
         hurry = asyncio.ensure_future(signals.hurry.wait())
         await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         if not drain.done():
             drain.cancel()
-            await worker.drain(delay=0, timeout=min(_HURRIED_DRAIN, settings.drain_timeout))
+            await worker.drain(delay=0, limit=min(_HURRIED_DRAIN, settings.drain_timeout))
 
 
 class _Signals:

@@ -68,14 +68,16 @@ class Connection(asyncio.Protocol):
         refuse: Refuse,
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
-        connections: set[Connection],
+        joined: Callable[[Connection], None],
+        left: Callable[[Connection], None],
         retiring: Callable[[], bool],
     ) -> None:
         self._handler = handler
         self._refuse = refuse
         self._limits = limits
         self._loop = loop
-        self._connections = connections
+        self._joined = joined
+        self._left = left
         self._retiring = retiring
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
@@ -102,12 +104,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self.transport = transport  # type: ignore[assignment]  # uvloop's class does not derive from asyncio's
-        self._connections.add(self)
+        self._joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self.transport = None
-        self._connections.discard(self)
+        self._left(self)
         self._waiting.clear()
         self.resume_writing()
         if self._task is not None:

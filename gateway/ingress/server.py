@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
 from gateway.ingress.http1 import Connection, Limits, Request
@@ -67,6 +68,8 @@ class Server:
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
         self._is_draining = False
+        self._emptied = asyncio.Event()
+        self._emptied.set()
         self._id_prefix = f"req_{secrets.token_hex(8)}"
         self._served = 0
 
@@ -105,11 +108,20 @@ class Server:
         for connection in tuple(self._connections):
             connection.abort()
 
+    def _joined(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        self._emptied.clear()
+
+    def _left(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._emptied.set()
+
     async def _empty(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        while self._connections and loop.time() < until:
-            await asyncio.sleep(0.02)
+        """Waits until no connection is left, `seconds` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._emptied.wait()
 
     def _connect(self, loop: asyncio.AbstractEventLoop) -> Connection:
         return Connection(
@@ -117,7 +129,8 @@ class Server:
             refuse=self._refuse,
             limits=self._limits,
             loop=loop,
-            connections=self._connections,
+            joined=self._joined,
+            left=self._left,
             retiring=lambda: self._is_draining,
         )
 

@@ -93,7 +93,7 @@ class StreamedAnswer:
         self.usage: Usage | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Never raises: an error that the provider reports, or an event of no known kind, is `failure`, after what came before."""
+        """What came before an error is still given; the error itself is then found in `failure`."""
         try:
             block = self._splitter.feed(data)
         except UpstreamError as error:

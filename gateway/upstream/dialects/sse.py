@@ -45,6 +45,9 @@ class Splitter:
 
 def events(block: bytes) -> list[bytes]:
     """The events of a block, each with the blank line that ends it."""
+    if b"\r" not in block:
+        *whole, rest = block.split(b"\n\n")
+        return [event + b"\n\n" for event in whole] + ([rest] if rest else [])
     parts = []
     start = 0
     for boundary in _BOUNDARY.finditer(block):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
+import jiter
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Unavailable
@@ -30,8 +30,8 @@ class WholeAnswer:
 
 def _parse_answer(body: bytes, operation: Operation) -> dict[str, Any]:
     try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        answer = jiter.from_json(body, allow_inf_nan=False, cache_mode="keys")
+    except ValueError:
         raise _invalid("is not JSON") from None
     if not isinstance(answer, dict):
         raise _invalid("is not an object")

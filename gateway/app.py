@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -22,6 +23,8 @@ from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.flow import Flow
+from gateway.ingress.admin.api import Admin
+from gateway.ingress.admin.server import serve
 from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.http1 import Limits
 from gateway.ingress.server import Server
@@ -35,7 +38,7 @@ from gateway.policy.watch import Watch
 from gateway.settings import Settings
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
-from gateway.trace.journal import open_journal
+from gateway.trace.journal import Journal, open_journal
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.open import Upstream
@@ -46,7 +49,10 @@ log = logging.getLogger("llmgw")
 
 @dataclass(slots=True)
 class Running:
-    """A worker that serves. `url` is where; `key` and `admin_key` are the ready-made ones, where those are valid."""
+    """A worker that serves. `url` is where, `admin_url` where admins go: to worker 0 alone.
+
+    `key` and `admin_key` are the ready-made ones, where those are valid.
+    """
 
     url: str
     key: Secret | None
@@ -56,7 +62,9 @@ class Running:
     server: Server
     pool: Pool
     accounts: Accounts
+    journal: Journal
     tasks: Tasks
+    admin_url: str | None = None
     is_draining: bool = False
 
     async def drain(self, *, delay: float, limit: float) -> None:
@@ -77,8 +85,8 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
     async with AsyncExitStack() as closing:
         tokens, prices = Tokens(), PriceTable(clock)
 
-        def compile_folder() -> Snapshot:
-            snapshot = compile_policy(settings.policies, settings.environment, prices.price)
+        def compile_folder(folder: Path = settings.policies) -> Snapshot:
+            snapshot = compile_policy(folder, settings.environment, prices.price)
             if any(rule.match.tokens_in for rule in snapshot.routes.rules):
                 tokens.load("")
             return snapshot
@@ -135,6 +143,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             server=server,
             pool=pool,
             accounts=accounts,
+            journal=journal,
             tasks=tasks,
         )
         instance = f"{socket.gethostname()}:{os.getpid()}"
@@ -149,6 +158,22 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
         for name, work in loops.items():
             tasks.start(work, name=name)
         await server.listen(sock)
+        if number == 0:
+            admin = Admin(
+                key=worker.admin_key,
+                store=store,
+                journal=journal,
+                policy=policy,
+                watch=watch,
+                compile_folder=compile_folder,
+                resting=health.resting,
+                accounts=accounts.all,
+                unready=unready,
+                clock=clock,
+            )
+            admin_sock = bind(settings.admin_host, settings.admin_port)
+            closing.push_async_callback(await serve(admin.application(), admin_sock))
+            worker.admin_url = f"http://{settings.admin_host}:{admin_sock.getsockname()[1]}"
         yield worker
 
 

@@ -81,7 +81,7 @@ def redis_server(*, save: bool = False, cluster: bool = False) -> Iterator[Redis
     """A server that answers, or a cluster of one; it is killed in the end, and what it kept is removed."""
     options = ["--appendonly", "yes", "--appendfsync", "always"] if save else ["--save", ""]
     if cluster:
-        options += ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]
+        options += ["--cluster-enabled", "yes", "--cluster-port", str(_free_port())]
     with _running(options) as server:
         if cluster:
             server.send("CLUSTER", "ADDSLOTSRANGE", "0", "16383")

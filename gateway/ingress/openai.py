@@ -108,7 +108,11 @@ def _check_media(headers: Mapping[bytes, bytes]) -> None:
     kind, _, options = media.lower().partition(b";")
     charset = options.partition(b"charset=")[2].strip(b' "')
     if kind.strip() != b"application/json" or charset not in (b"", b"utf-8", b"utf8"):
-        raise InvalidRequest("the body must be application/json in UTF-8", code="unsupported_media_type", status=415)
+        raise InvalidRequest(
+            "the body must be JSON in UTF-8, sent with Content-Type: application/json",
+            code="unsupported_media_type",
+            status=415,
+        )
 
 
 def _tags(value: bytes | None) -> tuple[str, ...]:

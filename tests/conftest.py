@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -54,6 +55,18 @@ class House:
     def key(self) -> str:
         assert self.worker.key is not None
         return self.worker.key.reveal()
+
+    async def records(self) -> list[Mapping[str, Any]]:
+        """The durable records, oldest first."""
+        page = await self.worker.journal.latest(limit=1000)
+        return list(reversed(page.records))
+
+    async def only_record(self) -> Mapping[str, Any]:
+        """The one record there is; it may still be on its way."""
+        while not (records := await self.records()):
+            await asyncio.sleep(0.01)
+        assert len(records) == 1
+        return records[0]
 
     def account(self) -> tuple[int, int]:
         """What the ready-made key's tenant has spent (nano-USD), and its calls under way."""

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,9 +37,13 @@ class RedisServer:
         self._process = subprocess.Popen(
             [*_dies_with_us(), self._binary, *self._options, *place], stdout=subprocess.DEVNULL
         )
+        self.wait(self._answers)
+
+    def wait(self, holds: Callable[[], bool]) -> None:
+        """Until something holds that must soon."""
         patience = time.monotonic() + STARTING
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > patience:
+        while not holds():
+            if self._process is None or self._process.poll() is not None or time.monotonic() > patience:
                 self.kill()
                 raise RuntimeError(f"{self._binary} did not start on port {self.port}")
             time.sleep(0.01)
@@ -85,6 +89,7 @@ def redis_server(*, save: bool = False, cluster: bool = False) -> Iterator[Redis
     with _running(options) as server:
         if cluster:
             server.send("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            server.wait(lambda: b"cluster_state:ok" in server.send("CLUSTER", "INFO"))
         yield server
 
 

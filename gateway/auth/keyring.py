@@ -139,11 +139,9 @@ class Keyring:
         """Waits for a refresh that begins from now on, shared by everyone who waits."""
         if self._next is None:
             self._next = self._tasks.start(self._refresh_in_turn(), name="keyring")
-        try:
-            error = await asyncio.wait_for(asyncio.shield(self._next), PATIENCE)
-        except TimeoutError:
-            raise _away() from None
-        if error is not None:
+        refresh = self._next
+        done, _ = await asyncio.wait({refresh}, timeout=PATIENCE)
+        if not done or refresh.result() is not None:
             raise _away()
 
     async def _refresh_in_turn(self) -> GatewayError | None:

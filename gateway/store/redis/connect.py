@@ -14,8 +14,8 @@ from redis.maint_notifications import MaintNotificationsConfig
 from gateway.store.contract import OpenError
 
 SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster")
-SOCKET = 0.05
-"""Seconds for connecting, and for one answer."""
+SOCKET = 0.2
+"""Seconds for connecting, and for one answer, until a connection is given up; callers do not wait that long."""
 CONNECTIONS = 32
 """Most connections of a worker; one of them is for pushes."""
 

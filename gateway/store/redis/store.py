@@ -47,7 +47,8 @@ class RedisStore:
 
     async def pushed(self, *, within: float) -> None:
         try:
-            await asyncio.wait_for(self._woken.wait(), within)
+            async with asyncio.timeout(within):
+                await self._woken.wait()
         except TimeoutError:
             return
         self._woken.clear()

@@ -53,7 +53,8 @@ class Database:
         future = asyncio.get_running_loop().run_in_executor(self._thread, self._attempt, work)
         future.add_done_callback(self._ended)
         try:
-            result = await asyncio.wait_for(asyncio.shield(future), LIMIT)
+            async with asyncio.timeout(LIMIT):
+                result = await asyncio.shield(future)
         except TimeoutError:
             self._breaker.failed("no answer in time")
             raise away() from None

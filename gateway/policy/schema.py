@@ -67,7 +67,7 @@ class Timeouts(Section):
     headers: Duration | None = None
     """Until the provider's response headers, when a stream was asked for. Default 60s."""
     whole: Duration | None = None
-    """Until the provider's response headers, when no stream was asked for. Default 10m."""
+    """Until the provider's response headers, when no stream was asked for. Default 10m, or `headers` if that is given."""
     first_token: Duration | None = None
     """Until the first part of the answer. Default 120s."""
     idle: Duration | None = None

@@ -21,7 +21,9 @@ async def post(house: House, body: str, **headers: str) -> httpx.Response:
         return await client.post(f"{house.url}/v1/chat/completions", content=body, headers=all_headers)
 
 
-async def test_a_body_that_needs_no_change_reaches_the_provider_byte_for_byte(house: House, provider: Chaosprov) -> None:
+async def test_a_body_that_needs_no_change_reaches_the_provider_byte_for_byte(
+    house: House, provider: Chaosprov
+) -> None:
     body = '{"messages" :[{"role":"user","content":"h\\u00e9"}], ' + ODD + ',"model":"ok"}'
 
     answer = await post(house, body)
@@ -80,7 +82,12 @@ async def test_the_client_s_headers_stay_with_us_and_the_provider_gets_its_own_k
 async def test_the_provider_s_headers_pass_an_allow_list(house: House, provider: Chaosprov) -> None:
     message = {"role": "assistant", "content": "hi"}
     document = {"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-    secret = (("Set-Cookie", "s=1"), ("Server", "secret/1"), ("X-Internal-Host", "10.0.0.1"), ("OpenAI-Version", "2020-10-01"))
+    secret = (
+        ("Set-Cookie", "s=1"),
+        ("Server", "secret/1"),
+        ("X-Internal-Host", "10.0.0.1"),
+        ("OpenAI-Version", "2020-10-01"),
+    )
     provider.will(Json(document, headers=secret))
 
     answer = await post(house, json.dumps(chat()), **{"x-request-id": "mine-1"})

@@ -80,11 +80,19 @@ def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mis
         query=written.query,
         headers=tuple(_headers(written, path, mistakes)),
         allow_private=written.allow_private,
-        deadlines=Deadlines(**written.timeouts.model_dump(exclude_none=True)),
+        deadlines=_deadlines(written.timeouts),
         retries=Retries(**written.retry.model_dump(exclude_none=True)),
         stream_usage=written.stream_usage,
         **most,
     )
+
+
+def _deadlines(written: schema.Timeouts) -> Deadlines:
+    """What is written over the defaults; `headers` alone bounds whole answers too (docs/decisions/003)."""
+    given = written.model_dump(exclude_none=True)
+    if "headers" in given:
+        given = {"whole": given["headers"], **given}
+    return Deadlines(**given)
 
 
 def _origin(name: str, written: schema.Provider, *, off: bool, mistakes: Mistakes) -> Origin:

@@ -1,0 +1,274 @@
+"""The admin API of a running gateway, as an admin's script sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.core.errors import Overloaded
+from gateway.store.contract import Store
+from tests.conftest import House
+
+MISTAKE = "version: 1\nproviders:\n  demo: {dialekt: demo}\n"
+
+
+@pytest.fixture
+async def admin(house: House) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that shows the admin key."""
+    assert house.worker.admin_key is not None
+    headers = {"authorization": f"Bearer {house.worker.admin_key.reveal()}"}
+    async with aiohttp.ClientSession(base_url=house.worker.admin_url, headers=headers) as session:
+        yield session
+
+
+@pytest.fixture
+async def stranger(house: House) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that shows nothing."""
+    async with aiohttp.ClientSession(base_url=house.worker.admin_url) as session:
+        yield session
+
+
+async def refused(reply: aiohttp.ClientResponse) -> tuple[int, str]:
+    """Status and code of an error, whose envelope is checked on the way."""
+    body = await reply.json()
+    assert list(body) == ["error"]
+    assert list(body["error"]) == ["message", "type", "param", "code"]
+    assert reply.content_type == "application/json"
+    assert re.fullmatch(r"req_[0-9a-f]+", reply.headers["x-request-id"])
+    return reply.status, body["error"]["code"]
+
+
+async def call(house: House, key: str, *, model: str = "demo") -> aiohttp.ClientResponse:
+    """One call on the data plane, read to its end."""
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{house.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}
+        ) as reply,
+    ):
+        await reply.read()
+        return reply
+
+
+async def created(admin: aiohttp.ClientSession, **wanted: object) -> dict[str, Any]:
+    async with admin.post("/admin/v1/keys", json=wanted) as reply:
+        assert reply.status == 201
+        body: dict[str, Any] = await reply.json()
+        return body
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_anyone_may_ask_whether_it_is_well(stranger: aiohttp.ClientSession, path: str) -> None:
+    async with stranger.get(path) as reply:
+        assert reply.status == 200
+        assert "x-request-id" in reply.headers
+
+
+@pytest.mark.parametrize(
+    "shown", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic abc", "Bearer \udcff\udc80", "Bearer é"]
+)
+async def test_without_the_admin_key_nobody_enters(stranger: aiohttp.ClientSession, shown: str) -> None:
+    async with stranger.get("/admin/v1/keys", headers={"authorization": shown} if shown else {}) as reply:
+        assert await refused(reply) == (401, "invalid_api_key")
+        assert reply.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_virtual_key_finds_nothing_here(house: House, stranger: aiohttp.ClientSession) -> None:
+    for path in ("/admin/v1/keys", "/admin/v1/policies", "/admin/v1/calls"):
+        async with stranger.get(path, headers={"authorization": f"Bearer {house.key}"}) as reply:
+            assert await refused(reply) == (404, "not_found")
+
+
+async def test_the_admin_key_makes_no_calls(house: House) -> None:
+    assert house.worker.admin_key is not None
+
+    reply = await call(house, house.worker.admin_key.reveal())
+
+    assert await refused(reply) == (403, "not_found")
+
+
+async def test_a_created_key_works_at_once_and_is_shown_only_then(house: House, admin: aiohttp.ClientSession) -> None:
+    key = await created(admin, name="ci", tenant="acme/search", models=["demo"], expires="30d")
+
+    assert (await call(house, key["key"])).status == 200
+    async with admin.get("/admin/v1/keys") as reply:
+        text = await reply.text()
+        listed = (await reply.json())["keys"]
+    assert key["key"] not in text
+    assert listed == [{name: value for name, value in key.items() if name != "key"}]
+    assert (key["name"], key["tenant"], key["models"], key["state"]) == ("ci", "acme/search", ["demo"], "active")
+
+
+async def test_a_revoked_key_is_refused_within_a_second(house: House, admin: aiohttp.ClientSession) -> None:
+    key = await created(admin)
+    assert (await call(house, key["key"])).status == 200
+
+    async with admin.delete(f"/admin/v1/keys/{key['id']}") as reply:
+        assert reply.status == 204
+    async with asyncio.timeout(1.0):
+        while (await call(house, key["key"])).status != 401:
+            pass
+
+    async with admin.get("/admin/v1/keys") as reply:
+        assert (await reply.json())["keys"][0]["state"] == "revoked"
+
+
+async def test_a_revocation_that_cannot_be_stored_is_not_promised(
+    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await created(admin)
+
+    async def away(self: Store, id: str) -> bool:
+        raise Overloaded("away", code="store_unavailable")
+
+    monkeypatch.setattr("gateway.store.sqlite.keys.SqliteKeys.revoke", away)
+
+    async with admin.delete(f"/admin/v1/keys/{key['id']}") as reply:
+        assert await refused(reply) == (503, "store_unavailable")
+        assert "retry-after" in reply.headers
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"nmae": "x"},
+        {"name": 1},
+        {"tenant": "a/b/c"},
+        {"models": "demo"},
+        {"models": [1]},
+        {"expires": 5},
+        {"expires": "soon"},
+        [],
+        "key",
+    ],
+)
+async def test_a_key_that_makes_no_sense_is_refused(admin: aiohttp.ClientSession, wanted: object) -> None:
+    async with admin.post("/admin/v1/keys", json=wanted) as reply:
+        assert (await refused(reply))[0] == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"name": "\xff"}', b"[" * 5000, b'{"name":"a","name":"b"}'])
+async def test_a_body_that_is_no_json_is_refused(admin: aiohttp.ClientSession, body: bytes) -> None:
+    async with admin.post("/admin/v1/keys", data=body) as reply:
+        assert (await refused(reply))[0] == 400
+
+
+async def test_a_body_that_is_too_large_is_refused(admin: aiohttp.ClientSession) -> None:
+    async with admin.post("/admin/v1/keys", data=bytes(2 * 1024 * 1024)) as reply:
+        assert (await refused(reply))[0] == 413
+
+
+async def test_what_is_not_there_is_told_in_the_same_form(admin: aiohttp.ClientSession) -> None:
+    async with admin.get("/admin/v1/nothing") as reply:
+        assert await refused(reply) == (404, "not_found")
+    async with admin.delete("/admin/v1/keys/nothing") as reply:
+        assert await refused(reply) == (404, "not_found")
+    async with admin.get("/admin/v1/calls/nothing") as reply:
+        assert await refused(reply) == (404, "not_found")
+    async with admin.put("/admin/v1/keys") as reply:
+        assert await refused(reply) == (405, "method_not_allowed")
+        assert set(reply.headers["allow"].split(",")) >= {"GET", "POST"}
+
+
+@pytest.mark.parametrize(
+    "sent", [b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"GET /\xff HTTP/9\r\n\r\n"]
+)
+async def test_what_is_no_http_is_told_in_json_too(house: House, sent: bytes) -> None:
+    assert house.worker.admin_url is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.worker.admin_url.rpartition(":")[2]))
+    writer.write(sent)
+
+    reply = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"x-request-id" in head.lower()
+    assert b"application/json" in head.lower()
+    assert body.startswith(b'{"error":{"message":')
+
+
+async def test_calls_are_found_with_all_that_is_known_of_them(house: House, admin: aiohttp.ClientSession) -> None:
+    key = await created(admin, tenant="acme")
+    served = await call(house, key["key"])
+    await call(house, key["key"], model="nothing")
+    await call(house, house.key)
+
+    async def ids(**query: str) -> list[str]:
+        async with admin.get("/admin/v1/calls", params=query) as reply:
+            assert reply.status == 200
+            return [each["id"] for each in (await reply.json())["calls"]]
+
+    assert len(await ids()) == 3
+    assert len(await ids(tenant="acme")) == 2
+    assert await ids(tenant="acme", status="200") == [served.headers["x-request-id"]]
+    assert len(await ids(status="404")) == 1
+    assert len(await ids(limit="0")) <= 1
+    async with admin.get(f"/admin/v1/calls/{served.headers['x-request-id']}") as reply:
+        record = await reply.json()
+    assert (record["tenant"], record["model"], record["status"]) == ("acme", "demo", 200)
+
+
+async def test_calls_are_read_page_by_page(house: House, admin: aiohttp.ClientSession) -> None:
+    for _ in range(3):
+        await call(house, house.key)
+
+    async with admin.get("/admin/v1/calls", params={"limit": 2}) as reply:
+        first = await reply.json()
+    async with admin.get("/admin/v1/calls", params={"limit": 2, "before": first["before"]}) as reply:
+        second = await reply.json()
+
+    assert [len(first["calls"]), len(second["calls"]), second["before"]] == [2, 1, None]
+
+
+@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "before=1.5", "record=x", "status=ok", "before=" + "9" * 40])
+async def test_a_question_that_makes_no_sense_is_refused(admin: aiohttp.ClientSession, query: str) -> None:
+    async with admin.get(f"/admin/v1/calls?{query}") as reply:
+        assert (await refused(reply))[0] == 400
+
+
+async def test_the_policy_in_force_and_who_runs_it_are_told(house: House, admin: aiohttp.ClientSession) -> None:
+    async with admin.get("/admin/v1/policies") as reply:
+        told = await reply.json()
+
+    assert told["version"] == house.worker.policy.current.version
+    assert told["last_error"] is None
+    assert set(told["instances"].values()) == {told["version"]}
+
+
+async def test_a_policy_can_be_checked_before_it_is_put_into_force(house: House, admin: aiohttp.ClientSession) -> None:
+    before = house.worker.policy.current
+    async with admin.post("/admin/v1/policies:validate", json={"files": {"policy.yaml": MISTAKE}}) as reply:
+        told = await reply.json()
+
+    assert told["ok"] is False
+    assert [(each["file"], each["line"]) for each in told["mistakes"]][0] == ("policy.yaml", 3)
+    assert house.worker.policy.current is before
+
+
+@pytest.mark.parametrize(
+    "files", [{"../policy.yaml": ""}, {"a/b.yaml": ""}, {"policy.txt": ""}, {"x.yaml": 1}, [], None]
+)
+async def test_files_to_check_must_be_files_of_one_folder(admin: aiohttp.ClientSession, files: object) -> None:
+    async with admin.post("/admin/v1/policies:validate", json={"files": files}) as reply:
+        assert (await refused(reply))[0] == 400
+
+
+async def test_deployments_and_accounts_are_listed(house: House, admin: aiohttp.ClientSession) -> None:
+    await call(house, house.key)
+
+    async with admin.get("/admin/v1/deployments") as reply:
+        deployments = (await reply.json())["deployments"]
+    async with admin.get("/admin/v1/budgets") as reply:
+        budgets = (await reply.json())["budgets"]
+
+    assert {"demo/demo", "chaos/ok"} <= {each["deployment"] for each in deployments}
+    assert [each["tenant"] for each in budgets] == ["default"]
+    assert budgets[0]["calls"] == 1

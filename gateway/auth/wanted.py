@@ -35,7 +35,7 @@ class Wanted:
         if self.models is not None and not (0 < len(self.models) <= _MOST_MODELS):
             raise InvalidRequest(f"Name 1 to {_MOST_MODELS} models, or leave them out.", param="models")
         if any(not 0 < len(model) <= _LONGEST_MODEL for model in self.models or ()):
-            raise InvalidRequest(f"The name of a model has 1 to {_LONGEST_MODEL} characters.", param="models")
+            raise InvalidRequest(f"The names in models have 1 to {_LONGEST_MODEL} characters.", param="models")
 
 
 def expiry(age: str, *, now: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -56,6 +57,17 @@ async def call(house: House, key: str, *, model: str = "demo") -> aiohttp.Client
         return reply
 
 
+async def raw(house: House, sent: bytes) -> bytes:
+    """The first bytes of the reply to these bytes."""
+    assert house.worker.admin_url is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.worker.admin_url.rpartition(":")[2]))
+    writer.write(sent)
+    reply = await reader.read(4096)
+    writer.close()
+    await writer.wait_closed()
+    return reply
+
+
 async def created(admin: aiohttp.ClientSession, **wanted: object) -> dict[str, Any]:
     async with admin.post("/admin/v1/keys", json=wanted) as reply:
         assert reply.status == 201
@@ -70,13 +82,17 @@ async def test_anyone_may_ask_whether_it_is_well(stranger: aiohttp.ClientSession
         assert "x-request-id" in reply.headers
 
 
-@pytest.mark.parametrize(
-    "shown", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic abc", "Bearer \udcff\udc80", "Bearer é"]
-)
+@pytest.mark.parametrize("shown", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic abc", "Bearer é"])
 async def test_without_the_admin_key_nobody_enters(stranger: aiohttp.ClientSession, shown: str) -> None:
     async with stranger.get("/admin/v1/keys", headers={"authorization": shown} if shown else {}) as reply:
         assert await refused(reply) == (401, "invalid_api_key")
         assert reply.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_credential_that_is_no_text_is_as_wrong_as_any_other(house: House) -> None:
+    reply = await raw(house, b"GET /admin/v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+
+    assert reply.startswith(b"HTTP/1.1 401")
 
 
 async def test_a_virtual_key_finds_nothing_here(house: House, stranger: aiohttp.ClientSession) -> None:
@@ -160,7 +176,7 @@ async def test_a_body_that_is_no_json_is_refused(admin: aiohttp.ClientSession, b
 
 
 async def test_a_body_that_is_too_large_is_refused(admin: aiohttp.ClientSession) -> None:
-    async with admin.post("/admin/v1/keys", data=bytes(2 * 1024 * 1024)) as reply:
+    async with admin.post("/admin/v1/keys", data=io.BytesIO(bytes(2 * 1024 * 1024))) as reply:
         assert (await refused(reply))[0] == 413
 
 
@@ -180,16 +196,10 @@ async def test_what_is_not_there_is_told_in_the_same_form(admin: aiohttp.ClientS
     "sent", [b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"GET /\xff HTTP/9\r\n\r\n"]
 )
 async def test_what_is_no_http_is_told_in_json_too(house: House, sent: bytes) -> None:
-    assert house.worker.admin_url is not None
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.worker.admin_url.rpartition(":")[2]))
-    writer.write(sent)
-
-    reply = await reader.read()
-    writer.close()
-    await writer.wait_closed()
+    reply = await raw(house, sent)
 
     head, _, body = reply.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400")
+    assert head.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
     assert b"x-request-id" in head.lower()
     assert b"application/json" in head.lower()
     assert body.startswith(b'{"error":{"message":')
@@ -210,7 +220,7 @@ async def test_calls_are_found_with_all_that_is_known_of_them(house: House, admi
     assert len(await ids(tenant="acme")) == 2
     assert await ids(tenant="acme", status="200") == [served.headers["x-request-id"]]
     assert len(await ids(status="404")) == 1
-    assert len(await ids(limit="0")) <= 1
+    assert len(await ids(limit="0")) == 1
     async with admin.get(f"/admin/v1/calls/{served.headers['x-request-id']}") as reply:
         record = await reply.json()
     assert (record["tenant"], record["model"], record["status"]) == ("acme", "demo", 200)
@@ -249,7 +259,7 @@ async def test_a_policy_can_be_checked_before_it_is_put_into_force(house: House,
         told = await reply.json()
 
     assert told["ok"] is False
-    assert [(each["file"], each["line"]) for each in told["mistakes"]][0] == ("policy.yaml", 3)
+    assert ("policy.yaml", 3) in [(each["file"], each["line"]) for each in told["mistakes"]]
     assert house.worker.policy.current is before
 
 

@@ -1,4 +1,4 @@
-"""Retries are bounded and honest: only what is safe, never after the first byte, and never the load that keeps a provider down (R17)."""
+"""Retries are bounded and honest: only what is safe, and never after the first byte (R17)."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ async def test_workers_that_start_together_share_the_file_and_a_killed_one_loses
         worker.start()
     ids = [tmp_path / f"{name}.ids" for name in "abc"]
     async with asyncio.timeout(20.0):
-        while not all(path.exists() and path.stat().st_size > 200 for path in ids):  # noqa: ASYNC110
+        while not all(path.exists() and path.stat().st_size > 200 for path in ids):
             await asyncio.sleep(0.02)
     for worker in workers:
         assert worker.pid is not None

@@ -64,7 +64,7 @@ def ids(records: tuple[Mapping[str, object], ...]) -> list[object]:
 async def eventually(holds: Callable[[], bool]) -> None:
     """Waits for what a thread does, five seconds at most."""
     async with asyncio.timeout(5.0):
-        while not holds():  # noqa: ASYNC110
+        while not holds():
             await asyncio.sleep(0.01)
 
 
@@ -266,7 +266,7 @@ async def test_workers_share_the_file_and_a_killed_one_loses_nothing_older_than_
     for worker in workers:
         worker.start()
     async with asyncio.timeout(20.0):
-        while not all((tmp_path / f"{name}.written").exists() for name in ("a", "b")):  # noqa: ASYNC110
+        while not all((tmp_path / f"{name}.written").exists() for name in ("a", "b")):
             await asyncio.sleep(0.05)
     for worker in workers:
         assert worker.pid is not None

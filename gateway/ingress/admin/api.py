@@ -146,7 +146,7 @@ class Admin:
         query = request.query
         if unknown := set(query) - {"limit", "before", *FILTERS}:
             raise InvalidRequest(f"calls cannot be filtered by {min(unknown)[:64]}", code="unknown_parameter")
-        limit = min(_integer(query.get("limit", "50"), "limit"), _MOST_CALLS)
+        limit = max(1, min(_integer(query.get("limit", "50"), "limit"), _MOST_CALLS))
         before = _integer(query["before"], "before") if "before" in query else None
         filters: dict[str, str | int] = {name: query[name] for name in FILTERS if name in query}
         if "status" in filters:

@@ -72,8 +72,13 @@ def _admit(authorization: str, key: Secret | None) -> None:
     shown = shown.strip()
     if shown.startswith(_VIRTUAL_KEY) and not shown.startswith(_ADMIN_KEY):
         raise NotFound("there is nothing at this path")
-    if key is None or scheme.lower() != "bearer" or not hmac.compare_digest(shown.encode(), key.reveal().encode()):
+    if key is None or scheme.lower() != "bearer" or not _same(shown, key):
         raise Unauthenticated("The admin API needs the admin key.")
+
+
+def _same(shown: str, key: Secret) -> bool:
+    """Takes as long whatever is shown; aiohttp gives bytes that are no text as surrogates."""
+    return hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), key.reveal().encode())
 
 
 def _plain(refused: web.HTTPException) -> web.Response:

@@ -90,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._failed = False
         self._draining = False
         self._half_closed = False
+        self._has_begun = False
         self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
         self._response: Response | None = None
@@ -109,10 +110,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self.transport = None
-        self._left(self)
         self._waiting.clear()
         self.resume_writing()
-        if self._task is not None:
+        if self._task is None:
+            self._left(self)
+        elif self._has_begun:
             self._task.cancel("client closed")
 
     def eof_received(self) -> bool:
@@ -277,8 +279,8 @@ class Connection(asyncio.Protocol):
             self._response.keep_alive = False
 
     def stop(self) -> None:
-        """Cancels what is under way; its handler tells the client."""
-        if self._task is not None:
+        """Cancels what is under way; its handler tells the client. A call whose client has left is ending already."""
+        if self._task is not None and not self.lost:
             self._task.cancel("shutting down")
 
     def abort(self) -> None:
@@ -311,9 +313,14 @@ class Connection(asyncio.Protocol):
         keep_alive = request.keep_alive and not self._draining and not self._retiring()
         response = Response(self, keep_alive=keep_alive, head_only=request.method == b"HEAD")
         self._response = response
+        self._has_begun = False
         self._task = self._loop.create_task(self._handle(request, response))
 
     async def _handle(self, request: Request, response: Response) -> None:
+        """A task that is cancelled before its first step never runs at all: who left that early is told apart here."""
+        self._has_begun = True
+        if self.lost and self._task is not None:
+            self._task.cancel("client closed")
         try:
             await self._handler(request, response)
         finally:
@@ -324,8 +331,8 @@ class Connection(asyncio.Protocol):
     def _after(self, response: Response) -> None:
         transport = self.transport
         if transport is None:
-            return
-        if not response.is_ended:
+            self._left(self)
+        elif not response.is_ended:
             transport.abort()
         elif not response.keep_alive or self._draining or transport.is_closing():
             transport.close()

@@ -52,6 +52,7 @@ class Peer:
         self.requests: list[Request] = []
         self.refused: list[str] = []
         self.cancelled = False
+        self.gone: list[Connection] = []
         self.answering = asyncio.Event()
         self.answering.set()
         self.wire = Wire()
@@ -61,7 +62,7 @@ class Peer:
             limits=Limits(**limits),  # type: ignore[arg-type]
             loop=asyncio.get_running_loop(),
             joined=lambda _: None,
-            left=lambda _: None,
+            left=self.gone.append,
             retiring=lambda: False,
         )
         self.connection.connection_made(self.wire)
@@ -167,6 +168,18 @@ async def test_a_client_that_is_gone_cancels_its_call() -> None:
     await peer.settle()
 
     assert peer.cancelled
+
+
+async def test_a_client_that_left_before_its_call_began_is_handled_all_the_same() -> None:
+    peer = Peer()
+    peer.answering.clear()
+    peer.connection.data_received(GET)
+
+    peer.connection.connection_lost(None)
+    await peer.settle()
+
+    assert peer.cancelled
+    assert peer.gone == [peer.connection]
 
 
 async def test_a_client_that_closed_its_sending_side_is_probed_and_answered() -> None:

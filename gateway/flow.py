@@ -38,7 +38,7 @@ class Flow:
         """Answers one call. Leaving a block settles what it held, however the call ends; errors are ingress's to tell."""
         policy = self.policy.current
         with Record(ingress.id, ingress.received, policy.version, clock=self.clock, write=self.trace) as record:
-            record.tenant = tenant = await self.auth.identify(ingress.credential, policy.tenants)
+            record.tenant = tenant = await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer)
             record.call = call = apply.template(ingress.read(strict=policy.strict))
 
             with self.budget.hold(tenant) as hold:

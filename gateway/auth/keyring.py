@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.auth.guesses import Guesses
 from gateway.auth.tenants import Tenants, tenant_of
 from gateway.auth.virtual_key import admin_formed, fingerprint, well_formed
 from gateway.core.clock import Clock
@@ -70,17 +71,26 @@ class Keyring:
         self._change = 0
         self._heard = -math.inf
         self._refused: dict[bytes, None] = {}
+        self._guesses = Guesses(self._clock)
         self._tenants: Tenants | None = None
         self._callers: dict[bytes, _Caller] = {}
         self._loading = asyncio.Lock()
         self._asked = -math.inf
         self._next: asyncio.Task[GatewayError | None] | None = None
 
-    async def identify(self, credential: Secret | None, tenants: Tenants) -> Tenant:
-        """Whom the credential stands for.
+    async def identify(self, credential: Secret | None, tenants: Tenants, *, peer: str = "") -> Tenant:
+        """Whom the credential stands for. `peer` is the address it came from.
 
-        Raises Unauthenticated, Forbidden, and Overloaded when the store is away and so nothing can be said.
+        Raises Unauthenticated, or RateLimited when too many wrong ones came from there; Forbidden; and Overloaded when the
+        store is away and so nothing can be said.
         """
+        try:
+            return await self._identify(credential, tenants)
+        except Unauthenticated:
+            self._guesses.count(peer)
+            raise
+
+    async def _identify(self, credential: Secret | None, tenants: Tenants) -> Tenant:
         if credential is None:
             raise refusal()
         text = credential.reveal()

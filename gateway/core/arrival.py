@@ -18,6 +18,11 @@ class Arrival(Protocol):
     def received(self) -> float: ...
 
     @property
+    def peer(self) -> str:
+        """The address the request came from."""
+        ...
+
+    @property
     def credential(self) -> Secret | None: ...
 
     def read(self, *, strict: bool) -> Call:

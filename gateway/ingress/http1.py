@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httptools
 
-from gateway.core.errors import GatewayError, InvalidRequest
+from gateway.core.errors import GatewayError, InvalidRequest, Overloaded
 from gateway.ingress.reply import Response
 
 
@@ -30,6 +30,7 @@ class Limits:
     idle_time: float = 75.0
     write_stall: float = 60.0
     pipelined: int = 32
+    connections: int = 8192
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class Request:
     body: bytes = b""
     keep_alive: bool = True
     received: float = 0.0
+    peer: str = ""
 
 
 Handler = Callable[[Request, Response], Awaitable[None]]
@@ -97,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._phase_since = loop.time()
         self._stalled_since: float | None = None
+        self._peer = ""
         self.transport: asyncio.Transport | None = None
         self.lost = False
 
@@ -105,6 +108,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self.transport = transport  # type: ignore[assignment]  # uvloop's class does not derive from asyncio's
+        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -283,6 +287,11 @@ class Connection(asyncio.Protocol):
         if self._task is not None and not self.lost:
             self._task.cancel("shutting down")
 
+    def turn_away(self) -> None:
+        """Answers that there is no room, before anything is read."""
+        error = Overloaded("the gateway has as many connections as it can serve")
+        self._fail(error)
+
     def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
@@ -310,6 +319,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, request: Request) -> None:
         request.received = self._loop.time()
+        request.peer = self._peer
         keep_alive = request.keep_alive and not self._draining and not self._retiring()
         response = Response(self, keep_alive=keep_alive, head_only=request.method == b"HEAD")
         self._response = response

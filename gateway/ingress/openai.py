@@ -21,13 +21,14 @@ _MAX_NAME = 256
 class OpenAIArrival:
     """A request on one of OpenAI's routes. Implements `core.arrival.Arrival`."""
 
-    __slots__ = ("_operation", "_request", "credential", "id", "received")
+    __slots__ = ("_operation", "_request", "credential", "id", "peer", "received")
 
     def __init__(self, request: Request, *, operation: Operation, id: str) -> None:
         self._request = request
         self._operation = operation
         self.id = id
         self.received = request.received
+        self.peer = request.peer
         self.credential = bearer(request.headers)
 
     def read(self, *, strict: bool) -> Call:

@@ -109,6 +109,8 @@ class Server:
             connection.abort()
 
     def _joined(self, connection: Connection) -> None:
+        if len(self._connections) >= self._limits.connections:
+            connection.turn_away()
         self._connections.add(connection)
         self._emptied.clear()
 

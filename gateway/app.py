@@ -26,7 +26,7 @@ from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.server import serve
 from gateway.ingress.data_plane import DataPlane
-from gateway.ingress.http1 import Limits
+from gateway.ingress.request import Limits
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.price import PriceTable

@@ -11,9 +11,9 @@ import orjson
 from gateway.core.call import Operation
 from gateway.core.errors import InvalidRequest, Overloaded
 from gateway.flow import Flow
-from gateway.ingress.http1 import Request
 from gateway.ingress.openai import OpenAIArrival, bearer
 from gateway.ingress.reply import Response
+from gateway.ingress.request import Request
 from gateway.ingress.server import Routes
 
 _MODELS = "/v1/models/"

@@ -1,7 +1,6 @@
 """HTTP/1.1 as a server: one protocol object for each connection, strict about framing, with a deadline for each phase.
 
-The parser is httptools (llhttp in its strict mode). What llhttp lets pass and a gateway must not (see reliability.md, group H) is
-refused here: several hosts or credentials, chunked HTTP/1.0, other transfer codings, underscores in names, too large a head.
+The parser is httptools (llhttp in its strict mode); `refusals` has what llhttp lets pass and a gateway must not.
 """
 
 from __future__ import annotations
@@ -9,42 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import httptools
 
 from gateway.core.errors import GatewayError, InvalidRequest, Overloaded
+from gateway.ingress import refusals
 from gateway.ingress.reply import Response
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Sizes in bytes, times in seconds."""
-
-    body: int = 8 * 1024 * 1024
-    head: int = 32 * 1024
-    header_line: int = 8 * 1024
-    headers: int = 128
-    head_time: float = 10.0
-    body_time: float = 60.0
-    idle_time: float = 75.0
-    write_stall: float = 60.0
-    pipelined: int = 32
-    connections: int = 8192
-
-
-@dataclass(slots=True)
-class Request:
-    """One HTTP request. Header names are lower case; a header sent twice is joined by a comma where that is allowed."""
-
-    method: bytes = b""
-    target: bytes = b""
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    body: bytes = b""
-    keep_alive: bool = True
-    received: float = 0.0
-    peer: str = ""
-
+from gateway.ingress.request import Limits, Request
 
 Handler = Callable[[Request, Response], Awaitable[None]]
 Refuse = Callable[[GatewayError, Request, Response], None]
@@ -163,16 +133,16 @@ class Connection(asyncio.Protocol):
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._fail(cause if isinstance(cause, GatewayError) else _bad_http())
+            self._fail(cause if isinstance(cause, GatewayError) else refusals.bad_http())
         except httptools.HttpParserError as error:
-            self._fail(_parser_error(error))
+            self._fail(refusals.parser_error(error))
         else:
             self._bound()
 
     def _bound(self) -> None:
         """What has been read and is neither part of a body nor of a request that is complete must stay small."""
         if not self._head_done and self._fed > self._limits.head:
-            self._fail(_head_too_large())
+            self._fail(refusals.head_too_large())
         elif self._fed - self._body_size > self._limits.head + _FRAMING_SLACK + _FRAMING_PER_BYTE * self._body_size:
             self._fail(InvalidRequest("the chunked framing is larger than what it carries", code="bad_http"))
 
@@ -197,7 +167,7 @@ class Connection(asyncio.Protocol):
         self._head_size += len(name) + len(value)
         limits = self._limits
         if len(value) > limits.header_line or self._lines > limits.headers or self._head_size > limits.head:
-            raise _head_too_large()
+            raise refusals.head_too_large()
         if b"_" in name:
             raise InvalidRequest("header names must not have underscores", code="bad_header")
         if name in headers:
@@ -213,26 +183,10 @@ class Connection(asyncio.Protocol):
         request.method = parser.get_method()
         request.keep_alive = parser.should_keep_alive()
         headers = request.headers
-        version = parser.get_http_version()
-        if version != "1.1":
-            _check_old_version(version, headers)
-        elif b"host" not in headers:
-            raise InvalidRequest("the Host header is missing", code="bad_http")
-        if not request.target.startswith(b"/") and request.target != b"*":
-            if request.method == b"CONNECT":
-                raise InvalidRequest("CONNECT is not served", code="method_not_allowed", status=405)
-            raise InvalidRequest("the request target must be a path", code="bad_target")
-        coding = headers.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
-            raise InvalidRequest(
-                "only the transfer coding chunked is served",
-                code="unsupported_transfer_coding",
-                status=501,
-                type="server_error",
-            )
+        refusals.check_head(request, parser.get_http_version())
         length = headers.get(b"content-length")
         if length is not None and int(length) > self._limits.body:
-            raise _body_too_large(self._limits.body)
+            raise refusals.body_too_large(self._limits.body)
         expect = headers.get(b"expect")
         if expect is not None:
             self._answer_expectation(expect)
@@ -241,7 +195,7 @@ class Connection(asyncio.Protocol):
         self._pieces.append(body)
         self._body_size += len(body)
         if self._body_size > self._limits.body:
-            raise _body_too_large(self._limits.body)
+            raise refusals.body_too_large(self._limits.body)
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
@@ -310,10 +264,10 @@ class Connection(asyncio.Protocol):
         waited = now - self._phase_since
         if self._head_done:
             if waited > self._limits.body_time:
-                self._fail(_request_timeout())
+                self._fail(refusals.request_timeout())
         elif self._fed:
             if waited > self._limits.head_time:
-                self._fail(_request_timeout())
+                self._fail(refusals.request_timeout())
         elif waited > self._limits.idle_time and self.transport is not None:
             self.transport.close()
 
@@ -378,39 +332,3 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._fed = 0
         self.data_received(b"".join([*lines, b"\r\n", rest]))
-
-
-def _bad_http() -> InvalidRequest:
-    return InvalidRequest("the request is not valid HTTP/1.1", code="bad_http")
-
-
-def _head_too_large() -> InvalidRequest:
-    return InvalidRequest("the request's headers are too large", code="headers_too_large", status=431)
-
-
-def _body_too_large(limit: int) -> InvalidRequest:
-    return InvalidRequest(f"the body is larger than {limit} bytes", code="request_too_large", status=413)
-
-
-def _request_timeout() -> InvalidRequest:
-    return InvalidRequest("the request did not arrive in time", code="request_timeout", status=408)
-
-
-def _http_version() -> InvalidRequest:
-    return InvalidRequest("only HTTP/1.1 is served here", code="http_version", status=505, type="server_error")
-
-
-def _check_old_version(version: str, headers: dict[bytes, bytes]) -> None:
-    if version != "1.0":
-        raise _http_version()
-    if b"transfer-encoding" in headers:
-        raise InvalidRequest("HTTP/1.0 has no transfer codings", code="bad_http")
-
-
-def _parser_error(error: httptools.HttpParserError) -> InvalidRequest:
-    """llhttp's own words are the only way to tell its errors apart."""
-    if isinstance(error, httptools.HttpParserInvalidMethodError):
-        return InvalidRequest("the method is not one that is served", code="method_not_allowed")
-    if "Invalid HTTP version" in str(error):
-        return _http_version()
-    return _bad_http()

@@ -13,7 +13,7 @@ from gateway.core.call import Call, Operation
 from gateway.core.errors import InvalidRequest
 from gateway.core.secret import Secret
 from gateway.ingress import json_body, messages, parameters
-from gateway.ingress.http1 import Request
+from gateway.ingress.request import Request
 
 _MAX_NAME = 256
 

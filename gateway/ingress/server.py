@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
-from gateway.ingress.http1 import Connection, Limits, Request
+from gateway.ingress.http1 import Connection
 from gateway.ingress.reply import Response
+from gateway.ingress.request import Limits, Request
 
 log = logging.getLogger("llmgw.ingress")
 

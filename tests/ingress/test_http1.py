@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from gateway.core.errors import GatewayError
-from gateway.ingress.http1 import Connection, Limits, Request
+from gateway.ingress.http1 import Connection
 from gateway.ingress.reply import Response
+from gateway.ingress.request import Limits, Request
 
 POST = b"POST /v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = (

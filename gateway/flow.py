@@ -55,6 +55,7 @@ class Flow:
                                 claim.keep(chunk)
                                 await reply.send(chunk)
                         finally:
+                            answer.close()  # a provider that is still talking stops before its tokens are counted
                             record.bill = bill = await self.meter.bill(call, answer)
                             hold.settle(bill.cost)
 

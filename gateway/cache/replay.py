@@ -48,6 +48,9 @@ class Kept:
     def produced(self) -> str:
         return ""
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     async def chunks(self) -> AsyncIterator[bytes]:
         yield self._body
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -46,12 +46,12 @@ class Body:
 
 
 class Answer:
-    """What the provider says. Whoever opened it closes it.
+    """What the provider says. Whoever opened it closes it; `close` stops the provider sooner, and may be called again.
 
     `usage` is the provider's own count, once it has given one; `produced` is the text generated so far.
     """
 
-    __slots__ = ("_body", "_codec", "_first", "_until", "deployment", "headers")
+    __slots__ = ("_body", "_codec", "_first", "_until", "close", "deployment", "headers")
 
     def __init__(
         self,
@@ -62,11 +62,13 @@ class Answer:
         deployment: Deployment,
         headers: Mapping[bytes, bytes],
         until: float,
+        close: Callable[[], None],
     ) -> None:
         self._codec = codec
         self._first = first
         self._body = body
         self._until = until
+        self.close = close
         self.deployment = deployment
         self.headers = headers
 

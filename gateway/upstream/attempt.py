@@ -42,7 +42,7 @@ class Try:
             raise
 
     def close(self, error: BaseException | None = None) -> None:
-        self.attempt.ended = self._clock.monotonic()
+        self.attempt.ended = self.attempt.ended or self._clock.monotonic()
         if isinstance(error, UpstreamError):
             self.attempt.error = error.code
         elif error is not None:
@@ -73,7 +73,15 @@ class Try:
             codec, first = await self._first_chunk(body, is_stream=_is_event_stream(head.headers))
         else:
             codec, first = await self._whole(body)
-        return Answer(codec, first=first, body=body, deployment=self.deployment, headers=head.headers, until=until)
+        return Answer(
+            codec,
+            first=first,
+            body=body,
+            deployment=self.deployment,
+            headers=head.headers,
+            until=until,
+            close=self.close,
+        )
 
     async def _head(self, request: bytes, deadline: float) -> tuple[Exchange, Head]:
         """Sends the request; once more on a new connection when a kept one turns out to have been closed before it."""

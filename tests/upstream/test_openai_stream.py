@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.core.call import Call, Operation
-from gateway.core.deployment import Deployment, Provider
-from gateway.core.errors import Broken
+from gateway.core.errors import Broken, UpstreamError
 from gateway.core.usage import Usage
 from gateway.upstream.dialects import openai, sse
 
 STREAMS = {path.stem: path.read_bytes() for path in sorted((Path(__file__).parent.parent / "streams").glob("*.txt"))}
+DONE = b"data: [DONE]\n\n"
 USAGE = {
     "azure": Usage(12, 3),
     "deepseek": Usage(14, 9, cached=0, reasoning=6),
@@ -45,10 +43,6 @@ def call(**fields: Any) -> Call:
     )
 
 
-def deployment(upstream_model: str) -> Deployment:
-    return Deployment(name="p/m", provider=Provider("p", "openai"), upstream_model=upstream_model, price=None)
-
-
 def events(data: bytes) -> list[bytes | None]:
     return [sse.data_of(event) for event in sse.events(data)]
 
@@ -72,6 +66,47 @@ def test_a_provider_s_stream_is_the_same_wherever_it_is_cut(name: str) -> None:
         codec, again = read(data, cut=cut)
         assert again == passed
         assert (codec.usage, codec.produced()) == (whole.usage, whole.produced())
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("ends", [(b"\r\n\r\n",), (b"\r\r",), (b"\r\n\r\n", b"\n\n"), (b"\n\n", b"\r\r")], ids=repr)
+def test_a_stream_reads_the_same_with_every_kind_of_line_end(name: str, ends: tuple[bytes, ...]) -> None:
+    parts = STREAMS[name].removesuffix(b"\n\n").split(b"\n\n")
+    data = b"".join(part + ends[place % len(ends)] for place, part in enumerate(parts))
+    whole, passed = read(STREAMS[name])
+
+    for cut in (None, *range(0, len(data), 7)):
+        codec, again = read(data, cut=cut)
+        assert events(again) == events(passed)
+        assert (codec.usage, codec.produced()) == (whole.usage, whole.produced())
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_was_cut_and_ended_is_never_more_than_the_whole(name: str) -> None:
+    """Wherever the provider stops after a finish, what the client gets is the beginning of the answer, and all of it JSON."""
+    data = STREAMS[name]
+    whole = events(read(data)[1])
+    for cut in range(len(data)):
+        try:
+            codec, passed = read(data[:cut])
+        except Broken:
+            continue
+        assert events(passed) == whole[: len(events(passed))]
+        for event in events(passed + codec.ending(7)):
+            assert event is None or event == b"[DONE]" or json.loads(event)
+
+
+@pytest.mark.parametrize(
+    ("name", "produced"),
+    [
+        ("openai", "Grüß dich ✓"),
+        ("deepseek", "Let me think42"),
+        ("ollama", 'weather{"city":"Köln"}'),
+        ("gemini", "Hallo Welt"),
+    ],
+)
+def test_all_that_was_generated_is_there_to_be_counted(name: str, produced: str) -> None:
+    assert read(STREAMS[name])[0].produced() == produced
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -109,40 +144,82 @@ def test_usage_that_the_client_asked_for_tells_the_cost_in_dollars() -> None:
     assert usage["prompt_tokens"] == 19
 
 
-values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
+def chunk(finish: str | None = None, **fields: Any) -> bytes:
+    choice = {"index": 0, "delta": {"content": "a"}, "finish_reason": finish}
+    return b"data: " + json.dumps({"id": "c", "choices": [choice], **fields}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    "usage_event",
+    [
+        {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}},
+        {"choices": [], "usage": {}},
+        {
+            "choices": [],
+            "x_groq": {"usage": {"prompt_tokens": 1}},
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+        },
+        {"usage": {"prompt_tokens": 1, "completion_tokens": 2}, "choices": []},
+    ],
+    ids=["plain", "empty", "nested usage before it", "before the choices"],
 )
+def test_the_cost_is_a_member_of_usage_and_the_event_stays_json(usage_event: dict[str, Any]) -> None:
+    codec, _ = read(chunk("stop") + b"data: " + json.dumps(usage_event).encode() + b"\n\n" + DONE)
+
+    last = json.loads(codec.ending(5)[6:].partition(b"\n")[0])
+
+    assert last["usage"].pop("cost_usd") == 5e-9
+    assert last == usage_event
 
 
-@settings(max_examples=60)
-@given(fields=st.dictionaries(st.text(), values, max_size=6), upstream=st.text(min_size=1), ascii=st.booleans())
-def test_a_request_is_changed_only_where_it_must_be(fields: dict[str, Any], upstream: str, ascii: bool) -> None:
-    fields = {**fields, "model": "m", "stream": True, "stream_options": {"x": 1}, "llmgw": {"a": 1}}
-    body = json.dumps(fields, ensure_ascii=ascii).encode()
-    asked = Call(
-        id="r", operation=Operation.CHAT, received=0.0, model="m", body=body, fields=json.loads(body), stream=True
-    )
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (chunk() + DONE, "upstream_protocol_error"),
+        (chunk(), "upstream_truncated"),
+        (chunk() + b"data: nonsense\n\n", "upstream_protocol_error"),
+        (chunk() + b"data: [1]\n\n", "upstream_protocol_error"),
+        (chunk() + b'data: {"choices": "x"}\n\n', "upstream_protocol_error"),
+        (chunk() + chunk(id="c") + chunk("stop", id="d"), "upstream_protocol_error"),
+        (chunk() + b'data: {"error": {"message": "sk-canary"}}\n\n', "upstream_error"),
+        (chunk() + b'data: {"error": "sk-canary", "choices": []}\n\n', "upstream_error"),
+        (b'data: {"error": {"message": "sk-canary"}}\n\n', "upstream_error"),
+        (b"", "upstream_truncated"),
+        (b": ping\n\n", "upstream_truncated"),
+    ],
+)
+def test_an_answer_that_goes_wrong_says_how_and_quotes_nobody(data: bytes, code: str) -> None:
+    with pytest.raises(UpstreamError) as failed:
+        read(data)
 
-    sent = openai.request_body(asked, deployment(upstream))
-
-    expected = {**fields, "model": upstream, "stream_options": {"x": 1, "include_usage": True}}
-    del expected["llmgw"]
-    assert json.loads(sent) == json.loads(json.dumps(expected))
-    for name, value in fields.items():
-        if name not in ("model", "stream_options", "llmgw"):
-            assert json.dumps(value, ensure_ascii=ascii).encode() in sent
+    assert failed.value.code == code
+    assert "canary" not in failed.value.message
 
 
-def test_a_request_that_needs_no_change_is_the_client_s_own_bytes() -> None:
-    asked = call(stream_options={"include_usage": True})
+def test_what_came_before_an_error_still_reaches_the_client() -> None:
+    codec = openai.StreamedAnswer(call(), injected=False)
 
-    assert openai.request_body(asked, deployment("m")) is asked.body
+    assert codec.feed(chunk() + b'data: {"error": 1}\n\n' + chunk("stop")) == chunk()
+    assert codec.failure is not None
+
+
+def test_nothing_after_the_end_is_passed_on() -> None:
+    codec, passed = read(chunk("stop") + DONE + chunk() + b": late\n\n")
+
+    assert passed == chunk("stop")
+    assert codec.ending(None) == DONE
+
+
+def test_every_choice_that_was_asked_for_must_finish() -> None:
+    def fed(*finishes: int) -> openai.StreamedAnswer:
+        codec = openai.StreamedAnswer(call(n=2), injected=True)
+        for index in finishes:
+            codec.feed(chunk(choices=[{"index": index, "delta": {}, "finish_reason": "stop"}]))
+        return codec
+
+    fed(1, 0).end()
+    with pytest.raises(Broken):
+        fed(0, 0).end()
 
 
 @pytest.mark.parametrize(
@@ -164,21 +241,3 @@ def test_a_request_that_needs_no_change_is_the_client_s_own_bytes() -> None:
 )
 def test_usage_is_taken_only_when_it_can_be_true(usage: object, expected: Usage | None) -> None:
     assert openai.read_usage(usage, Operation.CHAT) == expected
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [(b"7", 7.0), (b"0", 1.0), (b"-1", 1.0), (b"1e9", 120.0), (b"soon", 1.0), (b"Thu, 01 Jan 1970 00:01:40 GMT", 40.0)],
-)
-def test_the_wait_a_provider_asks_for_is_understood_and_bounded(header: bytes, seconds: float) -> None:
-    error = openai.failure(429, b"", {b"retry-after": header}, secrets=(), now=60.0)
-
-    assert (error.code, error.retry_after) == ("upstream_rate_limited", seconds)
-
-
-def test_a_provider_s_words_lose_our_credential() -> None:
-    body = b'{"error": {"message": "key my-secret-key is bad, try sk-abcdefgh1234", "code": "bad_key", "param": "x"}}'
-
-    error = openai.failure(400, body, {}, secrets=("my-secret-key",), now=0.0)
-
-    assert (error.message, error.code, error.param) == ("key *** is bad, try ***", "upstream_bad_key", "x")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 from aiohttp import web
@@ -20,18 +20,18 @@ from gateway.core.clock import Clock
 from gateway.core.errors import InvalidRequest, NotFound, Overloaded
 from gateway.core.money import usd
 from gateway.core.secret import Secret
-from gateway.ingress import json_body
-from gateway.ingress.admin.server import MAX_BODY, PREFIX, doorkeeper
+from gateway.ingress.admin import draft, fields, openapi
+from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.policy.current import Current
-from gateway.policy.mistakes import Mistake, PolicyError
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.store.contract import Store
 from gateway.trace.journal import Journal
 from gateway.trace.sqlite import FILTERS
 
+log = logging.getLogger("llmgw.admin")
+
 _MOST_CALLS = 1000
-_MOST_FILES = 100
 
 
 class Resting(Protocol):
@@ -56,11 +56,14 @@ class Admin:
     clock: Clock
 
     def application(self) -> web.Application:
-        application = web.Application(middlewares=[doorkeeper(self.key)], client_max_size=MAX_BODY)
+        """Without a key there are only the health checks, which a warning says once."""
+        application = web.Application(middlewares=[doorkeeper(self.key)], client_max_size=fields.MAX_BODY)
+        application.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
+        if self.key is None:
+            log.warning("there is no admin key, so the admin port only answers health checks; set LLMGW_ADMIN_KEY")
+            return application
         application.add_routes(
             [
-                web.get("/healthz", self._healthz),
-                web.get("/readyz", self._readyz),
                 web.get(PREFIX + "keys", self._keys),
                 web.post(PREFIX + "keys", self._create_key),
                 web.delete(PREFIX + "keys/{id}", self._revoke_key),
@@ -71,6 +74,7 @@ class Admin:
                 web.get(PREFIX + "calls/{id}", self._call),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
+                web.get(PREFIX + "openapi.json", self._openapi),
             ]
         )
         return application
@@ -89,14 +93,13 @@ class Admin:
         return _json({"keys": [describe(key, now=self.clock.now()) for key in keys]})
 
     async def _create_key(self, request: web.Request) -> web.Response:
-        fields = await _fields(request, {"name", "tenant", "models", "expires"})
+        asked = await fields.read_fields(request, {"name", "tenant", "models", "expires"})
         now = self.clock.now()
-        models, expires = fields.get("models"), fields.get("expires")
         wanted = Wanted(
-            name=_text(fields, "name", ""),
-            tenant=_text(fields, "tenant", DEFAULT_TENANT),
-            models=None if models is None else _names(models),
-            expires=None if expires is None else expiry(_text(fields, "expires", ""), now=now),
+            name=fields.text(asked, "name"),
+            tenant=fields.text(asked, "tenant", DEFAULT_TENANT),
+            models=fields.names(asked, "models"),
+            expires=None if asked.get("expires") is None else expiry(fields.text(asked, "expires"), now=now),
         )
         key, text = mint(wanted, self.store.pepper, now=now)
         await self.store.keys.create(key)
@@ -114,29 +117,21 @@ class Admin:
                 "version": current.version,
                 "loaded_at": self.policy.loaded_at,
                 "notes": current.notes,
-                "last_error": _mistakes(error.mistakes) if error else None,
-                "instances": await self.store.versions.versions(),
+                "last_error": draft.rows(error.mistakes) if error else None,
+                "instances": await self._instances(),
             }
         )
 
-    async def _validate(self, request: web.Request) -> web.Response:
-        files = (await _fields(request, {"files"})).get("files")
-        if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
-            raise InvalidRequest("files must map file names to their text", param="files")
-        return _json(await asyncio.to_thread(self._compile, files))
+    async def _instances(self) -> Mapping[str, str] | None:
+        """None while the store is away: what is in force here can be told all the same."""
+        try:
+            return await self.store.versions.versions()
+        except Overloaded:
+            return None
 
-    def _compile(self, files: Mapping[str, str]) -> dict[str, object]:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in files.items():
-                if len(files) > _MOST_FILES or Path(name).name != name or not name.endswith((".yaml", ".yml")):
-                    raise InvalidRequest("files must be named like policy.yaml, without a folder", param="files")
-                (Path(folder) / name).write_text(text, encoding="utf-8", errors="replace")
-            try:
-                snapshot = self.compile_folder(Path(folder))
-            except PolicyError as error:
-                rows = [{**row, "file": Path(str(row["file"])).name} for row in _mistakes(error.mistakes)]
-                return {"ok": False, "mistakes": rows}
-        return {"ok": True, "version": snapshot.version, "notes": snapshot.notes, "mistakes": []}
+    async def _validate(self, request: web.Request) -> web.Response:
+        files = fields.texts(await fields.read_fields(request, {"files"}), "files")
+        return _json(await asyncio.to_thread(draft.try_out, files, self.compile_folder))
 
     async def _reload(self, request: web.Request) -> web.Response:
         await self.watch.reload()
@@ -146,11 +141,11 @@ class Admin:
         query = request.query
         if unknown := set(query) - {"limit", "before", *FILTERS}:
             raise InvalidRequest(f"calls cannot be filtered by {min(unknown)[:64]}", code="unknown_parameter")
-        limit = max(1, min(_integer(query.get("limit", "50"), "limit"), _MOST_CALLS))
-        before = _integer(query["before"], "before") if "before" in query else None
+        limit = max(1, min(fields.integer(query.get("limit", "50"), "limit"), _MOST_CALLS))
+        before = fields.integer(query["before"], "before") if "before" in query else None
         filters: dict[str, str | int] = {name: query[name] for name in FILTERS if name in query}
         if "status" in filters:
-            filters["status"] = _integer(query["status"], "status")
+            filters["status"] = fields.integer(query["status"], "status")
         page = await self.journal.latest(limit=limit, before=before, filters=filters)
         return _json({"calls": page.records, "before": page.before})
 
@@ -169,7 +164,10 @@ class Admin:
         rows = []
         for name in sorted({*models, *resting}):
             until, reason = resting.get(name, (None, None))
-            rows.append({"deployment": name, "models": models.get(name, []), "resting_until": until, "reason": reason})
+            rest = {"resting_until": until, "reason": reason}
+            rows.append(
+                {"deployment": name, "provider": name.partition("/")[0], "models": models.get(name, []), **rest}
+            )
         return _json({"deployments": rows})
 
     async def _budgets(self, request: web.Request) -> web.Response:
@@ -179,39 +177,9 @@ class Admin:
             rows.append({"tenant": name, **spent, "calls": account.calls, "open": account.open})
         return _json({"budgets": rows})
 
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return _json(openapi.document(PREFIX))
+
 
 def _json(value: object, *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
-
-
-async def _fields(request: web.Request, known: set[str]) -> dict[str, Any]:
-    """The body's object. Raises InvalidRequest, for members that are not known too."""
-    body = await request.read()
-    fields = json_body.parse(body) if body else {}
-    if unknown := fields.keys() - known:
-        name = min(unknown)[:64]
-        raise InvalidRequest(f"{name!r} is not known here", code="unknown_parameter", param=name)
-    return fields
-
-
-def _text(fields: Mapping[str, Any], name: str, default: str) -> str:
-    value = fields.get(name, default)
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{name} must be a string", code="invalid_type", param=name)
-    return value
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise InvalidRequest("models must be an array of strings", code="invalid_type", param="models")
-    return tuple(value)
-
-
-def _integer(text: str, name: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
-        raise InvalidRequest(f"{name} must be a number", code="invalid_value", param=name)
-    return int(text)
-
-
-def _mistakes(mistakes: Sequence[Mistake]) -> list[dict[str, object]]:
-    return [asdict(mistake) for mistake in mistakes]

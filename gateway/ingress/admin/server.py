@@ -13,8 +13,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.auth import virtual_key
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Unauthenticated
 from gateway.core.secret import Secret
+from gateway.ingress.admin.fields import MAX_BODY
 from gateway.ingress.reply import envelope
 
 log = logging.getLogger("llmgw.admin")
@@ -23,40 +25,28 @@ _SILENT = logging.getLogger("llmgw.admin.access")
 _SILENT.disabled = True
 
 PREFIX = "/admin/v1/"
-MAX_BODY = 1024 * 1024
-_VIRTUAL_KEY = "sk-llmgw-"
-_ADMIN_KEY = "sk-llmgw-admin-"
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+_NOTHING_HERE = "there is nothing at this path"
+_REFUSALS = {
+    404: ("not_found", _NOTHING_HERE),
+    405: ("method_not_allowed", "the method is not one that this path takes; the Allow header names those"),
+    413: ("request_too_large", f"the body is larger than {MAX_BODY} bytes"),
+    417: ("expectation_failed", "only 100-continue can be expected"),
+}
+"""aiohttp's own refusals: status to code and message."""
+
+_Handle = Callable[[Any], Awaitable[web.StreamResponse]]
 
 
 def doorkeeper(key: Secret | None) -> Middleware:
-    """A middleware that asks for the admin key below PREFIX and turns every error into JSON. Without a key nobody enters."""
+    """A middleware that asks for the admin key below PREFIX. Without a key there is nothing below PREFIX."""
 
     @web.middleware
     async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
-        id = f"req_{secrets.token_hex(12)}"
-        try:
-            if request.path.startswith(PREFIX):
-                _admit(request.headers.get("Authorization", ""), key)
-            response = await handler(request)
-        except web.HTTPException as refused:
-            response = _plain(refused)
-        except GatewayError as error:
-            response = error_response(error)
-        response.headers["x-request-id"] = id
-        response.headers["x-content-type-options"] = "nosniff"
-        response.headers["cache-control"] = "no-store"
-        response.headers["server"] = "llmgw"
-        return response
+        if request.path.startswith(PREFIX):
+            _admit(request.headers.get("Authorization", ""), key)
+        return await handler(request)
 
     return keep
-
-
-def error_response(error: GatewayError) -> web.Response:
-    headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(round(error.retry_after))
-    return web.Response(status=error.status, body=envelope(error), content_type="application/json", headers=headers)
 
 
 async def serve(application: web.Application, sock: socket.socket) -> Callable[[], Awaitable[None]]:
@@ -68,25 +58,59 @@ async def serve(application: web.Application, sock: socket.socket) -> Callable[[
 
 
 def _admit(authorization: str, key: Secret | None) -> None:
+    if key is None:
+        raise NotFound(_NOTHING_HERE)
     scheme, _, shown = authorization.partition(" ")
     shown = shown.strip()
-    if shown.startswith(_VIRTUAL_KEY) and not shown.startswith(_ADMIN_KEY):
-        raise NotFound("there is nothing at this path")
-    if key is None or scheme.lower() != "bearer" or not _same(shown, key):
-        raise Unauthenticated("The admin API needs the admin key.")
+    if scheme.lower() == "bearer" and _same(shown, key):
+        return
+    if shown.startswith(virtual_key.PREFIX) and not shown.startswith(virtual_key.ADMIN_PREFIX):
+        raise NotFound(_NOTHING_HERE)
+    raise Unauthenticated("The admin API needs the admin key.")
 
 
 def _same(shown: str, key: Secret) -> bool:
-    """Takes as long whatever is shown; aiohttp gives bytes that are no text as surrogates."""
-    return hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), key.reveal().encode())
+    """Takes as long whatever is shown. Bytes that are no text are surrogates in headers and environment alike."""
+    return hmac.compare_digest(
+        shown.encode("utf-8", "surrogateescape"), key.reveal().encode("utf-8", "surrogateescape")
+    )
 
 
-def _plain(refused: web.HTTPException) -> web.Response:
-    """One of aiohttp's own refusals in our envelope."""
-    code = _CODES.get(refused.status, "invalid_request")
-    response = error_response(InvalidRequest(refused.reason, code=code, status=refused.status))
+def _mannerly(handle: _Handle) -> _Handle:
+    """The outermost handler: aiohttp refuses some requests before it asks any middleware."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            response = await handle(request)
+        except web.HTTPException as refused:
+            response = _refusal(refused)
+        except GatewayError as error:
+            response = _failure(error)
+        return _finished(response)
+
+    return answer
+
+
+def _refusal(refused: web.HTTPException) -> web.Response:
+    code, message = _REFUSALS.get(refused.status, ("invalid_request", refused.reason))
+    response = _failure(InvalidRequest(message, code=code, status=refused.status))
     if "Allow" in refused.headers:
-        response.headers["Allow"] = refused.headers["Allow"]
+        response.headers["allow"] = refused.headers["Allow"]
+    return response
+
+
+def _failure(error: GatewayError) -> web.Response:
+    headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(round(error.retry_after))
+    return web.Response(status=error.status, body=envelope(error), content_type="application/json", headers=headers)
+
+
+def _finished(response: web.StreamResponse) -> web.StreamResponse:
+    response.headers["x-request-id"] = f"req_{secrets.token_hex(12)}"
+    response.headers["x-content-type-options"] = "nosniff"
+    response.headers["cache-control"] = "no-store"
+    response.headers["server"] = "llmgw"
     return response
 
 
@@ -105,8 +129,7 @@ class _Connection(web.RequestHandler):
         else:
             log.error("a bug ended an admin call", exc_info=exc)
             error = GatewayError("internal error")
-        response = error_response(error)
-        response.headers["x-request-id"] = f"req_{secrets.token_hex(12)}"
+        response = _finished(_failure(error))
         response.force_close()
         return response
 
@@ -119,4 +142,4 @@ class _Server(web.Server):
 class _Runner(web.AppRunner):
     async def _make_server(self) -> Any:
         server = await super()._make_server()
-        return _Server(server.request_handler, request_factory=server.request_factory)
+        return _Server(_mannerly(server.request_handler), request_factory=server.request_factory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TypedDict
 from urllib.parse import unquote, urlsplit
@@ -9,8 +10,10 @@ from urllib.parse import unquote, urlsplit
 from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from gateway.core.tasks import Tasks
 from gateway.store.contract import OpenError
 
 SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster")
@@ -24,14 +27,49 @@ Client = Redis | RedisCluster
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The client to use; `watchers` are the clients of the sentinels, who say where the master is."""
+    """The client to use; `sentinels` say where the master is."""
 
     client: Client
-    watchers: tuple[Redis, ...] = ()
+    sentinels: Sentinels | None = None
 
     async def close(self) -> None:
-        for each in (self.client, *self.watchers):
+        await self.client.aclose()
+        if self.sentinels is not None:
+            await self.sentinels.close()
+
+
+class Sentinels(Sentinel):
+    """Asks once for all connections that are opened at the same time.
+
+    Each connection asks where the master is. If each asked for itself, over a connection of its own, the first burst of
+    commands would spend half of its deadline on that, and on a busy machine all of it.
+    """
+
+    def __init__(self, addresses: list[tuple[str, int]]) -> None:
+        super().__init__(addresses, sentinel_kwargs=dict(_options()))  # type: ignore[no-untyped-call]
+        self._tasks = Tasks()
+        self._asking: asyncio.Task[tuple[str, int] | Exception] | None = None
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Raises RedisError, OSError, TimeoutError."""
+        if self._asking is None or self._asking.done():
+            self._asking = self._tasks.start(self._ask(service_name), name="sentinel")
+        found = await asyncio.shield(self._asking)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        for each in self.sentinels:
             await each.aclose()
+
+    async def _ask(self, service_name: str) -> tuple[str, int] | Exception:
+        try:
+            host, port = await super().discover_master(service_name)
+        except (RedisError, OSError, TimeoutError) as error:
+            return error
+        return str(host), int(port)
 
 
 class _Options(TypedDict):
@@ -70,12 +108,12 @@ def _behind_sentinels(url: str) -> Link:
     master, _, db = urlsplit(url).path.strip("/").partition("/")
     if not master:
         raise OpenError("A redis+sentinel:// URL names the master: redis+sentinel://host:26379/mymaster/0")
-    sentinels = Sentinel(_addresses(url, default=26379), sentinel_kwargs=dict(_options()))  # type: ignore[no-untyped-call]
+    sentinels = Sentinels(_addresses(url, default=26379))
     client = sentinels.master_for(
         master, db=int(db or 0), max_connections=CONNECTIONS, **_credentials(url), **_options()
     )
     assert isinstance(client, Redis)
-    return Link(client, watchers=tuple(sentinels.sentinels))
+    return Link(client, sentinels)
 
 
 def _cluster(url: str) -> Link:

@@ -1,0 +1,67 @@
+"""What an admin's request says: its body's fields and its numbers, each refused unless it is what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from gateway.core.errors import InvalidRequest
+from gateway.ingress import json_body
+
+MAX_BODY = 1024 * 1024
+"""Bytes of the largest body."""
+_MOST_DIGITS = 18  # fits SQLite's integers
+
+
+async def read_fields(request: web.Request, known: set[str]) -> dict[str, Any]:
+    """The body's object, empty when there is no body. Raises InvalidRequest, for members that are not known too."""
+    body = await _body(request)
+    fields = json_body.parse(body) if body else {}
+    if unknown := fields.keys() - known:
+        name = min(unknown)[:64]
+        raise InvalidRequest(f"{name!r} is not known here", code="unknown_parameter", param=name)
+    return fields
+
+
+def text(fields: Mapping[str, Any], name: str, default: str = "") -> str:
+    value = fields.get(name, default)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} must be a string", code="invalid_type", param=name)
+    return value
+
+
+def names(fields: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    """An array of strings, or None when there is none."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise InvalidRequest(f"{name} must be an array of strings", code="invalid_type", param=name)
+    return tuple(value)
+
+
+def texts(fields: Mapping[str, Any], name: str) -> Mapping[str, str]:
+    """An object whose members are all strings."""
+    value = fields.get(name)
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise InvalidRequest(f"{name} must be an object of strings", code="invalid_type", param=name)
+    return value
+
+
+def integer(digits: str, name: str) -> int:
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MOST_DIGITS:
+        raise InvalidRequest(f"{name} must be a number", code="invalid_value", param=name)
+    return int(digits)
+
+
+async def _body(request: web.Request) -> bytes:
+    if "Content-Encoding" in request.headers:
+        raise InvalidRequest("the body must not be compressed", code="unsupported_encoding", status=415)
+    if (request.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY)
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError):
+        raise InvalidRequest("the body is broken or ends too early", code="incomplete_body") from None

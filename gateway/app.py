@@ -87,7 +87,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
 
         def compile_folder(folder: Path = settings.policies) -> Snapshot:
             snapshot = compile_policy(folder, settings.environment, prices.price)
-            if any(rule.match.tokens_in for rule in snapshot.routes.rules):
+            if snapshot.routes.counts_tokens:
                 tokens.load("")
             return snapshot
 
@@ -118,7 +118,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             budget=accounts,
             cache=Replays(store.replays, tasks),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
-            meter=Meter(tokens),
+            meter=Meter(tokens, tasks),
             trace=journal.write,
             clock=clock,
             random=random,

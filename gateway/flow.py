@@ -43,7 +43,8 @@ class Flow:
 
             with self.budget.hold(tenant) as hold:
                 async with self.cache.claim(tenant, call) as claim:
-                    decision = plan.decide(call, tenant, policy.routes, lambda: self.meter.tokens_in(call))
+                    tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
+                    decision = plan.decide(call, tenant, policy.routes, lambda: tokens)
                     record.route = decision.route
 
                     deployments = plan.order(decision.model, self.random)

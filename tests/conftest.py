@@ -68,6 +68,12 @@ class House:
         assert len(records) == 1
         return records[0]
 
+    async def adopt(self, policy: str) -> None:
+        """Adds a file to the policy and puts it into force."""
+        (self.policies / "more.yaml").write_text(f"version: 1\n{policy}")
+        await self.worker.watch.reload()
+        assert self.worker.policy.last_error is None, self.worker.policy.last_error
+
     def account(self) -> tuple[int, int]:
         """What the ready-made key's tenant has spent (nano-USD), and its calls under way."""
         account = self.worker.accounts.all().get("default")
@@ -102,7 +108,7 @@ async def provider() -> AsyncIterator[Chaosprov]:
 
 @pytest.fixture
 async def house(tmp_path: Path, provider: Chaosprov) -> AsyncIterator[House]:
-    """After each test nothing may be held: no call under way, no upstream exchange open."""
+    """After each test nothing may be held: no call under way, no upstream exchange open, no connection left behind."""
     policies, data = tmp_path / "policies", tmp_path / "data"
     policies.mkdir()
     (policies / "policy.yaml").write_text(POLICY.format(provider=provider.base_url))
@@ -112,6 +118,8 @@ async def house(tmp_path: Path, provider: Chaosprov) -> AsyncIterator[House]:
         await worker.server.drain(2)
         assert worker.pool.open_exchanges == 0
         assert all(account.open == 0 for account in worker.accounts.all().values())
+    async with asyncio.timeout(2):
+        await provider.idle()
 
 
 @pytest.fixture

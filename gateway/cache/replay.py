@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from typing import Any, Protocol
 
 from gateway.core.call import Call
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
@@ -24,7 +24,9 @@ _LARGEST = 1024 * 1024
 class ReplayStore(Protocol):
     """Keeps answers by caller and key; see store.contract for what it promises."""
 
-    async def claim(self, scope: str, key: str, body_hash: str) -> Fresh | Pending | Conflict | Stored: ...
+    def claim(
+        self, scope: str, key: str, body_hash: str
+    ) -> Coroutine[Any, Any, Fresh | Pending | Conflict | Stored]: ...
 
     async def renew(self, claim: Claim) -> bool: ...
 
@@ -37,6 +39,7 @@ class Kept:
     """An answer that was kept, to be read like any other and costing nothing. Implements what a flow needs of an Answer."""
 
     usage = Usage(0, 0)
+    is_complete = True
     deployment = Deployment(name="", provider=Provider("", ""), upstream_model="", price=FREE)
 
     def __init__(self, stored: Stored) -> None:
@@ -99,7 +102,8 @@ class Claimed(Unclaimed):
     async def __aenter__(self) -> Claimed:
         call = self._call
         body_hash = hashlib.sha256(call.operation.value.encode() + b"\0" + call.body).hexdigest()
-        found = await self._store.claim(self._scope, call.idempotency_key or "", body_hash)
+        work = self._store.claim(self._scope, call.idempotency_key or "", body_hash)
+        found = await self._tasks.finish(work, name="replay claim")
         match found:
             case Fresh(claim):
                 self._claim = claim
@@ -121,7 +125,7 @@ class Claimed(Unclaimed):
             work = self._store.finish(self._claim, self._answer)
         else:
             work = self._store.abandon(self._claim)
-        await asyncio.shield(self._tasks.start(_unless_away(work), name="replay end"))
+        await self._tasks.finish(_unless_away(work), name="replay end")
 
     def keep(self, chunk: bytes) -> None:
         self._size += len(chunk)

@@ -94,7 +94,7 @@ class _Signals:
 def _welcome(worker: Running, environment: Mapping[str, str]) -> None:
     """What to paste: the ready-made keys are printed only where they are valid, and a given admin key never."""
     print(f"llmgw serves {worker.url}/v1 with policy {worker.policy.current.version}", flush=True)
-    if worker.admin_url is not None:
+    if worker.admin_key is not None:
         print(f"admin API {worker.admin_url}/admin/v1/")
     notes = worker.policy.current.notes
     if notes:

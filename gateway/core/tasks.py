@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 log = logging.getLogger("llmgw.tasks")
+
+T = TypeVar("T")
 
 
 class Tasks:
@@ -16,11 +18,24 @@ class Tasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+    def start(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    async def finish(self, work: Coroutine[Any, Any, T], *, name: str) -> T:
+        """Awaits work that must not be left half done: whoever is cancelled meanwhile hears of it at the next await."""
+        task = self.start(work, name=name)
+        was_cancelled = False
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                was_cancelled = True
+        if was_cancelled and (waiting := asyncio.current_task()) is not None:
+            waiting.cancel()  # told at its next await, with the result in hand
+        return task.result()
 
     def __len__(self) -> int:
         return len(self._running)

@@ -23,6 +23,7 @@ _SINGLE = frozenset(
     {b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"idempotency-key", b"expect"}
 )
 _PROBE_AGAIN = 0.05
+_LINGER = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _UPGRADE_ONLY = frozenset({b"upgrade", b"connection", b"http2-settings"})
 # Framing that carries nothing (chunk sizes and extensions) may cost this much more than the body it carries.
@@ -53,8 +54,10 @@ class Connection(asyncio.Protocol):
         self._retiring = retiring
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
-        self._pieces: list[bytes] = []
+        self._body = bytearray()
         self._body_size = 0
+        self._waiting_size = 0
+        self._owes_continue = False
         self._fed = 0
         self._lines = 0
         self._head_size = 0
@@ -62,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._failed = False
         self._draining = False
         self._half_closed = False
+        self._is_reading_paused = False
         self._has_begun = False
         self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -96,11 +100,13 @@ class Connection(asyncio.Protocol):
 
         To tell it from one that left, an interim response is written: a socket that is gone answers it with a reset.
         """
-        if self._task is None:
+        if self._failed:
+            return False
+        if self._task is None and not self._waiting:
             if self._head_done or self._fed:
                 self._fail(InvalidRequest("the connection ended within the request", code="incomplete_body"))
             return False
-        self._draining = self._half_closed = True
+        self._half_closed = True
         self._probe()
         self._loop.call_later(_PROBE_AGAIN, self._probe)
         return True
@@ -111,8 +117,10 @@ class Connection(asyncio.Protocol):
             self.write(self._response.probe())
 
     def pause_writing(self) -> None:
+        """The client reads more slowly than we write: nothing more is read from it, and no further request begun."""
         self._drained = self._loop.create_future()
         self._stalled_since = self._loop.time()
+        self._pace_reading()
 
     def resume_writing(self) -> None:
         self._stalled_since = None
@@ -120,10 +128,13 @@ class Connection(asyncio.Protocol):
             if not self._drained.done():
                 self._drained.set_result(None)
             self._drained = None
+        if self._task is None and self._waiting:
+            self._start_next()
+        self._pace_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._failed:
-            return
+            return  # what follows a refusal is taken and thrown away
         if not self._fed and not self._head_done:
             self._phase_since = self._loop.time()
         self._fed += len(data)
@@ -183,7 +194,9 @@ class Connection(asyncio.Protocol):
         request.method = parser.get_method()
         request.keep_alive = parser.should_keep_alive()
         headers = request.headers
-        refusals.check_head(request, parser.get_http_version())
+        version = parser.get_http_version()
+        request.is_old = version == "1.0"
+        refusals.check_head(request, version)
         length = headers.get(b"content-length")
         if length is not None and int(length) > self._limits.body:
             raise refusals.body_too_large(self._limits.body)
@@ -192,7 +205,7 @@ class Connection(asyncio.Protocol):
             self._answer_expectation(expect)
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
+        self._body += body
         self._body_size += len(body)
         if self._body_size > self._limits.body:
             raise refusals.body_too_large(self._limits.body)
@@ -201,17 +214,17 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             return
         request = self._request
-        request.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces = []
+        request.body = bytes(self._body)
+        self._body = bytearray()
         self._body_size = 0
         self._fed = 0
         self._head_done = False
-        if self._task is None:
+        if self._task is None and not self._waiting and self._drained is None:
             self._start(request)
             return
         self._waiting.append(request)
-        if len(self._waiting) >= self._limits.pipelined and self.transport is not None:
-            self.transport.pause_reading()
+        self._waiting_size += len(request.body)
+        self._pace_reading()
 
     # The handler's side
 
@@ -275,7 +288,7 @@ class Connection(asyncio.Protocol):
         request.received = self._loop.time()
         request.peer = self._peer
         keep_alive = request.keep_alive and not self._draining and not self._retiring()
-        response = Response(self, keep_alive=keep_alive, head_only=request.method == b"HEAD")
+        response = Response(self, keep_alive=keep_alive, head_only=request.method == b"HEAD", is_old=request.is_old)
         self._response = response
         self._has_begun = False
         self._task = self._loop.create_task(self._handle(request, response))
@@ -301,11 +314,35 @@ class Connection(asyncio.Protocol):
         elif not response.keep_alive or self._draining or transport.is_closing():
             transport.close()
         elif self._waiting:
-            self._start(self._waiting.popleft())
-            if len(self._waiting) == self._limits.pipelined // 2:
-                transport.resume_reading()
+            if self._drained is None:
+                self._start_next()
+        elif self._half_closed:
+            transport.close()
         else:
             self._phase_since = self._loop.time()
+            if self._owes_continue:
+                self._owes_continue = False
+                transport.write(_CONTINUE)
+
+    def _start_next(self) -> None:
+        request = self._waiting.popleft()
+        self._waiting_size -= len(request.body)
+        self._start(request)
+        self._pace_reading()
+
+    def _pace_reading(self) -> None:
+        """Reads on only while the client takes its answers, and what waits for its turn is little."""
+        limits = self._limits
+        must_pause = (
+            self._drained is not None or len(self._waiting) >= limits.pipelined or self._waiting_size > limits.body
+        )
+        if must_pause == self._is_reading_paused or self.transport is None:
+            return
+        self._is_reading_paused = must_pause
+        if must_pause:
+            self.transport.pause_reading()
+        elif not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _fail(self, error: GatewayError) -> None:
         """Answers a request that cannot be trusted to end where it seems to end, and closes."""
@@ -314,15 +351,25 @@ class Connection(asyncio.Protocol):
             return
         if self._task is None:
             self._refuse(error, self._request, Response(self, keep_alive=False, head_only=False))
-            self.transport.close()
+            self._linger(self.transport)
         else:
             self._draining = True  # the call under way is answered; what follows it is not trusted
+
+    def _linger(self, transport: asyncio.Transport) -> None:
+        """Says that nothing more comes, and takes what the client still sends: closing at once would reset the answer away."""
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._loop.call_later(_LINGER, transport.close)
+        else:
+            transport.close()
 
     def _answer_expectation(self, expect: bytes) -> None:
         if expect.lower() != b"100-continue":
             raise InvalidRequest("only 100-continue can be expected", code="expectation_failed", status=417)
-        if self._task is None:
+        if self._task is None and not self._waiting:
             self.write(_CONTINUE)
+        else:
+            self._owes_continue = True
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Reads a request that asks to change protocols as if it had not asked; llhttp would leave out its body."""

@@ -15,7 +15,8 @@ _MAX_INT = 2**31 - 1
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _PROTOTYPE_KEYS = frozenset({"__proto__", "constructor", "__class__", "prototype"})
-_REFUSED = TRANSLATOR_FIELDS | _PROTOTYPE_KEYS
+_PAST_THE_POLICY = frozenset({"models"})  # OpenRouter tries each of these, whatever `model` says
+_REFUSED = TRANSLATOR_FIELDS | _PROTOTYPE_KEYS | _PAST_THE_POLICY
 _NONE: frozenset[str] = frozenset()
 
 _STRICT_RANGES: Mapping[str, tuple[float, float]] = {
@@ -63,6 +64,9 @@ def check(fields: Mapping[str, Any], *, strict: bool) -> None:
     if not _REFUSED.isdisjoint(fields):
         name = next(name for name in fields if name in _REFUSED)
         raise InvalidRequest(f"{name} is not a parameter of this API", code="unknown_parameter", param=name)
+    for name in fields:
+        if name not in _ACTED_ON and name.casefold() in _ACTED_ON:
+            raise InvalidRequest(f"{name[:64]!r} is spelt {name.casefold()}", code="unknown_parameter", param=name[:64])
     for name, judge in _JUDGES.items():
         if name in fields and (value := fields[name]) is not None:
             judge(name, value, fields)
@@ -172,6 +176,10 @@ _JUDGES = {
 }
 
 
+_ACTED_ON = frozenset({"model", "messages", "prompt", "input", "llmgw", "functions", "logprobs", *_JUDGES})
+"""Some providers read names without regard to case: a second spelling of these would say something else to them than to us."""
+
+
 def _check_strictly(fields: Mapping[str, Any]) -> None:
     for name in fields:
         if name not in _STRICT_KNOWN:
@@ -204,7 +212,7 @@ def _check_stop(stop: Any) -> None:
 
 
 def _check_schema(tool: Mapping[str, Any], where: str) -> None:
-    schema = tool.get("function", {}).get("parameters")
+    schema = (tool.get("function") or {}).get("parameters")
     if schema is None:
         return
     if not isinstance(schema, dict) or "$ref" in schema or not all(ref.startswith("#") for ref in _references(schema)):

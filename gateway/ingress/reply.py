@@ -34,25 +34,28 @@ class Response:
     """Implements `core.arrival.Reply`. The head goes out with the first bytes; a whole answer goes out at once, at its end."""
 
     __slots__ = (
-        "_chunked",
         "_headers",
         "_held",
+        "_is_old",
         "_last_sent",
         "_pipe",
         "_status",
+        "_streams",
         "head_only",
         "is_ended",
         "is_started",
         "keep_alive",
     )
 
-    def __init__(self, pipe: Pipe, *, keep_alive: bool, head_only: bool) -> None:
+    def __init__(self, pipe: Pipe, *, keep_alive: bool, head_only: bool, is_old: bool = False) -> None:
+        """`is_old`: for HTTP/1.0, which knows no chunks and no interim responses; its streams end with the connection."""
         self._pipe = pipe
         self._headers: list[str] = []
         self._held: list[bytes] = []
         self._status = 200
-        self._chunked = False
+        self._streams = False
         self._last_sent: float | None = None
+        self._is_old = is_old
         self.keep_alive = keep_alive
         self.head_only = head_only
         self.is_started = False
@@ -64,27 +67,29 @@ class Response:
     def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
         self._headers.append(f"content-type: {content_type}\r\n")
         self._headers += [f"{name}: {value}\r\n" for name, value in headers]
-        self._chunked = stream
+        self._streams = stream
+        if stream and self._is_old:
+            self.keep_alive = False
 
     async def send(self, chunk: bytes) -> None:
-        if not self._chunked:
+        if not self._streams:
             self._held.append(chunk)
             return
-        frame = b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        frame = self._frame(chunk)
         if self.is_started:
             self._pipe.write(frame)
         else:
             self.is_started = True
-            self._pipe.write(self._head("cache-control: no-cache\r\ntransfer-encoding: chunked\r\n") + frame)
+            self._pipe.write(self._stream_head() + frame)
         self._last_sent = None
         if self._pipe.is_paused:
             await self._pipe.drained()
 
     def end(self, last: bytes = b"", *, headers: Headers = ()) -> None:
-        if self._chunked:
-            tail = b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if last else b"0\r\n\r\n"
+        if self._streams:
+            tail = (self._frame(last) if last else b"") + (b"" if self._is_old else b"0\r\n\r\n")
             if not self.is_started:
-                tail = self._head("cache-control: no-cache\r\ntransfer-encoding: chunked\r\n") + tail
+                tail = self._stream_head() + tail
         else:
             self._headers += [f"{name}: {value}\r\n" for name, value in headers]
             body = b"".join([*self._held, last])
@@ -111,7 +116,7 @@ class Response:
         if self.is_started:
             self.end(b"data: " + envelope(error) + b"\n\n")
             return
-        self._chunked = False
+        self._streams = False
         if error.should_retry is not None:
             self.add("x-should-retry", "true" if error.should_retry else "false")
         if error.retry_after is not None:
@@ -123,18 +128,24 @@ class Response:
     def probe(self) -> bytes:
         """Bytes that change nothing for a client that is there, and make the socket of one that left answer with a reset."""
         if not self.is_started:
-            return _INTERIM
-        return b"" if self.is_ended or not self._chunked else _comment()
+            return b"" if self._is_old else _INTERIM
+        return b"" if self.is_ended or not self._streams else self._frame(_KEEP_ALIVE_COMMENT)
 
     def keep_warm(self, now: float) -> None:
         """Sends a comment on a stream that has been silent for 15 s, so that nothing between us and the client cuts it."""
-        if not self.is_started or self.is_ended or not self._chunked:
+        if not self.is_started or self.is_ended or not self._streams:
             return
         if self._last_sent is None:
             self._last_sent = now
         elif now - self._last_sent >= _QUIET:
             self._last_sent = now
-            self._pipe.write(_comment())
+            self._pipe.write(self._frame(_KEEP_ALIVE_COMMENT))
+
+    def _frame(self, data: bytes) -> bytes:
+        return data if self._is_old else b"%x\r\n%b\r\n" % (len(data), data)
+
+    def _stream_head(self) -> bytes:
+        return self._head("cache-control: no-cache\r\n" + ("" if self._is_old else "transfer-encoding: chunked\r\n"))
 
     def _head(self, framing: str) -> bytes:
         reason = _REASONS.get(self._status, "")
@@ -150,7 +161,3 @@ def envelope(error: GatewayError) -> bytes:
         message = "".join(c if c.isascii() and c.isprintable() else "?" for c in message)
     fields = {"message": message, "type": error.type, "param": error.param, "code": error.code}
     return orjson.dumps({"error": fields})
-
-
-def _comment() -> bytes:
-    return b"%x\r\n%b\r\n" % (len(_KEEP_ALIVE_COMMENT), _KEEP_ALIVE_COMMENT)

@@ -23,12 +23,16 @@ class Limits:
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request. Header names are lower case; a header sent twice is joined by a comma where that is allowed."""
+    """One HTTP request; `is_old` if it speaks HTTP/1.0.
+
+    Header names are lower case; a header sent twice is joined by a comma where that is allowed.
+    """
 
     method: bytes = b""
     target: bytes = b""
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
     keep_alive: bool = True
+    is_old: bool = False
     received: float = 0.0
     peer: str = ""

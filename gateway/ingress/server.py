@@ -18,7 +18,8 @@ from gateway.ingress.request import Limits, Request
 log = logging.getLogger("llmgw.ingress")
 
 SWEEP_SECONDS = 0.5
-_LAST_WORDS_SECONDS = 0.2
+_LAST_WORDS_SECONDS = 0.5
+_LAST_BILL_SECONDS = 5.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 
 Endpoint = Callable[[Request, Response, str], Awaitable[None]]
@@ -108,6 +109,7 @@ class Server:
         await self._empty(_LAST_WORDS_SECONDS)
         for connection in tuple(self._connections):
             connection.abort()
+        await self._empty(_LAST_BILL_SECONDS)
 
     def _joined(self, connection: Connection) -> None:
         if len(self._connections) >= self._limits.connections:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
+from gateway.core.tasks import Tasks
 from gateway.core.usage import Usage
 from gateway.meter.price import cost
 from gateway.meter.tokens import Tokens
 
 
 class Measurable(Protocol):
-    """An answer, complete or cut."""
+    """An answer; `is_complete` is False when it was cut, and its usage so far may say too little."""
 
     @property
     def deployment(self) -> Deployment: ...
 
     @property
     def usage(self) -> Usage | None: ...
+
+    @property
+    def is_complete(self) -> bool: ...
 
     def produced(self) -> str: ...
 
@@ -33,20 +37,27 @@ class Bill:
 
 
 class Meter:
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, tasks: Tasks) -> None:
         self._tokens = tokens
+        self._tasks = tasks
 
     async def bill(self, call: Call, answer: Measurable) -> Bill:
-        """Prices what has been produced so far, however the answer ended."""
-        usage = answer.usage or await self._estimate(call, answer)
+        """Prices what has been produced so far, however the answer ended. Counting goes on when the caller is cancelled."""
+        usage = answer.usage
+        if usage is None or not answer.is_complete:
+            usage = await self._tasks.finish(self._estimate(call, answer, usage), name="count tokens")
         price = answer.deployment.price
         return Bill(usage, None if price is None else cost(usage, price))
 
-    def tokens_in(self, call: Call) -> int:
-        return self._tokens.sent(call, call.model)
+    async def tokens_in(self, call: Call) -> int:
+        return await self._tokens.sent(call, call.model)
 
-    async def _estimate(self, call: Call, answer: Measurable) -> Usage:
+    async def _estimate(self, call: Call, answer: Measurable, reported: Usage | None) -> Usage:
+        """Our own count, but never less than what the provider had reported before its answer broke off."""
         model = answer.deployment.upstream_model
-        sent = await self._tokens.sent_aside(call, model)
-        made = await self._tokens.count_aside(answer.produced(), model)
-        return Usage(input=sent, output=made, estimated=True)
+        made = await self._tokens.count(answer.produced(), model)
+        if reported is None:
+            return Usage(input=await self._tokens.sent(call, model), output=made, estimated=True)
+        if made <= reported.output:
+            return reported
+        return replace(reported, output=made, estimated=True)

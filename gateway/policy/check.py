@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import TextIO
@@ -40,4 +41,4 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
 
 
 def _count(call: Call) -> int:
-    return Tokens().sent(call, call.model)
+    return asyncio.run(Tokens().sent(call, call.model))

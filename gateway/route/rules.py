@@ -48,10 +48,11 @@ class Routes:
     """The routing section of a snapshot: rules in order, and the models clients may name.
 
     `wildcards` are models whose name ends in `*`, resolved by name on first use. `aliases` are names that only routes know,
-    such as `auto`.
+    such as `auto`. `counts_tokens` says whether any rule asks for the number of input tokens.
     """
 
     rules: tuple[Route, ...]
     models: Mapping[str, Model]
     wildcards: tuple[tuple[str, Callable[[str], Model]], ...] = ()
     aliases: frozenset[str] = field(default_factory=frozenset)
+    counts_tokens: bool = False

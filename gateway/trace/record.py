@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol
@@ -45,7 +46,8 @@ class Served(Protocol):
 
 
 Headers = tuple[tuple[str, str], ...]
-_PASSED_ON = (b"openai-processing-ms", b"openai-version", b"openai-model")
+_HARMLESS = re.compile(rb"[0-9.-]{1,32}")
+_PASSED_ON = (b"openai-processing-ms", b"openai-version")
 
 
 class Record:
@@ -123,8 +125,8 @@ class Record:
         if deployment.name:
             headers += (("x-llmgw-model", deployment.name), ("x-llmgw-provider", deployment.provider.name))
         for name in _PASSED_ON:
-            if name in served.headers:
-                headers.append((name.decode(), served.headers[name].decode("latin-1")))
+            if name in served.headers and _HARMLESS.fullmatch(served.headers[name]):
+                headers.append((name.decode(), served.headers[name].decode()))
         return tuple(headers)
 
     def closing_headers(self) -> Headers:

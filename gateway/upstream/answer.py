@@ -84,6 +84,10 @@ class Answer:
     def usage(self) -> Usage | None:
         return self._codec.usage
 
+    @property
+    def is_complete(self) -> bool:
+        return not isinstance(self._codec, StreamedAnswer) or self._codec.is_complete
+
     def produced(self) -> str:
         return self._codec.produced()
 
@@ -104,10 +108,11 @@ class Answer:
             if not data:
                 break
             chunk = codec.feed(data)
-            if chunk:
-                yield chunk
-                if chunk[0] != _COLON:  # comments are no progress
-                    exchange.deadline = min(now() + idle, until)
+            if not chunk:
+                continue
+            before, exchange.deadline = exchange.deadline, until  # a client that is slow is not the provider's fault
+            yield chunk
+            exchange.deadline = before if chunk[0] == _COLON else min(now() + idle, until)  # comments are no progress
         rest = codec.end()
         if rest:
             yield rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from gateway.upstream.dialects import openai
 from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 
 
@@ -59,13 +61,12 @@ class Try:
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
         exchange, head = await self._head(request, began + min(wait, provider.deadlines.total))
         self.attempt.status = head.status
-        request_id = head.headers.get(b"x-request-id")
-        self.attempt.request_id = request_id.decode("latin-1")[:128] if request_id else None
-        body = Body(exchange, _decoder(head.headers, provider.max_output_bytes), provider.max_output_bytes)
+        secrets = _secrets(self.deployment)
+        self.attempt.request_id = _request_id(head.headers, secrets)
         if head.status != 200:
-            text = await _error_text(body)
-            secrets, now = _secrets(self.deployment), self._clock.now()
-            raise openai.failure(head.status, text, head.headers, secrets=secrets, now=now)
+            text = await _error_text(exchange, head.headers)
+            raise openai.failure(head.status, text, head.headers, secrets=secrets, now=self._clock.now())
+        body = Body(exchange, _decoder(head.headers, provider.max_output_bytes), provider.max_output_bytes)
         exchange.phase = "the first token"
         codec: openai.StreamedAnswer | openai.WholeAnswer
         if call.stream:
@@ -93,7 +94,7 @@ class Try:
             try:
                 return exchange, await exchange.head()
             except UpstreamError:
-                if fresh or not exchange.is_stale:
+                if fresh or not exchange.is_stale:  # see Connection.is_stale: nobody can have read it
                     raise
                 self._wire.release(provider, exchange)
         raise AssertionError("a fresh connection is never stale")
@@ -162,12 +163,19 @@ def _decoder(headers: Mapping[bytes, bytes], limit: int) -> Decoder | None:
     return None if coding is None or coding.lower() == b"identity" else Decoder(coding, limit=limit)
 
 
-async def _error_text(body: Body) -> bytes:
-    """The beginning of an error's body; a body that breaks off is no worse than none."""
+async def _error_text(exchange: Exchange, headers: Mapping[bytes, bytes]) -> bytes:
+    """The beginning of an error's body; one that breaks off, or that we cannot inflate, is no worse than none."""
     text = b""
     try:
+        body = Body(exchange, _decoder(headers, _ERROR_BODY), _ERROR_BODY)
         while len(text) < _ERROR_BODY and (data := await body.read()):
             text += data
     except (Broken, Unavailable):
         return text
     return text
+
+
+def _request_id(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
+    """The provider's own id of the call, unless it says more than an id should."""
+    id = headers.get(b"x-request-id", b"").decode("latin-1")
+    return id if _ID.fullmatch(id) and not any(secret in id for secret in secrets) else None

@@ -8,6 +8,7 @@ from gateway.core.errors import Broken, Timeout, Unavailable, UpstreamError
 from gateway.upstream.response import ResponseReader
 
 _HIGH_WATER = 64 * 1024
+_AT_ONCE = 0.25
 
 
 class Connection(asyncio.Protocol):
@@ -24,6 +25,8 @@ class Connection(asyncio.Protocol):
         self._error: UpstreamError | None = None
         self._paused = False
         self._buffered = 0
+        self._sent_at = 0.0
+        self._lost_at = 0.0
         self.deadline = float("inf")
         self.phase = "headers"
         self.used = 0
@@ -35,7 +38,11 @@ class Connection(asyncio.Protocol):
         self._reader.expect_next()
         self._error = None
         self._buffered = 0
+        self._sent_at = self._loop.time()
         self.used += 1
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
         if self._transport is None:
             self._error = _reset()
         else:
@@ -77,8 +84,18 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_stale(self) -> bool:
-        """Whether a connection that has served before failed without one byte of an answer: it had been closed meanwhile."""
-        return self.used > 1 and not self._reader.is_headed and self._buffered == 0 and self._transport is None
+        """Whether a connection that has served before was lost as soon as it was used again, without one byte of an answer.
+
+        Then it had been closed meanwhile. One that is lost later may have carried the request to a provider that worked on it.
+        """
+        lost_at_once = self._lost_at - self._sent_at < _AT_ONCE
+        return (
+            self.used > 1
+            and self._transport is None
+            and lost_at_once
+            and not self._reader.is_headed
+            and not self._buffered
+        )
 
     def expire(self) -> None:
         self._fail(Timeout(f"the provider took too long: {self.phase}", should_retry=True))
@@ -103,7 +120,9 @@ class Connection(asyncio.Protocol):
             self._fail(error)
             self.close()
             return
-        if self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:
+        if reader.surplus:
+            self.close()
+        elif self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         if reader.is_headed:
@@ -114,6 +133,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._lost_at = self._loop.time()
         try:
             if exc is not None and not self._reader.is_complete:
                 raise Broken("the connection to the provider was reset") if self._reader.is_headed else _reset()

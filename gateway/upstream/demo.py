@@ -148,7 +148,7 @@ def _event(shell: Mapping[str, Any], choices: list[dict[str, Any]]) -> bytes:
 def _embed(fields: Mapping[str, Any]) -> dict[str, Any]:
     given = fields["input"]
     texts = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else given
-    size = int(fields.get("dimensions") or _DIMENSIONS)
+    size = min(max(1, int(fields.get("dimensions") or _DIMENSIONS)), 4096)
     as_text = fields.get("encoding_format") == "base64"
     data = [
         {"object": "embedding", "index": index, "embedding": _vector(str(text), size, as_text=as_text)}

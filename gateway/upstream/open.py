@@ -94,7 +94,9 @@ class Opening:
         self._try = Try(wire, deployment, self._call, attempt, self._upstream.clock)
         try:
             return await self._try.start()
-        except asyncio.CancelledError:
+        except UpstreamError:
+            raise
+        except BaseException:
             self._upstream.health.abandoned(deployment)
             raise
 

@@ -41,13 +41,12 @@ class Pool:
     async def acquire(self, provider: Provider, *, fresh: bool = False) -> Connection:
         """An open connection that is nobody else's. Raises Unavailable when the provider can't be reached."""
         idle = self._idle.get(_origin(provider))
-        if fresh and idle:
-            idle.clear()
         while idle:
             connection = idle.pop()
-            if connection.is_reusable:
+            if connection.is_reusable and not fresh:
                 self._busy.add(connection)
                 return connection
+            connection.close()
         connection = await self._dial(provider)
         self._busy.add(connection)
         return connection

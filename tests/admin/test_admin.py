@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -13,48 +13,10 @@ import pytest
 
 from gateway.core.errors import Overloaded
 from gateway.store.contract import Store
+from tests.admin.conftest import call, created, refused
 from tests.conftest import House
 
 MISTAKE = "version: 1\nproviders:\n  demo: {dialekt: demo}\n"
-
-
-@pytest.fixture
-async def admin(house: House) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that shows the admin key."""
-    assert house.worker.admin_key is not None
-    headers = {"authorization": f"Bearer {house.worker.admin_key.reveal()}"}
-    async with aiohttp.ClientSession(base_url=house.worker.admin_url, headers=headers) as session:
-        yield session
-
-
-@pytest.fixture
-async def stranger(house: House) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that shows nothing."""
-    async with aiohttp.ClientSession(base_url=house.worker.admin_url) as session:
-        yield session
-
-
-async def refused(reply: aiohttp.ClientResponse) -> tuple[int, str]:
-    """Status and code of an error, whose envelope is checked on the way."""
-    body = await reply.json()
-    assert list(body) == ["error"]
-    assert list(body["error"]) == ["message", "type", "param", "code"]
-    assert reply.content_type == "application/json"
-    assert re.fullmatch(r"req_[0-9a-f]+", reply.headers["x-request-id"])
-    return reply.status, body["error"]["code"]
-
-
-async def call(house: House, key: str, *, model: str = "demo") -> aiohttp.ClientResponse:
-    """One call on the data plane, read to its end."""
-    body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(
-            f"{house.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}
-        ) as reply,
-    ):
-        await reply.read()
-        return reply
 
 
 async def raw(house: House, sent: bytes) -> bytes:
@@ -66,13 +28,6 @@ async def raw(house: House, sent: bytes) -> bytes:
     writer.close()
     await writer.wait_closed()
     return reply
-
-
-async def created(admin: aiohttp.ClientSession, **wanted: object) -> dict[str, Any]:
-    async with admin.post("/admin/v1/keys", json=wanted) as reply:
-        assert reply.status == 201
-        body: dict[str, Any] = await reply.json()
-        return body
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -107,6 +62,24 @@ async def test_the_admin_key_makes_no_calls(house: House) -> None:
     reply = await call(house, house.worker.admin_key.reveal())
 
     assert await refused(reply) == (403, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/healthz", 200),
+        ("GET", "/admin/v1/keys", 200),
+        ("POST", "/admin/v1/keys", 201),
+        ("GET", "/admin/v1/nothing", 404),
+        ("PUT", "/admin/v1/keys", 405),
+    ],
+)
+async def test_nothing_is_cached_or_taken_for_what_it_is_not(
+    admin: aiohttp.ClientSession, method: str, path: str, status: int
+) -> None:
+    async with admin.request(method, path) as reply:
+        assert reply.status == status
+        assert (reply.headers["x-content-type-options"], reply.headers["cache-control"]) == ("nosniff", "no-store")
 
 
 async def test_a_created_key_works_at_once_and_is_shown_only_then(house: House, admin: aiohttp.ClientSession) -> None:
@@ -193,16 +166,61 @@ async def test_what_is_not_there_is_told_in_the_same_form(admin: aiohttp.ClientS
 
 
 @pytest.mark.parametrize(
-    "sent", [b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"GET /\xff HTTP/9\r\n\r\n"]
+    ("sent", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"400"),
+        (b"GET /\xff HTTP/9\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nLong: " + b"x" * 100_000 + b"\r\n\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\n\r\n", b"417"),
+        (b"GET /nothing HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\n\r\n", b"417"),
+    ],
 )
-async def test_what_is_no_http_is_told_in_json_too(house: House, sent: bytes) -> None:
+async def test_what_never_reaches_the_api_is_told_in_json_too(house: House, sent: bytes, status: bytes) -> None:
     reply = await raw(house, sent)
 
     head, _, body = reply.partition(b"\r\n\r\n")
-    assert head.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
-    assert b"x-request-id" in head.lower()
-    assert b"application/json" in head.lower()
+    assert head.split()[:2] in ([b"HTTP/1.0", status], [b"HTTP/1.1", status])
+    for header in (b"x-request-id: req_", b"content-type: application/json", b"nosniff", b"no-store"):
+        assert header in head.lower()
     assert body.startswith(b'{"error":{"message":')
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"/%61dmin/v1/keys", b"/admin%2fv1%2fkeys", b"//admin/v1/keys", b"/x/../admin/v1/keys", b"/admin/v1/./keys"],
+)
+async def test_no_spelling_of_a_path_gets_round_the_key(house: House, target: bytes) -> None:
+    reply = await raw(house, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert reply.split()[1] in (b"401", b"404")
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent", "status"),
+    [
+        (b"Content-Encoding: gzip\r\nContent-Length: 2", b"{}", b"415"),
+        (b"Content-Length: 99999999", b"{", b"413"),
+        (b"Content-Length: 2", b"{", b"408"),
+        (b"Transfer-Encoding: chunked", b"2\r\n{}\r\nno chunk", b"400"),
+    ],
+)
+async def test_a_body_that_cannot_be_taken_is_refused_in_time(
+    house: House,
+    admin: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    headers: bytes,
+    sent: bytes,
+    status: bytes,
+) -> None:
+    monkeypatch.setattr("gateway.ingress.admin.fields.PATIENCE", 0.1)
+    key = admin.headers["authorization"].encode()
+    head = b"POST /admin/v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: " + key + b"\r\n" + headers + b"\r\n\r\n"
+
+    reply = await raw(house, head + sent)
+
+    assert reply.split()[1] == status
+    assert b'{"error":{"message":' in reply
 
 
 async def test_calls_are_found_with_all_that_is_known_of_them(house: House, admin: aiohttp.ClientSession) -> None:
@@ -264,11 +282,101 @@ async def test_a_policy_can_be_checked_before_it_is_put_into_force(house: House,
 
 
 @pytest.mark.parametrize(
-    "files", [{"../policy.yaml": ""}, {"a/b.yaml": ""}, {"policy.txt": ""}, {"x.yaml": 1}, [], None]
+    "files",
+    [
+        *(
+            {name: ""}
+            for name in ("../policy.yaml", "a/b.yaml", "policy.txt", "a\0.yaml", "a" * 300 + ".yaml", ".a.yaml")
+        ),
+        {f"{number}.yaml": "" for number in range(101)},
+        {"x.yaml": 1},
+        {},
+        [],
+        None,
+    ],
 )
 async def test_files_to_check_must_be_files_of_one_folder(admin: aiohttp.ClientSession, files: object) -> None:
     async with admin.post("/admin/v1/policies:validate", json={"files": files}) as reply:
         assert (await refused(reply))[0] == 400
+
+
+async def test_a_good_policy_is_said_to_be_one_and_by_which_version(house: House, admin: aiohttp.ClientSession) -> None:
+    files = {"policy.yaml": (house.policies / "policy.yaml").read_text()}
+    async with admin.post("/admin/v1/policies:validate", json={"files": files}) as reply:
+        told = await reply.json()
+
+    assert (told["ok"], told["mistakes"]) == (True, [])
+    assert told["version"] == house.worker.policy.current.version
+
+
+async def test_mistakes_speak_of_the_files_as_they_were_given(admin: aiohttp.ClientSession) -> None:
+    files = dict.fromkeys(("a.yaml", "b.yaml"), "version: 1\nmodels: {m: {use: demo/demo}}\n")
+    async with admin.post("/admin/v1/policies:validate", json={"files": files}) as reply:
+        mistakes = (await reply.json())["mistakes"]
+
+    assert [(each["file"], each["path"]) for each in mistakes] == [("b.yaml", "models.m")]
+    assert mistakes[0]["message"].endswith("a.yaml:2:10")
+    assert "/" not in mistakes[0]["message"]
+
+
+async def test_a_reload_puts_an_edit_into_force_or_tells_its_mistakes(
+    house: House, admin: aiohttp.ClientSession
+) -> None:
+    before = house.worker.policy.current.version
+    policy = house.policies / "policy.yaml"
+    text = policy.read_text()
+
+    async def reloaded(text: str) -> dict[str, Any]:
+        policy.write_text(text)
+        async with admin.post("/admin/v1/policies:reload") as reply:
+            assert reply.status == 200
+            told: dict[str, Any] = await reply.json()
+            return told
+
+    refused = await reloaded(MISTAKE)
+    assert refused["version"] == before
+    assert 3 in [each["line"] for each in refused["last_error"]]
+    edited = await reloaded(text + "# edited\n")
+    assert edited["version"] == house.worker.policy.current.version != before
+    assert edited["last_error"] is None
+
+
+async def test_the_policy_in_force_is_told_while_the_store_is_away(
+    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(self: object) -> Mapping[str, str]:
+        raise Overloaded("away", code="store_unavailable")
+
+    monkeypatch.setattr("gateway.store.sqlite.versions.SqliteVersions.versions", away)
+
+    async with admin.post("/admin/v1/policies:reload") as reply:
+        told = await reply.json()
+
+    assert (reply.status, told["instances"]) == (200, None)
+    assert told["version"] == house.worker.policy.current.version
+
+
+async def test_a_bug_is_told_in_json_and_logged(
+    admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def bug(self: object, *, since: int) -> None:
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setattr("gateway.store.sqlite.keys.SqliteKeys.load", bug)
+
+    async with admin.get("/admin/v1/keys") as reply:
+        assert await refused(reply) == (500, "internal_error")
+        assert "canary" not in await reply.text()
+    assert "a bug ended an admin call" in caplog.messages
+
+
+async def test_readiness_says_no_while_the_gateway_drains(house: House, stranger: aiohttp.ClientSession) -> None:
+    house.worker.is_draining = True
+
+    async with stranger.get("/readyz") as reply:
+        assert await refused(reply) == (503, "not_ready")
+    async with stranger.get("/healthz") as reply:
+        assert reply.status == 200
 
 
 async def test_deployments_and_accounts_are_listed(house: House, admin: aiohttp.ClientSession) -> None:
@@ -279,6 +387,23 @@ async def test_deployments_and_accounts_are_listed(house: House, admin: aiohttp.
     async with admin.get("/admin/v1/budgets") as reply:
         budgets = (await reply.json())["budgets"]
 
-    assert {"demo/demo", "chaos/ok"} <= {each["deployment"] for each in deployments}
+    assert {
+        "deployment": "chaos/ok",
+        "provider": "chaos",
+        "models": ["ok"],
+        "resting_until": None,
+        "reason": None,
+    } in deployments
     assert [each["tenant"] for each in budgets] == ["default"]
     assert budgets[0]["calls"] == 1
+
+
+async def test_a_deployment_at_rest_says_until_when_and_why(house: House, admin: aiohttp.ClientSession) -> None:
+    for _ in range(3):
+        await call(house, house.key, model="fault/status-500")
+
+    async with admin.get("/admin/v1/deployments") as reply:
+        resting = [each for each in (await reply.json())["deployments"] if each["resting_until"]]
+
+    assert [(each["provider"], each["reason"]) for each in resting] == [("chaos", "upstream_error")]
+    assert time.time() < resting[0]["resting_until"] < time.time() + 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import orjson
 import pytest
 
 from gateway.auth.virtual_key import well_formed
+from tests.admin.conftest import call
+from tests.conftest import House
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -73,3 +76,43 @@ def test_what_cannot_be_done_is_told_with_what_would_be_right(
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+async def key_of(shell: Shell, *arguments: str) -> dict[str, str]:
+    """A new key, made while a gateway runs on this loop."""
+    done = await asyncio.to_thread(shell.keys, "create", "--json", *arguments)
+    key: dict[str, str] = orjson.loads(done.stdout)
+    return key
+
+
+async def test_a_running_server_takes_a_new_key_at_once_and_refuses_it_within_a_second_of_its_end(house: House) -> None:
+    shell = Shell(house.data)
+    key = await key_of(shell)
+    assert (await call(house, key["key"])).status == 200
+
+    done = await asyncio.to_thread(shell.keys, "revoke", key["id"], "--json")
+
+    assert orjson.loads(done.stdout) == {"id": key["id"], "revoked": True}
+    async with asyncio.timeout(1.0):
+        while (await call(house, key["key"])).status != 401:
+            pass
+
+
+async def test_a_key_ends_by_itself_when_its_time_is_over(house: House) -> None:
+    shell = Shell(house.data)
+    key = await key_of(shell, "--expires", "2s")
+    assert (await call(house, key["key"])).status == 200
+
+    async with asyncio.timeout(5.0):
+        while (await call(house, key["key"])).status != 401:
+            await asyncio.sleep(0.05)
+
+    (listed,) = orjson.loads((await asyncio.to_thread(shell.keys, "list", "--json")).stdout)
+    assert listed["state"] == "expired"
+
+
+def test_a_key_is_never_shown_again(shell: Shell) -> None:
+    text = shell.keys("create").stdout.splitlines()[-1]
+
+    for arguments in (("list",), ("list", "--json")):
+        assert text not in shell.keys(*arguments).stdout

@@ -54,9 +54,15 @@ def chat(model: str = "ok", **fields: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def connected(house: House) -> AsyncIterator[RawClient]:
+async def connected(house: House, *, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
+    """A connection; what nobody reads piles up in `receive_buffer` bytes of the kernel's and in little of ours."""
     place = urlsplit(house.url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    sock = socket.socket()
+    sock.setblocking(False)
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await asyncio.get_running_loop().sock_connect(sock, (place.hostname, place.port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
     try:
         yield RawClient(reader, writer)
     finally:

@@ -39,6 +39,9 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def pause_reading(self) -> None:
         self.reading = False
 
@@ -221,3 +224,139 @@ async def test_many_small_chunks_are_read_and_endless_framing_is_not() -> None:
     peer.connection.data_received(head + b"1;" + b"x" * 500_000)
     await peer.settle()
     assert peer.refused == ["bad_http"]
+
+
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+
+
+async def test_what_asks_to_change_protocols_reads_the_same_wherever_it_is_cut() -> None:
+    asking = POST.replace(b"Host: h\r\n", b"Host: h\r\n" + UPGRADE)
+    chunked = CHUNKED.replace(b"Host: h\r\n", b"Host: h\r\n" + UPGRADE)
+    data = GET + asking + chunked + GET
+    for cut in range(1, len(data)):
+        peer = Peer()
+        peer.connection.data_received(data[:cut])
+        peer.connection.data_received(data[cut:])
+        await peer.settle()
+        await peer.settle()
+
+        assert [(r.method, r.target, r.body) for r in peer.requests] == [
+            (b"GET", b"/v1/z", b""),
+            (b"POST", b"/v1/x", b"hello"),
+            (b"POST", b"/v1/y?q=1", b"hello"),
+            (b"GET", b"/v1/z", b""),
+        ], cut
+
+
+async def test_a_thousand_requests_to_change_protocols_in_one_piece_are_no_trouble() -> None:
+    peer = Peer()
+
+    peer.connection.data_received(GET.replace(b"Host: h\r\n", b"Host: h\r\n" + UPGRADE) * 1000)
+    await peer.settle()
+
+    assert peer.requests
+
+
+async def test_a_request_to_change_protocols_that_also_ends_the_connection_still_ends_it() -> None:
+    peer = Peer()
+
+    peer.connection.data_received(
+        GET.replace(b"Host: h\r\n", b"Host: h\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n")
+    )
+    await peer.settle()
+
+    assert b"connection: close" in peer.wire.sent
+    assert peer.wire.closed
+
+
+async def test_the_second_request_on_a_connection_has_the_same_deadline_as_the_first() -> None:
+    """Its beginning came with the end of the first: the time for its head runs all the same."""
+    peer = Peer()
+    peer.connection.data_received(GET + GET[:10])
+    await peer.settle()
+    now = asyncio.get_running_loop().time()
+
+    peer.connection.check(now + 11)
+
+    assert peer.refused == ["request_timeout"]
+
+
+async def test_the_second_request_that_breaks_off_is_told_so() -> None:
+    peer = Peer()
+    peer.connection.data_received(GET + GET[:10])
+    await peer.settle()
+
+    peer.connection.eof_received()
+
+    assert peer.refused == ["incomplete_body"]
+
+
+@pytest.mark.parametrize("cut", [0, 5, 1000])
+async def test_a_head_that_is_too_large_is_refused_in_any_pieces(cut: int) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: h\r\n" + b"".join(b"X-%d: %b\r\n" % (n, b"v" * 1000) for n in range(40))
+    for end in (b"", b"\r\n"):
+        peer = Peer()
+        data = GET + head + end
+        for piece in filter(None, (data[:cut], data[cut:])):
+            peer.connection.data_received(piece)
+        await peer.settle()
+        peer.connection.check(asyncio.get_running_loop().time())
+
+        assert (len(peer.requests), peer.wire.closed) == (1, True)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_requests_in_tiny_pieces_read_the_same(size: int) -> None:
+    data = POST + CHUNKED + GET
+    peer = Peer()
+    for place in range(0, len(data), size):
+        peer.connection.data_received(data[place : place + size])
+        await peer.settle()
+
+    assert [r.body for r in peer.requests] == [b"hello", b"hello", b""]
+
+
+async def test_a_body_that_is_awaited_is_asked_for_once() -> None:
+    peer = Peer()
+    head, _, body = POST.partition(b"\r\n\r\n")
+    peer.connection.data_received(head + b"\r\nExpect: 100-continue\r\n\r\n")
+    assert peer.wire.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+    peer.connection.data_received(body)
+    await peer.settle()
+
+    assert peer.wire.sent.count(b"HTTP/1.1 ") == 2
+    assert [r.body for r in peer.requests] == [b"hello"]
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "bad_http"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "bad_http"),
+        (b"GET http://x/ HTTP/1.1\r\nHost: h\r\n\r\n", "bad_target"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX_Y: 1\r\n\r\n", "bad_header"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: a\r\nauthorization: b\r\n\r\n", "duplicate_header"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n", "request_too_large"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\nhello", "bad_http"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\nhello", "bad_http"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "unsupported_transfer_coding"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", None),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "bad_http"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n", "bad_http"),
+        (b"GET / HTTP/1.1\nHost: h\n\n", "bad_http"),
+        (b"GET /\xff HTTP/1.1\r\nHost: h\r\n\r\n", None),
+    ],
+)
+async def test_framing_is_strict_in_one_piece_and_in_many(head: bytes, code: str | None) -> None:
+    answers = set()
+    for size in (1, 7, len(head)):
+        peer = Peer()
+        for place in range(0, len(head), size):
+            peer.connection.data_received(head[place : place + size])
+        await peer.settle()
+        answers.add((tuple(peer.refused), len(peer.requests), peer.wire.closed))
+
+    assert len(answers) == 1
+    if code is not None:
+        assert answers == {((code,), 0, True)}

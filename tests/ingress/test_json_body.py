@@ -66,3 +66,45 @@ def test_a_long_text_full_of_commas_and_quotes_is_one_value() -> None:
 
 def test_sixty_four_levels_are_read() -> None:
     assert json_body.parse(b'{"a":' * 64 + b"1" + b"}" * 64)
+
+
+DEEP = b"[" * 60 + b"]" * 60
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b",".join([DEEP] * (json_body.MAX_NODES // 50)) + b"]}",
+        b'{"a":[' + b",".join([b"[[]]"] * (json_body.MAX_NODES // 2)) + b"]}",
+        b'{"a":[' + b",".join([b"[{}]"] * (json_body.MAX_NODES // 2)) + b"]}",
+    ],
+    ids=["sixty in each other", "arrays", "objects"],
+)
+def test_values_that_stand_in_each_other_are_counted_too(body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        json_body.parse(body)
+
+    assert refused.value.code == "too_many_nodes"
+
+
+@pytest.mark.parametrize("count", [json_body.MAX_NODES // 3, json_body.MAX_NODES // 2 - 2])
+def test_nearly_as_many_values_as_are_allowed_are_read(count: int) -> None:
+    numbers = list(range(count))
+
+    assert json_body.parse(json.dumps({"a": numbers}).encode()) == {"a": numbers}
+    assert len(json_body.parse(json.dumps(dict.fromkeys(map(str, numbers))).encode())) == count
+
+
+@given(
+    st.text(alphabet='{}[]:,"\\0123456789.eE+-truefalsn \t\n\ud800é', max_size=30).map(
+        lambda text: '{"a":' + text + "}"
+    )
+)
+def test_what_is_read_is_what_json_reads_and_what_json_refuses_is_refused(text: str) -> None:
+    """The other way round there are refusals of our own: the table above."""
+    body = text.encode("utf-8", "surrogatepass")
+    try:
+        fields = json_body.parse(body)
+    except InvalidRequest:
+        return
+    assert fields == json.loads(body)

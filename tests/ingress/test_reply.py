@@ -1,255 +1,208 @@
-"""One response on the wire: whole answers with a length, streams in chunks, and one envelope for every error."""
+"""What a client is sent: one head, framed once, and an error wherever the answer stood."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.errors import Broken, GatewayError, InvalidRequest, Overloaded, RateLimited, Unauthenticated
+from gateway.core.errors import GatewayError, NotFound, Overloaded, RateLimited, Unauthenticated
 from gateway.ingress.reply import Response, envelope
+from gateway.upstream.response import ResponseReader
 
-COMMENT = b"e\r\n: keep-alive\n\n\r\n"
 
-
-class Wire:
-    """The connection of a response, which keeps what is written to it."""
-
+class Pipe:
     def __init__(self) -> None:
-        self.sent = b""
         self.lost = False
         self.is_paused = False
-        self.waits = 0
+        self.sent = b""
+        self.waited = 0
 
     def write(self, data: bytes) -> None:
         self.sent += data
 
     async def drained(self) -> None:
-        self.waits += 1
+        self.waited += 1
 
 
 class Client:
+    """The other end: reads what was written as a strict client would."""
+
     def __init__(self, *, keep_alive: bool = True, head_only: bool = False) -> None:
-        self.wire = Wire()
-        self.response = Response(self.wire, keep_alive=keep_alive, head_only=head_only)
+        self.pipe = Pipe()
+        self.response = Response(self.pipe, keep_alive=keep_alive, head_only=head_only)
 
-    @property
-    def head(self) -> list[bytes]:
-        return self.wire.sent.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    def read(self) -> tuple[int, dict[bytes, bytes], bytes]:
+        reader = ResponseReader()
+        reader.feed(self.pipe.sent)
+        assert reader.is_complete
+        assert not reader.surplus
+        return reader.status, dict(reader.headers), reader.take()
 
-    @property
-    def body(self) -> bytes:
-        return self.wire.sent.partition(b"\r\n\r\n")[2]
-
-    @property
-    def error(self) -> dict[str, object]:
-        error = json.loads(self.body)["error"]
-        assert isinstance(error, dict)
-        return error
+    def error(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.read()[2])["error"]
+        return found
 
 
-def unchunked(data: bytes) -> bytes:
-    """The body of a chunked response, which must end where it says it ends."""
-    body = b""
-    while True:
-        size, _, data = data.partition(b"\r\n")
-        body += data[: int(size, 16)]
-        assert data[int(size, 16) :].startswith(b"\r\n")
-        data = data[int(size, 16) + 2 :]
-        if size == b"0":
-            assert data == b""
-            return body
-
-
-async def test_a_whole_answer_goes_out_at_once_with_its_length_and_all_headers() -> None:
+@given(chunks=st.lists(st.binary(max_size=50), max_size=8), last=st.binary(max_size=50))
+async def test_a_stream_is_its_chunks_and_nothing_ends_it_early(chunks: list[bytes], last: bytes) -> None:
     client = Client()
-
-    client.response.begin("application/json", stream=False, headers=(("x-a", "1"),))
-    await client.response.send(b'{"a":')
-    assert client.wire.sent == b""
-    client.response.end(b"1}", headers=(("x-b", "2"),))
-
-    assert client.head == [
-        b"HTTP/1.1 200 OK",
-        b"content-type: application/json",
-        b"x-a: 1",
-        b"x-b: 2",
-        b"content-length: 7",
-    ]
-    assert client.body == b'{"a":1}'
-
-
-@given(chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=6), last=st.binary(max_size=20))
-async def test_a_stream_is_the_chunks_it_was_given(chunks: list[bytes], last: bytes) -> None:
-    client = Client()
-
-    client.response.begin("text/event-stream", stream=True, headers=())
+    client.response.begin("text/event-stream", stream=True, headers=(("x-a", "1"),))
     for chunk in chunks:
         await client.response.send(chunk)
-        assert client.body.endswith(chunk + b"\r\n")
-    client.response.end(last, headers=(("x-too-late", "1"),))
+    client.response.end(last, headers=(("x-late", "1"),))
 
-    assert b"transfer-encoding: chunked" in client.head
-    assert not any(line.startswith((b"content-length", b"x-too-late")) for line in client.head)
-    assert unchunked(client.body) == b"".join(chunks) + last
-
-
-async def test_an_empty_chunk_does_not_end_a_stream() -> None:
-    client = Client()
-
-    client.response.begin("text/event-stream", stream=True, headers=())
-    for chunk in (b"", b"data: a\n\n", b"", b"data: b\n\n"):
-        await client.response.send(chunk)
-    client.response.end()
-
-    assert unchunked(client.body) == b"data: a\n\ndata: b\n\n"
+    status, headers, body = client.read()
+    assert (status, body) == (200, b"".join(chunks) + last)
+    assert headers[b"transfer-encoding"] == b"chunked"
+    assert (headers[b"x-a"], b"x-late" in headers) == (b"1", False)
 
 
-async def test_a_stream_waits_while_the_client_is_slower() -> None:
-    client = Client()
-    client.response.begin("text/event-stream", stream=True, headers=())
-
-    await client.response.send(b"a")
-    assert client.wire.waits == 0
-
-    client.wire.is_paused = True
-    await client.response.send(b"b")
-    assert client.wire.waits == 1
-
-
-async def test_an_error_within_a_stream_is_its_last_event_and_no_done_follows() -> None:
-    client = Client()
-    client.response.begin("text/event-stream", stream=True, headers=())
-    await client.response.send(b"data: a\n\n")
-
-    client.response.fail(Broken("the provider's answer was cut off"))
-
-    assert client.head[0] == b"HTTP/1.1 200 OK"
-    event = unchunked(client.body).removeprefix(b"data: a\n\n")
-    assert event.startswith(b"data: ")
-    assert event.endswith(b"\n\n")
-    assert json.loads(event[6:])["error"]["code"] == "upstream_truncated"
-
-
-async def test_an_error_before_the_first_chunk_is_a_status_and_what_was_held_is_dropped() -> None:
+@given(chunks=st.lists(st.binary(max_size=50), max_size=8), last=st.binary(max_size=50))
+async def test_a_whole_answer_goes_out_at_its_end_with_its_length(chunks: list[bytes], last: bytes) -> None:
     client = Client()
     client.response.begin("application/json", stream=False, headers=())
-    await client.response.send(b"half of an answer")
+    for chunk in chunks:
+        await client.response.send(chunk)
+    assert client.pipe.sent == b""
 
-    client.response.fail(Broken("the provider's answer was cut off"))
+    client.response.end(last, headers=(("x-late", "1"),))
 
-    assert client.head[0] == b"HTTP/1.1 502 Bad Gateway"
-    assert client.error["code"] == "upstream_truncated"
+    status, headers, body = client.read()
+    assert (status, body) == (200, b"".join(chunks) + last)
+    assert (int(headers[b"content-length"]), headers[b"x-late"]) == (len(body), b"1")
 
 
-async def test_an_error_has_one_content_type_whatever_the_answer_would_have_been() -> None:
+async def test_a_client_that_is_slower_than_we_are_is_waited_for() -> None:
     client = Client()
     client.response.begin("text/event-stream", stream=True, headers=())
+    client.pipe.is_paused = True
 
-    client.response.fail(Broken("the provider's answer was cut off"))
+    await client.response.send(b"x")
 
-    assert [line for line in client.head if line.startswith(b"content-type")] == [b"content-type: application/json"]
-    assert not any(line.startswith(b"transfer-encoding") for line in client.head)
+    assert client.pipe.waited == 1
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "lines"),
-    [
-        (InvalidRequest("no"), b"400 Bad Request", {b"x-should-retry: false"}),
-        (Unauthenticated("no"), b"401 Unauthorized", {b"x-should-retry: false", b"www-authenticate: Bearer"}),
-        (RateLimited("slow", retry_after=7), b"429 Too Many Requests", {b"x-should-retry: true", b"retry-after: 7"}),
-        (RateLimited("slow", retry_after=0.5), b"429 Too Many Requests", {b"x-should-retry: true", b"retry-after: 1"}),
-        (Overloaded("later"), b"503 Service Unavailable", {b"x-should-retry: true", b"retry-after: 1"}),
-        (GatewayError("internal error"), b"500 Internal Server Error", set()),
-    ],
-)
-def test_each_error_says_what_to_do(error: GatewayError, status: bytes, lines: set[bytes]) -> None:
+async def test_an_error_before_the_first_byte_is_a_status() -> None:
     client = Client()
+    client.response.begin("text/event-stream", stream=True, headers=())
+    client.response.fail(RateLimited("slow down", retry_after=2.4))
 
-    client.response.fail(error)
-
-    hints = (b"x-should-retry", b"retry-after", b"www-authenticate")
-    assert client.head[0] == b"HTTP/1.1 " + status
-    assert {line for line in client.head if line.startswith(hints)} == lines
-    assert client.error == {"message": error.message, "type": error.type, "param": None, "code": error.code}
-
-
-def test_nothing_is_said_twice_or_to_somebody_who_left() -> None:
-    ended, gone = Client(), Client()
-    ended.response.whole(200, b"{}")
-    sent = ended.wire.sent
-    gone.wire.lost = True
-
-    ended.response.fail(GatewayError("internal error"))
-    gone.response.fail(GatewayError("internal error"))
-
-    assert (ended.wire.sent, gone.wire.sent) == (sent, b"")
+    status, headers, _ = client.read()
+    assert status == 429
+    assert (headers[b"x-should-retry"], headers[b"retry-after"]) == (b"true", b"2")
+    assert client.error() == {
+        "message": "slow down",
+        "type": "rate_limit_error",
+        "param": None,
+        "code": "rate_limit_exceeded",
+    }
 
 
-def test_an_answer_without_content_has_no_length_and_an_answer_to_head_no_body() -> None:
-    empty, head = Client(keep_alive=False), Client(head_only=True)
+async def test_an_error_before_the_first_byte_has_one_content_type() -> None:
+    client = Client()
+    client.response.begin("text/event-stream", stream=True, headers=())
+    client.response.fail(Overloaded("no"))
 
-    empty.response.empty(204)
-    head.response.whole(200, b"{}")
-
-    assert empty.wire.sent == b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"
-    assert (head.body, head.head[-1]) == (b"", b"content-length: 2")
+    assert client.pipe.sent.lower().count(b"content-type:") == 1
+    assert client.read()[1][b"content-type"] == b"application/json"
 
 
-@given(st.text(max_size=700))
-def test_a_message_is_short_and_printable_whatever_it_quotes(message: str) -> None:
-    body = envelope(InvalidRequest(message, code="invalid_value", param="é"))
+async def test_an_error_in_mid_stream_is_its_last_event() -> None:
+    client = Client()
+    client.response.begin("text/event-stream", stream=True, headers=())
+    await client.response.send(b"data: 1\n\n")
+    client.response.fail(Overloaded("no"))
+    client.response.fail(Overloaded("again"))
 
-    error = json.loads(body)["error"]
-    assert len(error["message"]) == min(len(message), 512)
-    assert error["message"].isascii()
-    assert error["message"].isprintable()
-    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", "é", "invalid_value")
-    assert b"\n" not in body
+    assert client.read()[2] == b"data: 1\n\ndata: " + envelope(Overloaded("no")) + b"\n\n"
+
+
+async def test_an_error_while_a_whole_answer_is_held_back_sends_none_of_it() -> None:
+    client = Client()
+    client.response.begin("application/json", stream=False, headers=())
+    await client.response.send(b'{"half":')
+    client.response.fail(GatewayError("internal error"))
+
+    assert client.read()[0] == 500
+    assert client.error()["code"] == "internal_error"
+
+
+def test_a_client_that_left_is_told_nothing() -> None:
+    client = Client()
+    client.pipe.lost = True
+
+    client.response.fail(NotFound("x"))
+
+    assert client.pipe.sent == b""
+
+
+def test_an_unknown_caller_is_told_how_to_say_who_it_is() -> None:
+    client = Client()
+    client.response.fail(Unauthenticated("no key"))
+
+    assert client.read()[1][b"www-authenticate"] == b"Bearer"
+
+
+@pytest.mark.parametrize(("keep_alive", "closes"), [(True, False), (False, True)])
+def test_the_last_response_of_a_connection_says_so(keep_alive: bool, closes: bool) -> None:
+    client = Client(keep_alive=keep_alive)
+    client.response.whole(200, b"{}")
+
+    assert (b"connection: close" in client.pipe.sent) is closes
+
+
+def test_a_head_request_gets_the_length_and_not_the_body() -> None:
+    client = Client(head_only=True)
+    client.response.whole(200, b"{}")
+
+    assert b"content-length: 2\r\n" in client.pipe.sent
+    assert client.pipe.sent.endswith(b"\r\n\r\n")
+
+
+def test_no_content_has_no_length() -> None:
+    client = Client()
+    client.response.empty(204)
+
+    assert client.read()[0] == 204
+    assert b"content-length" not in client.pipe.sent
+
+
+@given(message=st.text(max_size=2000), param=st.none() | st.text(max_size=20))
+def test_an_envelope_is_json_of_printable_words(message: str, param: str | None) -> None:
+    sent = envelope(NotFound(message, param=param))
+
+    text = json.loads(sent)["error"]["message"]
+    assert text.isascii()
+    assert text.isprintable() or not text
+    assert len(text) <= 512
+    assert b"\n" not in sent
+
+
+async def test_a_silent_stream_is_kept_warm_with_comments() -> None:
+    client = Client()
+    client.response.begin("text/event-stream", stream=True, headers=())
+    client.response.keep_warm(0.0)
+    await client.response.send(b"data: 1\n\n")
+    for now in (100.0, 114.0, 115.5, 116.0):
+        client.response.keep_warm(now)
+    client.response.end(b"")
+    client.response.keep_warm(500.0)
+
+    assert client.read()[2] == b"data: 1\n\n: keep-alive\n\n"
 
 
 async def test_a_probe_changes_nothing_for_a_client_that_is_there() -> None:
     client = Client()
-    assert client.response.probe() == b"HTTP/1.1 100 Continue\r\n\r\n"
-
+    client.pipe.write(client.response.probe())
     client.response.begin("text/event-stream", stream=True, headers=())
-    await client.response.send(b"data: a\n\n")
-    client.wire.write(client.response.probe())
-    client.response.end(b"data: b\n\n")
+    await client.response.send(b"data: 1\n\n")
+    client.pipe.write(client.response.probe())
+    client.response.end(b"data: 2\n\n")
+    client.pipe.write(client.response.probe())
 
-    assert unchunked(client.body) == b"data: a\n\n: keep-alive\n\ndata: b\n\n"
-    assert client.response.probe() == b""
-
-
-def test_a_whole_answer_that_has_gone_out_is_not_probed_within() -> None:
-    client = Client()
-    client.response.whole(200, b"{}")
-
-    assert client.response.probe() == b""
-
-
-async def test_a_silent_stream_is_kept_warm_every_fifteen_seconds() -> None:
-    client = Client()
-    client.response.keep_warm(0)
-    client.response.begin("text/event-stream", stream=True, headers=())
-    client.response.keep_warm(50)
-    assert client.wire.sent == b""
-
-    await client.response.send(b"data: a\n\n")
-    comments = []
-    for second in (100, 110, 116, 120, 131.5):
-        client.response.keep_warm(second)
-        comments.append(client.wire.sent.count(COMMENT))
-    assert comments == [0, 0, 1, 1, 2]
-
-    await client.response.send(b"data: b\n\n")
-    client.response.keep_warm(140)
-    client.response.keep_warm(150)
-    assert client.wire.sent.count(COMMENT) == 2
-
-    client.response.end()
-    sent = client.wire.sent
-    client.response.keep_warm(1000)
-    assert client.wire.sent == sent
+    status, _, body = client.read()
+    assert (status, body.replace(b": keep-alive\n\n", b"")) == (200, b"data: 1\n\ndata: 2\n\n")

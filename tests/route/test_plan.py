@@ -6,6 +6,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Deployment, Model, Provider
@@ -110,3 +112,58 @@ def test_weights_decide_who_is_first_and_fallbacks_come_last_in_their_order() ->
     first = sum(each[0] is nine for each in plans) / len(plans)
     assert 0.88 < first < 0.92
     assert all([d.name for d in each[2:]] == ["zero", "f1", "f2"] for each in plans)
+
+
+@given(weights=st.lists(st.integers(0, 100), max_size=8), fallbacks=st.integers(0, 3), seed=st.integers())
+def test_a_plan_is_every_deployment_once_and_those_of_weight_zero_behind_the_others(
+    weights: list[int], fallbacks: int, seed: int
+) -> None:
+    model = Model(
+        "m",
+        tuple(deployment(f"d{place}", weight) for place, weight in enumerate(weights)),
+        tuple(deployment(f"f{place}") for place in range(fallbacks)),
+    )
+
+    drawn = plan.order(model, Random(seed))
+
+    assert drawn[len(weights) :] == model.fallbacks
+    own = drawn[: len(weights)]
+    assert sorted(each.name for each in own) == sorted(each.name for each in model.deployments)
+    first_unweighted = next((place for place, each in enumerate(own) if not each.weight), len(own))
+    assert not any(each.weight for each in own[first_unweighted:])
+
+
+def test_the_same_seed_draws_the_same_plan() -> None:
+    model = Model("m", tuple(deployment(str(place), place) for place in range(5)))
+
+    assert plan.order(model, Random(3)) == plan.order(model, Random(3))
+
+
+@pytest.mark.parametrize(
+    ("levels", "name", "fine"),
+    [
+        ((), "anything", True),
+        ((("*",),), "anything", True),
+        ((("gpt-*",),), "gpt-4o", True),
+        ((("gpt-*",),), "GPT-4o", False),
+        ((("gpt-*",), ("*-mini",)), "gpt-4o-mini", True),
+        ((("gpt-*",), ("*-mini",)), "gpt-4o", False),
+        (((),), "gpt-4o", False),
+        ((("a", "b"),), "b", True),
+    ],
+)
+def test_every_level_must_let_a_model_through(levels: tuple[tuple[str, ...], ...], name: str, fine: bool) -> None:
+    assert plan.may_use(Tenant("acme", None, "k", "n", models=levels), name) is fine
+
+
+def test_a_name_that_only_routes_know_is_no_model_when_none_of_them_fits() -> None:
+    routes = Routes(
+        rules=(Route("tools", Match(models=("auto",), has=frozenset({"tools"})), STRONG),),
+        models={"strong": STRONG},
+        aliases=frozenset({"auto"}),
+    )
+
+    assert plan.check("auto", ACME, routes) is None
+    with pytest.raises(NotFound):
+        plan.decide(call(), ACME, routes, never)
+    assert plan.visible(ACME, routes) == ["auto", "strong"]

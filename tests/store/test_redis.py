@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from gateway.store.contract import CLAIM_LEASE, Changes, OpenError, Store
 from gateway.store.open import open_store
 from gateway.store.redis import store as redis_store
 from gateway.store.synchronise import Followers, synchronise
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer, redis_sentinel, redis_server
 from tests.store.conftest import Opens
 
 KEY = VirtualKey(id="k1", name="", tenant="t", fingerprint="00")
@@ -216,3 +217,21 @@ async def test_the_password_of_redis_is_used_and_never_told(
     told = f"{caught.value} {[each.__dict__ for each in caplog.records]}"
     assert "wr0ng" not in told
     assert "the store is away" in told
+
+
+async def test_connections_opened_together_ask_the_sentinel_once(server: RedisServer, tmp_path: Path) -> None:
+    with redis_sentinel(server, name="mymaster") as sentinel:
+        store = await open_store(f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster/0", tmp_path)
+        before = _questions(sentinel)
+
+        await asyncio.gather(*(store.changes() for _ in range(20)))
+
+        assert _questions(sentinel) - before <= 2
+        await store.close()
+
+
+def _questions(sentinel: RedisServer) -> int:
+    """How often the sentinel was asked where its masters are."""
+    counted = re.search(rb"cmdstat_sentinel\|masters:calls=(\d+)", sentinel.send("INFO", "commandstats"))
+    assert counted is not None
+    return int(counted[1])

@@ -39,3 +39,38 @@ def test_corrupt_unfinished_and_unknown_codings_are_refused() -> None:
         cut.end()
     with pytest.raises(Unavailable):
         Decoder(b"br", limit=10)
+
+
+@pytest.mark.parametrize("cut", [0, 20, 1_000_000])
+def test_what_follows_the_end_is_read_or_refused_and_never_left_out(cut: int) -> None:
+    """Two gzip members in a row are legal (RFC 1952, 2.2); whoever leaves the second out passes on half an answer."""
+    data = gzip.compress(b"hello, ") + gzip.compress(b"world")
+    decoder = Decoder(b"gzip", limit=100)
+
+    try:
+        plain = decoder.feed(data[:cut]) + decoder.feed(data[cut:])
+        decoder.end()
+    except Broken:
+        return
+    assert plain == b"hello, world"
+
+
+def test_exactly_the_limit_is_read_and_a_byte_more_is_not() -> None:
+    data = gzip.compress(TEXT)
+
+    assert Decoder(b"gzip", limit=len(TEXT)).feed(data) == TEXT
+    with pytest.raises(Broken):
+        Decoder(b"gzip", limit=len(TEXT) - 1).feed(data)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"X-GZIP", b" gzip "])
+def test_a_coding_has_more_than_one_spelling(coding: bytes) -> None:
+    assert Decoder(coding, limit=len(TEXT)).feed(gzip.compress(TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("coding", [b"gzip, gzip", b"br", b"zstd", b"", b"gzip;q=1"])
+def test_a_coding_we_do_not_know_is_refused(coding: bytes) -> None:
+    with pytest.raises(Unavailable) as refused:
+        Decoder(coding, limit=10)
+
+    assert refused.value.code == "upstream_decode_error"

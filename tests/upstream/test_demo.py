@@ -17,8 +17,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Provider
 from gateway.core.errors import InvalidRequest
-from gateway.ingress.http1 import Request
 from gateway.ingress.openai import OpenAIArrival
+from gateway.ingress.request import Request
 from gateway.upstream.demo import Demo
 from gateway.upstream.dialects import openai
 
@@ -29,7 +29,7 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}},
     },
 }
-SEARCH = {"type": "web_search"}
+SEARCH: dict[str, Any] = {"type": "web_search"}
 
 
 async def ask(path: str, **fields: Any) -> bytes:
@@ -110,7 +110,9 @@ async def test_a_required_tool_is_called_with_arguments_of_its_schema_and_not_ag
     fields = {"tools": [WEATHER], "tool_choice": "required"}
     answer = await chat(messages=said("hi"), **fields)
 
-    (call,) = answer.choices[0].message.tool_calls or ()
+    calls = answer.choices[0].message.tool_calls
+    assert calls is not None
+    call = calls[0]
     assert call.type == "function"
     assert json.loads(call.function.arguments) == {"city": "demo", "days": 1}
     result = [
@@ -157,8 +159,10 @@ SCHEMAS = st.recursive(
             {"type": 5},
         ]
     ),
-    lambda inner: st.builds(lambda s: {"type": "object", "properties": {"a": s, "b": True}}, inner)
-    | st.builds(lambda s: {"type": "array", "items": s}, inner),
+    lambda inner: (
+        st.builds(lambda s: {"type": "object", "properties": {"a": s, "b": True}}, inner)
+        | st.builds(lambda s: {"type": "array", "items": s}, inner)
+    ),
     max_leaves=5,
 )
 CONTENTS = st.sampled_from(
@@ -173,7 +177,6 @@ TOOLS = st.lists(
     st.builds(lambda schema: {"type": "function", "function": {"name": "weather", "parameters": schema}}, SCHEMAS)
     | st.sampled_from([SEARCH, {"function": {"name": "bare"}}, {"type": "function", "function": {"name": "f"}}]),
     max_size=2,
-    unique_by=lambda tool: json.dumps(tool.get("function", {}).get("name", "")),
 )
 BODIES = st.fixed_dictionaries(
     {"messages": st.builds(lambda content: [{"role": "user", "content": content}], CONTENTS)},
@@ -223,7 +226,7 @@ async def test_whatever_ingress_accepts_is_answered(fields: dict[str, Any]) -> N
     fields=st.fixed_dictionaries(
         {"input": st.sampled_from(["a", ["a", "b"], [1, 2], [[1, 2], [3]], ["", " "], [None], [1.5]])},
         optional={
-            "dimensions": st.sampled_from([1, 8, None, "8", "x", -1, 0, 1e9, [], True]),
+            "dimensions": st.sampled_from([1, 8, None, "8", "x", -1, 0, [], True]),
             "encoding_format": st.sampled_from(["float", "base64", None, 7]),
         },
     )
@@ -232,3 +235,16 @@ async def test_whatever_ingress_accepts_is_embedded(fields: dict[str, Any]) -> N
     call = accepted(Operation.EMBEDDINGS, fields)
     if call is not None:
         openai.WholeAnswer(call, await ask("/embeddings", **fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"input": "a", "dimensions": 2_000_000}, {"input": ["a"] * 5000, "dimensions": 1024}],
+    ids=["long", "many"],
+)
+async def test_a_small_request_makes_no_huge_answer(fields: dict[str, Any]) -> None:
+    """One client must not fill the worker's memory, nor hold up everybody's calls."""
+    exchange = await Demo().acquire(Provider("demo", "demo"))
+    exchange.send(b"POST /embeddings HTTP/1.1\r\n\r\n" + json.dumps({"model": "demo", **fields}).encode())
+
+    assert len(await exchange.read()) < 4 * 1024 * 1024

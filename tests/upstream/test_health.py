@@ -101,3 +101,44 @@ def test_what_another_worker_found_out_counts_here(scene: Scene) -> None:
     assert not scene.available
     scene.now += 10
     assert scene.available
+
+
+def test_calls_that_were_under_way_when_the_rest_began_do_not_make_it_longer(scene: Scene) -> None:
+    scene.fail(3 + 20)
+
+    assert scene.health.next_return((DEPLOYMENT,)) == FIRST_REST
+
+
+def test_a_clock_that_is_set_back_does_not_make_it_rest_for_long(scene: Scene) -> None:
+    scene.fail(3)
+
+    scene.now -= 3600
+    scene.now += LONGEST_REST + 1
+
+    assert scene.available
+
+
+def test_what_rests_is_told_with_its_reason_until_its_time_has_come(scene: Scene) -> None:
+    assert scene.health.resting() == {}
+    scene.fail(3)
+    assert scene.health.resting() == {"p/m": (1000.0 + FIRST_REST, "upstream_error")}
+
+    scene.now += FIRST_REST + 0.1
+    assert scene.health.resting() == {}
+
+
+def test_one_deployment_s_rest_is_not_another_s(scene: Scene) -> None:
+    other = Deployment(name="p/other", provider=DEPLOYMENT.provider, upstream_model="other", price=None)
+    scene.fail(3)
+
+    assert scene.health.is_available(other)
+    assert not scene.available
+
+
+def test_an_older_word_of_another_worker_does_not_shorten_a_rest(scene: Scene) -> None:
+    scene.fail(3)
+
+    scene.health.hear({"p/m": scene.now + 1, "p/past": scene.now - 1})
+
+    assert scene.health.next_return((DEPLOYMENT,)) == FIRST_REST
+    assert set(scene.health.resting()) == {"p/m"}

@@ -56,7 +56,12 @@ def test_what_a_status_means(status: int, kind: type[GatewayError], answer: int,
 @pytest.mark.parametrize(
     ("body", "message", "code", "param"),
     [
-        ({"error": {"message": "too long", "code": "too_long", "param": "messages"}}, "too long", "too_long", "messages"),
+        (
+            {"error": {"message": "too long", "code": "too_long", "param": "messages"}},
+            "too long",
+            "too_long",
+            "messages",
+        ),
         ({"error": {"message": "m", "code": 17, "param": 3}}, "m", "400", None),
         ({"error": {"message": "m", "code": "Not A Code"}}, "m", "400", None),
         ({"error": "just text"}, "just text", "400", None),
@@ -73,7 +78,8 @@ def test_the_provider_s_words_on_a_bad_call(body: object, message: str, code: st
 
 
 @pytest.mark.parametrize(
-    "text", [CANARY, f"key={CANARY}.", f"{CANARY}{CANARY}", "sk-live0123456789", "Bearer eyJhbGciOi", "gsk_0123456789ab"]
+    "text",
+    [CANARY, f"key={CANARY}.", f"{CANARY}{CANARY}", "sk-live0123456789", "Bearer eyJhbGciOi", "gsk_0123456789ab"],
 )
 @pytest.mark.parametrize("place", ["message", "code", "param"])
 def test_no_secret_comes_back_in_any_of_its_words(text: str, place: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from gateway.ingress import json_body
 
 MAX_BODY = 1024 * 1024
 """Bytes of the largest body."""
+PATIENCE = 30.0
+"""Seconds a body may take. aiohttp does not tell a body that is no chunk from one that is late, so that ends here too."""
 _MOST_DIGITS = 18  # fits SQLite's integers
 
 
@@ -62,6 +65,9 @@ async def _body(request: web.Request) -> bytes:
     if (request.content_length or 0) > MAX_BODY:
         raise web.HTTPRequestEntityTooLarge(MAX_BODY)
     try:
-        return await request.read()
+        async with asyncio.timeout(PATIENCE):
+            return await request.read()
+    except TimeoutError:
+        raise InvalidRequest("the body did not come in time", code="request_timeout", status=408) from None
     except (web.RequestPayloadError, ConnectionError):
         raise InvalidRequest("the body is broken or ends too early", code="incomplete_body") from None

@@ -92,7 +92,9 @@ def _described(operation: Operation) -> dict[str, object]:
         "summary": operation.summary,
         "responses": {str(operation.status): {"description": "done"}, "default": _FAILURE},
     }
-    parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()]
+    parameters: list[Schema] = [
+        {"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()
+    ]
     if "{id}" in operation.path:
         parameters.append({"name": "id", "in": "path", "required": True, "schema": _TEXT})
     if parameters:

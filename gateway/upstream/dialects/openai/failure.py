@@ -66,7 +66,7 @@ def _seconds_until(date: bytes, now: float) -> float:
     """Seconds until an HTTP date, at least 0; -1 if it is none."""
     try:
         then = parsedate_to_datetime(date.decode())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return -1.0
     return max(0.0, (then - datetime.fromtimestamp(now, UTC)).total_seconds()) if then.tzinfo else -1.0
 
@@ -79,17 +79,18 @@ def _rejected(status: int, body: bytes, secrets: tuple[str, ...]) -> Rejected:
         error = None
     if not isinstance(error, dict):
         error = {"message": error} if isinstance(error, str) else {}
-    message = str(error.get("message") or "the provider refused the call")
-    for secret in secrets:
-        message = message.replace(secret, "***")
-    message = _CREDENTIAL.sub("***", message)
-    code = error.get("code")
-    if not isinstance(code, str) or not _CODE.fullmatch(code):
-        code = str(status)
-    param = error.get("param")
+    code = _redacted(error.get("code"), secrets)
     return Rejected(
-        message[:2048],
+        _redacted(error.get("message"), secrets)[:2048] or "the provider refused the call",
         status=status if status in (400, 404, 408, 409, 413, 422) else 400,
-        code=f"upstream_{code}",
-        param=param[:256] if isinstance(param, str) else None,
+        code=f"upstream_{code if _CODE.fullmatch(code) else status}",
+        param=_redacted(error.get("param"), secrets)[:256] or None,
     )
+
+
+def _redacted(value: Any, secrets: tuple[str, ...]) -> str:
+    """The text without anything that is, or looks like, a credential; empty if it is no text."""
+    text = value if isinstance(value, str) else ""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return _CREDENTIAL.sub("***", text)

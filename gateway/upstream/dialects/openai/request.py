@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import orjson
 
@@ -30,7 +32,9 @@ def request_body(call: Call, deployment: Deployment) -> bytes:
         changes["model"] = orjson.dumps(deployment.upstream_model)
     if call.stream and not call.wants_usage and deployment.provider.stream_usage:
         options = call.fields.get("stream_options") or {}
-        changes["stream_options"] = orjson.dumps({**options, "include_usage": True})
+        changes["stream_options"] = json.dumps(
+            {**options, "include_usage": True}
+        ).encode()  # orjson has no long integers
     if not changes and _OWN_FIELD not in call.fields:
         return call.body
     parts = []

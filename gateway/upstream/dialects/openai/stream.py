@@ -17,6 +17,7 @@ from gateway.upstream.dialects.openai.usage import read_usage
 
 DONE = b"data: [DONE]\n\n"
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_EMPTY_USAGE = re.compile(rb'"usage"\s*:\s*\{\s*\}')
 _NULL_USAGE = b',"usage":null'
 
 
@@ -47,7 +48,7 @@ class _Choice(msgspec.Struct):
 class _Chunk(msgspec.Struct):
     """What we read of a chunk; everything else is checked to be JSON and skipped."""
 
-    choices: list[_Choice]
+    choices: list[_Choice] | None = None
     id: str | None = None
     usage: Any = None
     error: Any = None
@@ -103,7 +104,7 @@ class StreamedAnswer:
             return b""
         if self._injected and _NULL_USAGE in block:
             block = block.replace(_NULL_USAGE, b"")
-        events = [block] if block.find(b"\n\n") == len(block) - 2 else sse.events(block)
+        events = [block] if block.find(b"\n\n") == len(block) - 2 and b"\r" not in block else sse.events(block)
         passed = []
         try:
             for event in events:
@@ -112,6 +113,11 @@ class StreamedAnswer:
         except UpstreamError as error:
             self.failure = error
         return block if len(passed) == len(events) else b"".join(passed)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every choice has come to its end."""
+        return len(self._finished) >= (self._call.fields.get("n") or 1)
 
     def end(self) -> bytes:
         """The provider has closed the stream: what is left to pass on. Raises Broken unless the answer is complete."""
@@ -122,7 +128,7 @@ class StreamedAnswer:
             passed = event if self._passes(event) else b""
         if not self._finished and self.is_done:
             raise Broken("the provider ended the answer without saying why", code="upstream_protocol_error")
-        if not self.is_done and len(self._finished) < (self._call.fields.get("n") or 1):
+        if not self.is_done and not self.is_complete:
             raise Broken("the provider's answer was cut off")
         return passed
 
@@ -130,7 +136,12 @@ class StreamedAnswer:
         """The last events. The usage event, if the client asked for one, tells the cost (nano-USD) as well."""
         event = self._usage_event
         if event and cost is not None:
-            event = _USAGE.sub(b'"usage":{"cost_usd":' + usd(cost).encode() + b",", event, count=1)
+            told = b'"usage":{"cost_usd":' + usd(cost).encode()
+            event = (
+                _EMPTY_USAGE.sub(told + b"}", event)
+                if _EMPTY_USAGE.search(event)
+                else _USAGE.sub(told + b",", event, count=1)
+            )
         return event + DONE
 
     def produced(self) -> str:
@@ -156,17 +167,20 @@ class StreamedAnswer:
         self._check_id(chunk.id)
         if chunk.error:
             raise self._reported()
-        for choice in chunk.choices:
-            if choice.finish_reason is not None:
+        if chunk.choices is None and chunk.usage is None:
+            raise Broken("the provider sent an event that is no chunk of an answer", code="upstream_protocol_error")
+        for choice in chunk.choices or ():
+            if choice.finish_reason:
                 self._finished.add(choice.index)
             self._collect(choice)
         self.started = self.started or bool(chunk.choices)
         return chunk.usage is None or self._passes_usage(chunk, event)
 
     def _passes_usage(self, chunk: _Chunk, event: bytes) -> bool:
+        """Counts never fall: a provider that tells its usage as it goes, or zeroes at the end, has used what it said before."""
         usage = read_usage(chunk.usage, self._call.operation)
         if usage is not None:
-            self.usage = usage
+            self.usage = usage if self.usage is None else _most(self.usage, usage)
         if chunk.choices:
             return True
         self._usage_event = b"" if self._injected else event
@@ -214,6 +228,15 @@ class StreamedAnswer:
         """The provider's words may hold anything, our credential included: they are not passed on."""
         text = "the provider reported an error"
         return Broken(text, code="upstream_error") if self.started else Unavailable(text)
+
+
+def _most(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        input=max(one.input, other.input),
+        output=max(one.output, other.output),
+        cached=max(one.cached, other.cached),
+        reasoning=max(one.reasoning, other.reasoning),
+    )
 
 
 def _is_whole(event: bytes) -> bool:

@@ -27,4 +27,4 @@ def _detail(details: Any, name: str) -> int:
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < 2**40
+    return type(value) is int and 0 <= value < 2**31

@@ -53,7 +53,7 @@ def _parse_answer(body: bytes, operation: Operation) -> dict[str, Any]:
 def _check_choice(choice: Any, content: str) -> None:
     if not isinstance(choice, dict) or not isinstance(choice.get(content), dict if content == "message" else str):
         raise _invalid(f"has a choice without {content}")
-    if choice.get("finish_reason") is None:
+    if not choice.get("finish_reason"):
         raise Broken("the provider's answer was cut off")
     if content != "message":
         return

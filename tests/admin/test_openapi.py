@@ -1,0 +1,87 @@
+"""The OpenAPI document is true, and each operation in it is closed to whoever has no admin key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.core.clock import Clock
+from gateway.core.secret import Secret
+from gateway.ingress.admin.api import Admin
+from gateway.ingress.admin.openapi import OPERATIONS, document
+from gateway.ingress.admin.server import PREFIX
+from gateway.policy.snapshot import Snapshot
+from gateway.store.open import open_store
+from tests.admin.conftest import created, refused
+from tests.conftest import House
+
+EACH = pytest.mark.parametrize(
+    ("method", "path"), [(each.method, PREFIX + each.path.format(id="x")) for each in OPERATIONS]
+)
+
+
+async def test_the_document_names_what_is_served_and_nothing_else(house: House, tmp_path: Path) -> None:
+    worker = house.worker
+
+    def compile_folder(folder: Path) -> Snapshot:
+        return worker.policy.current
+
+    store = await open_store("embedded", tmp_path / "other")
+    served = Admin(
+        key=Secret("x"),
+        store=store,
+        journal=worker.journal,
+        policy=worker.policy,
+        watch=worker.watch,
+        compile_folder=compile_folder,
+        resting=dict,
+        accounts=worker.accounts.all,
+        unready=lambda: None,
+        clock=Clock(),
+    ).application()
+    await store.close()
+
+    routes = {(route.method, route.resource.canonical) for route in served.router.routes() if route.resource}
+    health = {("GET", "/healthz"), ("GET", "/readyz")}
+    named = {(each.method.upper(), PREFIX + each.path) for each in OPERATIONS}
+    assert named == {(method, path) for method, path in routes if method != "HEAD"} - health
+    assert len(named) == len(OPERATIONS)
+
+
+async def test_the_document_can_be_asked_for(admin: aiohttp.ClientSession) -> None:
+    async with admin.get("/admin/v1/openapi.json") as reply:
+        assert await reply.json() == document(PREFIX)
+
+
+async def test_every_filter_of_calls_is_taken(admin: aiohttp.ClientSession) -> None:
+    (calls,) = (each for each in OPERATIONS if each.path == "calls")
+
+    async with admin.get("/admin/v1/calls", params=dict.fromkeys(calls.query, "1")) as reply:
+        assert reply.status == 200
+
+
+async def test_every_field_of_a_new_key_is_taken(admin: aiohttp.ClientSession) -> None:
+    wanted = {"name": "ci", "tenant": "acme", "models": ["demo"], "expires": "1h"}
+    (create,) = (each for each in OPERATIONS if (each.method, each.path) == ("post", "keys"))
+    assert set(create.body) == set(wanted)
+
+    assert (await created(admin, **wanted))["name"] == "ci"
+
+
+@EACH
+@pytest.mark.parametrize("shown", ["", "Bearer wrong", "Basic x"])
+async def test_without_the_admin_key_no_operation_is_open(
+    stranger: aiohttp.ClientSession, method: str, path: str, shown: str
+) -> None:
+    async with stranger.request(method, path, headers={"authorization": shown} if shown else {}) as reply:
+        assert await refused(reply) == (401, "invalid_api_key")
+
+
+@EACH
+async def test_with_a_virtual_key_there_is_no_such_operation(
+    house: House, stranger: aiohttp.ClientSession, method: str, path: str
+) -> None:
+    async with stranger.request(method, path, headers={"authorization": f"Bearer {house.key}"}) as reply:
+        assert await refused(reply) == (404, "not_found")

@@ -1,0 +1,200 @@
+"""From a plan to an answer: which deployment is tried, how often, and what a client gets in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from gateway.core.attempt import Attempt
+from gateway.core.call import Call, Operation
+from gateway.core.clock import Clock
+from gateway.core.deployment import Deployment, Provider, Retries
+from gateway.core.errors import Broken, Overloaded, Rejected, Unavailable, UpstreamError
+from gateway.upstream.health import FAILURES_TO_REST, FIRST_REST, Health
+from gateway.upstream.open import Upstream
+from gateway.upstream.retries import RetryBudget
+
+STREAM = MappingProxyType({b"content-type": b"text/event-stream"})
+CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+LAST = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+WHOLE = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
+
+
+class Scripted:
+    """An exchange that answers with a status and pieces, or fails. Implements `upstream.wire.Exchange`."""
+
+    def __init__(self, status: int, *pieces: bytes, headers: MappingProxyType[bytes, bytes] = STREAM) -> None:
+        self.status = status
+        self.headers = headers
+        self.deadline = 0.0
+        self.phase = ""
+        self.is_stale = False
+        self.sent = b""
+        self._pieces = list(pieces)
+
+    def send(self, request: bytes) -> None:
+        self.sent = request
+
+    async def head(self) -> Scripted:
+        return self
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(0)
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+class Script:
+    """A wire that hands out what was written down for each provider. Implements `upstream.wire.Wire`."""
+
+    def __init__(self, **exchanges: list[Scripted | UpstreamError]) -> None:
+        self.exchanges = exchanges
+        self.open: list[object] = []
+        self.calls: list[str] = []
+
+    async def acquire(self, provider: Provider, *, fresh: bool = False) -> Scripted:
+        self.calls.append(provider.name)
+        found = self.exchanges[provider.name].pop(0)
+        if isinstance(found, UpstreamError):
+            raise found
+        self.open.append(found)
+        return found
+
+    def release(self, provider: Provider, exchange: object) -> None:
+        self.open.remove(exchange)
+
+
+class Scene:
+    def __init__(self, **exchanges: list[Scripted | UpstreamError]) -> None:
+        self.now = 1000.0
+        self.wire = Script(**exchanges)
+        clock = Clock(now=lambda: self.now)
+        self.health = Health(clock, lambda *_: None)
+        self.upstream = Upstream(wires={"openai": self.wire}, health=self.health, clock=clock, random=Random(1))
+        self.attempts: list[Attempt] = []
+
+    async def ask(self, *plan: Deployment, stream: bool = True) -> bytes:
+        fields: dict[str, Any] = {"model": "m", "stream": stream}
+        call = Call(
+            id="r",
+            operation=Operation.CHAT,
+            received=0,
+            model="m",
+            body=json.dumps(fields).encode(),
+            fields=fields,
+            stream=stream,
+            wants_usage=True,
+        )
+        got = b""
+        async with self.upstream.open(plan, call, self.attempts) as answer:
+            async for chunk in answer.chunks():
+                got += chunk
+            got += answer.ending(None)
+        assert self.wire.open == []
+        return got
+
+
+def deployment(name: str, **retries: Any) -> Deployment:
+    provider = Provider(name, "openai", host="h", port=1, retries=Retries(**{"max_wait": 0.2, **retries}))
+    return Deployment(name=f"{name}/m", provider=provider, upstream_model="m", price=None)
+
+
+async def test_an_answer_passes_through_and_its_exchange_is_given_back() -> None:
+    scene = Scene(a=[Scripted(200, CHUNK, LAST)])
+
+    assert await scene.ask(deployment("a")) == CHUNK + LAST
+    assert [(each.reason, each.status, each.error) for each in scene.attempts] == [("primary", 200, None)]
+
+
+@pytest.mark.parametrize("cut", range(1, len(CHUNK)))
+async def test_a_stream_that_does_not_say_what_it_is_is_known_by_its_beginning_wherever_it_is_cut(cut: int) -> None:
+    headers = MappingProxyType({b"content-type": b"application/octet-stream"})
+    scene = Scene(a=[Scripted(200, CHUNK[:cut], CHUNK[cut:], LAST, headers=headers)])
+
+    assert await scene.ask(deployment("a", attempts=1)) == CHUNK + LAST
+
+
+async def test_a_failed_deployment_falls_back_to_the_next_in_the_plan() -> None:
+    scene = Scene(a=[Scripted(500)], b=[Unavailable("no")], c=[Scripted(200, WHOLE)])
+
+    assert await scene.ask(*map(deployment, "abc"), stream=False) == WHOLE
+    assert [each.reason for each in scene.attempts] == ["primary", "fallback", "fallback"]
+
+
+async def test_the_last_deployment_is_tried_again_when_that_is_safe() -> None:
+    scene = Scene(a=[Scripted(503), Scripted(200, CHUNK, LAST)])
+
+    assert await scene.ask(deployment("a")) == CHUNK + LAST
+    assert [each.reason for each in scene.attempts] == ["primary", "retry"]
+
+
+@pytest.mark.parametrize(
+    ("first", "error"),
+    [
+        (Scripted(400, b"{}"), Rejected),
+        (Scripted(302), Unavailable),
+        (Unavailable("reset", code="upstream_reset", retriable=False), Unavailable),
+        (Scripted(200, CHUNK), Broken),
+    ],
+    ids=["rejected", "redirect", "perhaps done", "after its first chunk"],
+)
+async def test_what_may_have_been_done_or_said_is_not_tried_again(
+    first: Scripted | UpstreamError, error: type[UpstreamError]
+) -> None:
+    scene = Scene(a=[first], b=[Scripted(200, CHUNK, LAST)])
+
+    with pytest.raises(error):
+        await scene.ask(deployment("a"), deployment("b"))
+    assert scene.wire.calls == ["a"]
+    assert scene.wire.open == []
+
+
+async def test_no_call_takes_more_tries_than_its_policy_allows() -> None:
+    scene = Scene(a=[Scripted(500) for _ in range(9)])
+
+    with pytest.raises(Unavailable):
+        await scene.ask(deployment("a", attempts=2))
+    assert len(scene.attempts) == 2
+
+
+async def test_when_all_rest_the_caller_is_told_when_to_come_back() -> None:
+    scene = Scene(a=[])
+    a = deployment("a")
+    for _ in range(FAILURES_TO_REST):
+        scene.health.failed(a, Unavailable("no"))
+
+    with pytest.raises(Overloaded) as refused:
+        await scene.ask(a)
+    assert refused.value.retry_after == FIRST_REST
+
+
+async def test_a_retry_that_cannot_be_afforded_leaves_the_probe_to_the_next_call() -> None:
+    """The budget is empty when the rest is over: the call gives up, and the next one may try at once."""
+    scene = Scene(a=[Unavailable("no"), Scripted(200, CHUNK, LAST)])
+    a = deployment("a")
+    while scene.upstream.budget.spend("a"):
+        pass
+    assert RetryBudget().spend("a")
+
+    with pytest.raises(Unavailable):
+        await scene.ask(a)
+
+    assert await scene.ask(a) == CHUNK + LAST
+
+
+async def test_a_client_that_leaves_before_the_answer_gives_everything_back() -> None:
+    scene = Scene(a=[Scripted(200, *[b": ping\n\n"] * 1000)])
+    asking = asyncio.ensure_future(scene.ask(deployment("a")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    asking.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert scene.wire.open == []
+    assert scene.attempts[0].error == "client_closed"

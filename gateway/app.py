@@ -177,12 +177,12 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
         yield worker
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening address that other workers may share. Raises OSError that names it."""
+def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
+    """An address to listen on, which other workers may share. Raises OSError that names it."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
     try:
         sock.bind(address)
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Settings:
     store: str
     data: Path
     workers: int
+    share_port: bool
     drain_delay: float
     drain_timeout: float
     auth_max_stale: float
@@ -58,7 +59,7 @@ def add_store_flags(parser: argparse.ArgumentParser, environment: Mapping[str, s
 def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     """The flags of `serve`; each has its default from the environment variable of its name."""
 
-    def flag(name: str, default: str, convert: type, help: str) -> None:
+    def flag(name: str, default: str, convert: Callable[[str], object], help: str) -> None:
         variable = PREFIX + name.upper().replace("-", "_")
         parser.add_argument(
             f"--{name}",
@@ -72,11 +73,17 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     flag("port", "8080", int, "port of the data plane")
     flag("admin-host", "127.0.0.1", str, "address of the admin API")
     flag("admin-port", "8081", int, "port of the admin API")
-    flag("workers", "1", int, "processes that share the port")
+    flag("workers", "1", _at_least_one, "processes that share the port")
+    flag(
+        "share-port",
+        "no",
+        _yes,
+        "yes: another gateway may listen on the same port, to take over from it or from this one",
+    )
     flag("drain-delay", "5", float, "seconds to keep listening after SIGTERM while readiness says no")
     flag("drain-timeout", "300", float, "seconds after which running streams are ended")
     flag("auth-max-stale", "300", float, "seconds known keys are accepted while the store is away")
-    flag("log-level", "info", str, "debug, info, warning or error")
+    flag("log-level", "info", _level, "debug, info, warning or error")
     flag("max-body", str(8 * 1024 * 1024), int, "largest request body in bytes")
     add_store_flags(parser, environment)
 
@@ -92,11 +99,40 @@ def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]
         store=arguments.store,
         data=arguments.data,
         workers=arguments.workers,
+        share_port=arguments.share_port,
         drain_delay=arguments.drain_delay,
         drain_timeout=arguments.drain_timeout,
         auth_max_stale=arguments.auth_max_stale,
         max_body=arguments.max_body,
         log_level=arguments.log_level,
         admin_key=Secret(key) if key else None,
-        environment=environment,
+        environment=policy_environment(environment),
     )
+
+
+def policy_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """What `${NAME}` stands for in policies.
+
+    A shell in which our own `export` line was pasted holds a virtual key where OpenAI's is expected; it must not go there.
+    """
+    if not environment.get("OPENAI_API_KEY", "").startswith("sk-llmgw-"):
+        return environment
+    return {name: value for name, value in environment.items() if name != "OPENAI_API_KEY"}
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError(text)
+    return text == "yes"
+
+
+def _level(text: str) -> str:
+    if text not in ("debug", "info", "warning", "error"):
+        raise ValueError(text)
+    return text

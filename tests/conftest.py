@@ -90,6 +90,7 @@ def settings(policies: Path, data: Path, environment: Mapping[str, str] | None =
         store="embedded",
         data=data,
         workers=1,
+        share_port=False,
         drain_delay=0,
         drain_timeout=5,
         auth_max_stale=300,

@@ -63,7 +63,7 @@ def allows(tenant: Tenant, model: str) -> bool:
 def _members(org: str, team: str, tenants: Tenants) -> tuple[Member, ...]:
     organisation = tenants.organisations.get(org)
     if organisation is None:
-        raise Forbidden("The key's organisation is not in the policy.")
+        raise Forbidden(f"The key's organisation {org!r} is not in the policy.")
     if organisation.blocked:
         raise Forbidden("The key's organisation is blocked.")
     if not team:

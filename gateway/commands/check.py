@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.policy.check import check
-from gateway.settings import shipped_policies
+from gateway.settings import policy_environment, shipped_policies
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -21,4 +21,4 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return check(args.folder, os.environ, sys.stdout)
+    return check(args.folder, policy_environment(os.environ), sys.stdout)

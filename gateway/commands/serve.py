@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from gateway.app import Running, running
+from gateway.app import Running, bind, running
 from gateway.policy.mistakes import PolicyError
 from gateway.settings import Settings, add_flags, from_arguments
 from gateway.store.contract import OpenError
@@ -32,6 +32,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = from_arguments(args, os.environ)
+    if not settings.share_port:
+        try:
+            for host, port in ((settings.host, settings.port), (settings.admin_host, settings.admin_port)):
+                bind(host, port, shared=False).close()
+        except OSError as error:
+            print(f"llmgw serve: {error}", file=sys.stderr)
+            return 1
     if settings.workers == 1:
         return _work(settings, 0)
     return Workers(settings.workers, lambda number: _work(settings, number)).run()

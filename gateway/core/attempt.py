@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Attempt:
-    """Times in monotonic seconds. `reason` is primary, retry or fallback; `error` is the code it failed with."""
+    """Times in monotonic seconds. `reason` is primary, retry or fallback; `error` is the code it failed with, `detail`
+    what only operators are told."""
 
     number: int
     deployment: str
@@ -17,4 +18,5 @@ class Attempt:
     ended: float = 0.0
     status: int | None = None
     error: str | None = None
+    detail: str | None = None
     request_id: str | None = None

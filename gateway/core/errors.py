@@ -102,9 +102,16 @@ class Overloaded(GatewayError):
     retry_after = 1.0
 
 
+SHUTTING_DOWN = "shutting down"
+"""The message with which a call is cancelled when the gateway, and not its client, goes."""
+
+
 class UpstreamError(GatewayError):
+    """`detail` is for the record and the log, and never for the client."""
+
     status = 502
     code = "upstream_error"
+    detail: str | None = None
 
 
 class Rejected(UpstreamError):

@@ -27,14 +27,14 @@ class Tasks:
     async def finish(self, work: Coroutine[Any, Any, T], *, name: str) -> T:
         """Awaits work that must not be left half done: whoever is cancelled meanwhile hears of it at the next await."""
         task = self.start(work, name=name)
-        was_cancelled = False
+        cancelled: asyncio.CancelledError | None = None
         while not task.done():
             try:
                 await asyncio.wait([task])
-            except asyncio.CancelledError:
-                was_cancelled = True
-        if was_cancelled and (waiting := asyncio.current_task()) is not None:
-            waiting.cancel()  # told at its next await, with the result in hand
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None and (waiting := asyncio.current_task()) is not None:
+            waiting.cancel(*cancelled.args)  # told at its next await, with the result in hand
         return task.result()
 
     def __len__(self) -> int:

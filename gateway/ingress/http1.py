@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import httptools
 
-from gateway.core.errors import GatewayError, InvalidRequest, Overloaded
+from gateway.core.errors import SHUTTING_DOWN, GatewayError, InvalidRequest, Overloaded
 from gateway.ingress import refusals
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Limits, Request
@@ -25,7 +25,7 @@ _SINGLE = frozenset(
 _PROBE_AGAIN = 0.05
 _LINGER = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_UPGRADE_ONLY = frozenset({b"upgrade", b"connection", b"http2-settings"})
+_UPGRADE_ONLY = frozenset({b"upgrade", b"connection", b"http2-settings", b"expect"})
 # Framing that carries nothing (chunk sizes and extensions) may cost this much more than the body it carries.
 _FRAMING_SLACK = 64 * 1024
 _FRAMING_PER_BYTE = 8
@@ -137,11 +137,16 @@ class Connection(asyncio.Protocol):
             return  # what follows a refusal is taken and thrown away
         if not self._fed and not self._head_done:
             self._phase_since = self._loop.time()
+        while data:
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parses what has come; gives back what is to be parsed instead, where a request asks to change protocols."""
         self._fed += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            return self._without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             self._fail(cause if isinstance(cause, GatewayError) else refusals.bad_http())
@@ -149,6 +154,7 @@ class Connection(asyncio.Protocol):
             self._fail(refusals.parser_error(error))
         else:
             self._bound()
+        return b""
 
     def _bound(self) -> None:
         """What has been read and is neither part of a body nor of a request that is complete must stay small."""
@@ -252,7 +258,7 @@ class Connection(asyncio.Protocol):
     def stop(self) -> None:
         """Cancels what is under way; its handler tells the client. A call whose client has left is ending already."""
         if self._task is not None and not self.lost:
-            self._task.cancel("shutting down")
+            self._task.cancel(SHUTTING_DOWN)
 
     def turn_away(self) -> None:
         """Answers that there is no room, before anything is read."""
@@ -371,11 +377,13 @@ class Connection(asyncio.Protocol):
         else:
             self._owes_continue = True
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Reads a request that asks to change protocols as if it had not asked; llhttp would leave out its body."""
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """A request that asks to change protocols, as if it had not asked; llhttp would leave out its body."""
         request = self._request
         lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
         lines += [b"%b: %b\r\n" % item for item in request.headers.items() if item[0] not in _UPGRADE_ONLY]
+        if not request.keep_alive:
+            lines.append(b"connection: close\r\n")
         self._parser = httptools.HttpRequestParser(self)
         self._fed = 0
-        self.data_received(b"".join([*lines, b"\r\n", rest]))
+        return b"".join([*lines, b"\r\n", rest])

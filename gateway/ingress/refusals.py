@@ -10,14 +10,14 @@ from gateway.ingress.request import Request
 
 def check_head(request: Request, version: str) -> None:
     """What llhttp lets pass and a gateway must not. Raises InvalidRequest."""
+    if request.method == b"CONNECT":
+        raise InvalidRequest("CONNECT is not served", code="method_not_allowed", status=405)
     headers = request.headers
     if version != "1.1":
         _check_old_version(version, headers)
     elif b"host" not in headers:
         raise InvalidRequest("the Host header is missing", code="bad_http")
     if not request.target.startswith(b"/") and request.target != b"*":
-        if request.method == b"CONNECT":
-            raise InvalidRequest("CONNECT is not served", code="method_not_allowed", status=405)
         raise InvalidRequest("the request target must be a path", code="bad_target")
     coding = headers.get(b"transfer-encoding")
     if coding is not None and coding.lower() != b"chunked":

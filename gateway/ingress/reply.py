@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Protocol
 
@@ -34,6 +35,7 @@ class Response:
     """Implements `core.arrival.Reply`. The head goes out with the first bytes; a whole answer goes out at once, at its end."""
 
     __slots__ = (
+        "_answer_headers",
         "_headers",
         "_held",
         "_is_old",
@@ -51,6 +53,7 @@ class Response:
         """`is_old`: for HTTP/1.0, which knows no chunks and no interim responses; its streams end with the connection."""
         self._pipe = pipe
         self._headers: list[str] = []
+        self._answer_headers: list[str] = []
         self._held: list[bytes] = []
         self._status = 200
         self._streams = False
@@ -65,8 +68,10 @@ class Response:
         self._headers.append(f"{name}: {value}\r\n")
 
     def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
-        self._headers.append(f"content-type: {content_type}\r\n")
-        self._headers += [f"{name}: {value}\r\n" for name, value in headers]
+        self._answer_headers = [
+            f"content-type: {content_type}\r\n",
+            *[f"{name}: {value}\r\n" for name, value in headers],
+        ]
         self._streams = stream
         if stream and self._is_old:
             self.keep_alive = False
@@ -75,6 +80,8 @@ class Response:
         if not self._streams:
             self._held.append(chunk)
             return
+        if not chunk:
+            return  # an empty chunk would end the response
         frame = self._frame(chunk)
         if self.is_started:
             self._pipe.write(frame)
@@ -91,7 +98,7 @@ class Response:
             if not self.is_started:
                 tail = self._stream_head() + tail
         else:
-            self._headers += [f"{name}: {value}\r\n" for name, value in headers]
+            self._answer_headers += [f"{name}: {value}\r\n" for name, value in headers]
             body = b"".join([*self._held, last])
             length = "" if self._status == 204 else f"content-length: {len(body)}\r\n"
             tail = self._head(length) + (b"" if self.head_only else body)
@@ -101,7 +108,7 @@ class Response:
     def whole(self, status: int, body: bytes, *, content_type: str = "application/json") -> None:
         """A complete response of our own."""
         self._status = status
-        self._headers.append(f"content-type: {content_type}\r\n")
+        self._answer_headers = [f"content-type: {content_type}\r\n"]
         self._held.clear()
         self.end(body)
 
@@ -120,7 +127,7 @@ class Response:
         if error.should_retry is not None:
             self.add("x-should-retry", "true" if error.should_retry else "false")
         if error.retry_after is not None:
-            self.add("retry-after", str(max(0, round(error.retry_after))))
+            self.add("retry-after", str(max(0, math.ceil(error.retry_after))))
         if error.status == 401:
             self.add("www-authenticate", "Bearer")
         self.whole(error.status, envelope(error))
@@ -150,7 +157,7 @@ class Response:
     def _head(self, framing: str) -> bytes:
         reason = _REASONS.get(self._status, "")
         connection = "" if self.keep_alive else "connection: close\r\n"
-        lines = "".join(self._headers)
+        lines = "".join([*self._headers, *self._answer_headers])
         return f"HTTP/1.1 {self._status} {reason}\r\n{lines}{connection}{framing}\r\n".encode("latin-1", "replace")
 
 

@@ -18,7 +18,7 @@ from gateway.ingress.request import Limits, Request
 log = logging.getLogger("llmgw.ingress")
 
 SWEEP_SECONDS = 0.5
-_LAST_WORDS_SECONDS = 0.5
+_LAST_WORDS_SECONDS = 3.0
 _LAST_BILL_SECONDS = 5.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 

@@ -13,6 +13,7 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import (
+    SHUTTING_DOWN,
     CallerError,
     Forbidden,
     GatewayError,
@@ -186,6 +187,7 @@ class Record:
             "reason": attempt.reason,
             "status": attempt.status,
             "error": attempt.error,
+            "detail": attempt.detail,
             "started_ms": _milliseconds(attempt.started - self.received),
             "duration_ms": _milliseconds(attempt.ended - attempt.started),
             "upstream_request_id": attempt.request_id,
@@ -195,6 +197,9 @@ class Record:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = _outcome(error)
+        elif isinstance(error, asyncio.CancelledError) and error.args == (SHUTTING_DOWN,):
+            self.status, self.outcome = 503, "overloaded"
+            self.error = Overloaded("the gateway is shutting down", code="shutting_down")
         elif isinstance(error, asyncio.CancelledError):
             self.status, self.outcome = 499, "client_abort"
             self.error = CallerError("the client closed the connection", code="client_closed", status=499)

@@ -46,7 +46,7 @@ class Try:
     def close(self, error: BaseException | None = None) -> None:
         self.attempt.ended = self.attempt.ended or self._clock.monotonic()
         if isinstance(error, UpstreamError):
-            self.attempt.error = error.code
+            self.attempt.error, self.attempt.detail = error.code, error.detail
         elif error is not None:
             self.attempt.error = "client_closed"
         if self._exchange is not None:

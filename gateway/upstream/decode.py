@@ -19,18 +19,25 @@ class Decoder:
             raise Unavailable(
                 "the provider compressed its answer in a way we do not know", code="upstream_decode_error"
             )
+        self._bits = bits
         self._inflate = zlib.decompressobj(bits)
         self._left = limit
 
     def feed(self, data: bytes) -> bytes:
-        """Raises Broken when the bytes are corrupt or too many."""
-        try:
-            plain = self._inflate.decompress(data, self._left + 1)
-        except zlib.error:
-            raise Broken("the provider's compressed answer is corrupt", code="upstream_decode_error") from None
-        self._left -= len(plain)
-        if self._left < 0:
-            raise Broken("the provider's compressed answer is too large", code="upstream_decode_error")
+        """Raises Broken when the bytes are corrupt or too many. What follows one compressed part is read as another."""
+        plain = b""
+        while data:
+            if self._inflate.eof:
+                self._inflate = zlib.decompressobj(self._bits)
+            try:
+                piece = self._inflate.decompress(data, self._left + 1)
+            except zlib.error:
+                raise Broken("the provider's compressed answer is corrupt", code="upstream_decode_error") from None
+            self._left -= len(piece)
+            if self._left < 0:
+                raise Broken("the provider's compressed answer is too large", code="upstream_decode_error")
+            plain += piece
+            data = self._inflate.unused_data
         return plain
 
     def end(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,10 +10,13 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import UpstreamError
 
+log = logging.getLogger("llmgw.upstream")
+
 FAILURES_TO_REST = 3
 FIRST_REST = 5.0
 LONGEST_REST = 60.0
 _PROBE_SECONDS = 30.0
+_CLOCK_WENT_BACK = 2 * LONGEST_REST
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class Health:
         if state is None or state.until == 0.0:
             return True
         now = self._clock.now()
+        if state.until - now > _CLOCK_WENT_BACK:
+            state.until = now
         if now < state.until or now < state.probing_until:
             return False
         state.probing_until = now + _PROBE_SECONDS
@@ -58,6 +64,9 @@ class Health:
     def failed(self, deployment: Deployment, error: UpstreamError) -> None:
         """Counts a failure of the deployment itself; three in a row, a failed probe, or a bad credential make it rest."""
         state = self._states.setdefault(deployment.name, _State())
+        now = self._clock.now()
+        if now < state.until and not state.probing_until:
+            return  # a call that was under way when the rest began
         state.failures += 1
         state.probing_until = 0.0
         must_rest = state.until > 0 or state.failures >= FAILURES_TO_REST or error.code == "upstream_auth_failed"
@@ -66,8 +75,10 @@ class Health:
             return
         rest = max(asked, min(FIRST_REST * 2**state.rests, LONGEST_REST))
         state.rests = min(state.rests + 1, 8)
-        state.until = self._clock.now() + rest
+        state.until = now + rest
         state.reason = error.code
+        told = {"deployment": deployment.name, "reason": error.code, "detail": error.detail, "seconds": rest}
+        log.warning("a deployment rests", extra=told)
         self._publish(deployment.name, state.until, error.code)
 
     def hear(self, resting: Mapping[str, float]) -> None:

@@ -101,8 +101,8 @@ class Pool:
                 should_retry=True,
                 retry_after=1.0,
             ) from None
-        except (OSError, ssl.SSLError, UnicodeError):
-            raise _unreachable() from None
+        except (OSError, ssl.SSLError, UnicodeError) as error:
+            raise _unreachable(error) from None
 
     async def _connect(self, provider: Provider) -> Connection:
         addresses = await self._resolve(provider)
@@ -120,7 +120,7 @@ class Pool:
                 failure = error
             else:
                 return connection
-        raise failure or _unreachable()
+        raise failure or OSError("its name has no address")
 
     async def _resolve(self, provider: Provider) -> tuple[str, ...]:
         """The addresses to connect to: the very ones that were checked. Names are kept 30 s, longer while DNS fails."""
@@ -158,15 +158,24 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip in _NAT64:
             return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if any(ip in network for network in _NEVER):
+            return False
     return ip.is_global and not ip.is_multicast
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# IPv4-compatible and -translated addresses, local NAT64, site-local and documentation: Python calls some of them global.
+_NEVER = tuple(
+    ipaddress.ip_network(each)
+    for each in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "3fff::/20", "5f00::/16")
+)
 
 
 def _origin(provider: Provider) -> Origin:
     return provider.host, provider.port, provider.tls, provider.allow_private
 
 
-def _unreachable() -> Unavailable:
-    return Unavailable("the provider could not be reached", code="upstream_connect_error", should_retry=True)
+def _unreachable(error: Exception) -> Unavailable:
+    unreachable = Unavailable("the provider could not be reached", code="upstream_connect_error", should_retry=True)
+    unreachable.detail = f"{type(error).__name__}: {error}"[:200]
+    return unreachable

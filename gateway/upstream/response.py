@@ -22,6 +22,7 @@ class ResponseReader:
         "_lines",
         "_parser",
         "_pieces",
+        "_unheaded",
         "headers",
         "is_complete",
         "is_headed",
@@ -35,6 +36,7 @@ class ResponseReader:
         self._pieces: list[bytes] = []
         self._fed = 0
         self._lines = 0
+        self._unheaded = 0
         self._bounded = False
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
@@ -46,7 +48,7 @@ class ResponseReader:
     def expect_next(self) -> None:
         """Prepares for the response to another request on the same connection."""
         self._pieces.clear()
-        self._fed = self._lines = 0
+        self._fed = self._lines = self._unheaded = 0
         self.headers = {}
         self.is_headed = self.is_complete = self.is_reusable = False
 
@@ -67,8 +69,8 @@ class ResponseReader:
             self.surplus = True
             self.is_reusable = False
         if not self.is_headed:
-            self._fed += len(data)
-            if self._fed > _MAX_HEAD:
+            self._unheaded += len(data)
+            if self._unheaded > _MAX_HEAD:
                 raise Unavailable("the provider's response headers are too large", retriable=False)
 
     def end(self) -> None:
@@ -110,7 +112,8 @@ class ResponseReader:
         if self.is_headed:
             return  # trailers say nothing we act on
         self._lines += 1
-        if self._lines > _MAX_HEADERS:
+        self._fed += len(name) + len(value)
+        if self._lines > _MAX_HEADERS or self._fed > _MAX_HEAD:
             raise Unavailable("the provider sent too many response headers", retriable=False)
         self.headers[name.lower()] = value
 

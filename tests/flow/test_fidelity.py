@@ -19,7 +19,9 @@ from tests.flow.raw import chat
 TYPED = Head(headers=(("Content-Type", "text/event-stream"),))
 UNTYPED = Head(headers=(("Content-Type", "text/plain"),))
 FINISH = {"index": 0, "delta": {}, "finish_reason": "stop"}
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["é", "😀\r\n", "data: [DONE]\n\n"])
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ["é", "😀\r\n", "data: [DONE]\n\n"]
+)
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 NUMBERS = count()
 
@@ -33,13 +35,19 @@ def streams(draw: st.DrawFn) -> bytes:
     chunks = [{"index": 0, "delta": {"content": text}, "finish_reason": None} for text in texts]
     for number, choice in enumerate([*chunks, FINISH]):
         end = ends[number % len(ends)]
-        written += draw(st.sampled_from(["", f": ping{end}{end}", f":{end}", f"id: 1{end}", f"retry: 10{end}{end}", end]))
-        written += _event({"id": "c", "x": [1, None], "choices": [choice]}, end, indent=draw(st.sampled_from([None, 1])))
+        written += draw(
+            st.sampled_from(["", f": ping{end}{end}", f":{end}", f"id: 1{end}", f"retry: 10{end}{end}", end])
+        )
+        written += _event(
+            {"id": "c", "x": [1, None], "choices": [choice]}, end, indent=draw(st.sampled_from([None, 1]))
+        )
     written += f"data: {DONE}{end}{end}"
     return written.encode()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(stream=streams(), cuts=st.lists(st.floats(0, 1, exclude_max=True), max_size=8))
 async def test_the_client_s_events_are_the_provider_s_wherever_their_bytes_are_cut(
     house: House, provider: Chaosprov, stream: bytes, cuts: Sequence[float]

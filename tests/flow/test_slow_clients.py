@@ -34,7 +34,6 @@ async def test_little_is_kept_for_a_client_that_reads_nothing_and_the_provider_w
         written = await settled(lambda: call.bytes_written)
 
         assert written < 300 * 50_000
-        print("KEPT", written - in_kernel(provider.port, int(house.url.rpartition(":")[2])))
         assert written - in_kernel(provider.port, int(house.url.rpartition(":")[2])) < BUFFERED
         client.reset()
     await provider.disconnected()
@@ -55,7 +54,9 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_another(house: House
 
 async def test_pipelined_requests_are_answered_in_their_order(house: House, provider: Chaosprov) -> None:
     async with connected(house) as client:
-        several = [request(house, chat("demo", n=number), headers=f"x-request-id: {number}\r\n") for number in (1, 2, 3)]
+        several = [
+            request(house, chat("demo", n=number), headers=f"x-request-id: {number}\r\n") for number in (1, 2, 3)
+        ]
         last = request(house, chat("demo", stream=True), headers="x-request-id: 4\r\nconnection: close\r\n")
         client.writer.write(b"".join([*several, last]))
 
@@ -136,6 +137,7 @@ def in_kernel(*ports: int) -> int:
 @asynccontextmanager
 async def hasty_server() -> AsyncIterator[int]:
     """The data plane's server with one route and little patience; gives its port."""
+
     async def echo(request: Request, response: Response, id: str) -> None:
         response.whole(200, request.body)
 

@@ -3,76 +3,169 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
+import httpx
+import openai
 import pytest
+from openai import AsyncOpenAI
 
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.steps import CUT, RESET, Body, Head, Step
-from tests.flow.raw import chat, connected, request
+from tests.faults.steps import CUT, HALF_CLOSE, RESET, Body, Finish, Head, Json, Raw, Say, Step, Usage
+from tests.flow.client import DONE, events, post
+from tests.flow.raw import chat
 
-SSE = Head(headers=(("Content-Type", "text/event-stream"),))
-EVENTS = [
-    b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n',
-    'data: {"id":"c","choices":[{"index":0,"delta":{"content":"Grüße"},"finish_reason":null}]}\n\n'.encode(),
-    b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
-    b"data: [DONE]\n\n",
+TYPE = (("Content-Type", "text/event-stream"),)
+TEXTS = ["Grüße", " aus", " 東京", " 😀", *(f" {number}" for number in range(14))]
+CHUNKS = [
+    {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]},
+    *({"id": "c", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]} for text in TEXTS),
+    {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
 ]
-STREAM = b"".join(EVENTS)
-COMPLETE_FROM = len(STREAM) - len(EVENTS[-1])
+SAID = [json.dumps(chunk, ensure_ascii=False, separators=(",", ":")) for chunk in CHUNKS]
+STREAM = "".join(f"data: {said}\n\n" for said in [*SAID, DONE]).encode()
+FINISHED = STREAM.rindex(b"data: [DONE]") - 2
+"""From this many bytes on the last chunk's JSON is whole; two more and the chunk is."""
 DOCUMENT = json.dumps(
     {"id": "c", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]}
 ).encode()
+ENDS: dict[str, tuple[Head | Raw, Step]] = {
+    "chunked, fin": (Head(headers=TYPE), CUT),
+    "chunked, rst": (Head(headers=TYPE), RESET),
+    "length, half-closed": (Head(headers=TYPE, length=len(STREAM)), HALF_CLOSE),
+    "length, fin": (Head(headers=TYPE, length=len(STREAM)), CUT),
+    "length, rst": (Head(headers=TYPE, length=len(STREAM)), RESET),
+    "until closed, fin": (Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"), CUT),
+    "until closed, rst": (Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"), RESET),
+}
 
 
-async def answer(house: House, *, stream: bool, cut: int) -> bytes:
-    """Each cut is another deployment, so that no failure counts against the next."""
-    async with connected(house) as client:
-        body = chat(f"fault/scripted@{cut}", stream=stream)
-        client.writer.write(request(house, body, headers="connection: close\r\n"))
-        return await client.rest()
+@pytest.fixture
+async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """One for thousands of calls."""
+    headers = {"authorization": f"Bearer {house.key}"}
+    async with httpx.AsyncClient(base_url=f"{house.url}/v1", headers=headers, verify=False) as client:
+        yield client
 
 
-@pytest.mark.parametrize("end", [CUT, RESET], ids=["fin", "rst"])
-async def test_a_stream_cut_after_any_byte_ends_with_an_error_and_never_with_done(
-    house: House, provider: Chaosprov, end: Step
+async def ask(client: httpx.AsyncClient, cut: int, *, stream: bool = True) -> httpx.Response:
+    """Each cut is another deployment's, so that no failure counts against the next."""
+    return await client.post("/chat/completions", json=chat(f"fault/scripted@{cut}", stream=stream))
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_a_stream_cut_after_any_byte_is_a_beginning_of_it_and_an_error(
+    client: httpx.AsyncClient, provider: Chaosprov, how: str
 ) -> None:
-    for cut in range(1, COMPLETE_FROM):
-        provider.will(SSE, Body(STREAM[:cut]), end)
+    head, end = ENDS[how]
+    for cut in range(1, FINISHED, 1 if how == "chunked, fin" else 17):
+        provider.will(head, Body(STREAM[:cut]), end)
 
-        received = await answer(house, stream=True, cut=cut)
+        answer = await ask(client, cut)
 
-        assert b"[DONE]" not in received, cut
-        assert received.count(b'"error"') == 1, cut
-        assert received.endswith((b"}}\n\n\r\n0\r\n\r\n", b"}}")), cut
-        assert b"Gr" not in received or "Grüße".encode() in received, cut
+        whole_events = STREAM[:cut].count(b"\n\n")
+        assert answer.status_code == (200 if whole_events else 502), cut
+        *said, last = events(answer.content) if whole_events else [answer.text]
+        assert said == SAID[:whole_events], cut
+        assert json.loads(last)["error"]["code"] == "upstream_truncated", cut
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_a_stream_cut_behind_its_finish_ends_once_and_is_whole(
+    client: httpx.AsyncClient, provider: Chaosprov, how: str
+) -> None:
+    head, end = ENDS[how]
+    for cut in range(FINISHED + 2, len(STREAM)):
+        provider.will(head, Body(STREAM[:cut]), end)
+
+        *said, last = events((await ask(client, cut)).content)
+
+        assert said == SAID, cut
+        assert last == DONE or "upstream_truncated" in last, cut
 
 
 @pytest.mark.parametrize("end", [CUT, RESET], ids=["fin", "rst"])
-async def test_a_document_cut_after_any_byte_is_a_502(house: House, provider: Chaosprov, end: Step) -> None:
-    for cut in range(1, len(DOCUMENT)):
-        provider.will(Head(length=len(DOCUMENT)), Body(DOCUMENT[:cut]), end)
+@pytest.mark.parametrize("length", [len(DOCUMENT), None], ids=["length", "chunked"])
+async def test_a_document_cut_after_any_byte_is_a_502(
+    client: httpx.AsyncClient, provider: Chaosprov, end: Step, length: int | None
+) -> None:
+    for cut in range(len(DOCUMENT)):
+        provider.will(Head(length=length), Body(DOCUMENT[:cut]), end)
 
-        received = await answer(house, stream=False, cut=cut)
+        answer = await ask(client, cut, stream=False)
 
-        assert received.startswith(b"HTTP/1.1 502 "), cut
-        assert b"upstream_truncated" in received, cut
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_truncated"), cut
 
 
-async def test_a_stream_that_finished_but_forgot_done_gets_it_from_us(house: House, provider: Chaosprov) -> None:
-    provider.will(SSE, Body(STREAM[:COMPLETE_FROM]))
+async def test_a_document_without_length_is_whole_only_if_its_json_is_and_is_asked_for_once(
+    client: httpx.AsyncClient, provider: Chaosprov
+) -> None:
+    cuts = range(1, len(DOCUMENT) + 1, 4)
+    for cut in cuts:
+        provider.will(Raw(b"HTTP/1.1 200 OK\r\n\r\n"), Body(DOCUMENT[:cut]), CUT)
 
-    received = await answer(house, stream=True, cut=0)
+        answer = await ask(client, cut, stream=False)
 
-    assert received.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert answer.status_code == (200 if cut == len(DOCUMENT) else 502), cut
+    assert len(provider.calls) == len(cuts)
+
+
+async def test_a_stream_that_finished_but_forgot_done_gets_it_from_us(
+    client: httpx.AsyncClient, provider: Chaosprov
+) -> None:
+    provider.will(Head(headers=TYPE), Body(STREAM[: FINISHED + 2]))
+
+    assert events((await ask(client, 0)).content) == [*SAID, DONE]
+
+
+async def test_a_stream_of_two_choices_is_complete_when_both_are(house: House, provider: Chaosprov) -> None:
+    provider.will(Head(headers=TYPE), Body(STREAM[: FINISHED + 2]))
+
+    received = await post(house, chat("ok", stream=True, n=2))
+
+    assert "upstream_truncated" in events(received.content)[-1]
+
+
+async def test_the_sdk_raises_on_a_cut_stream(sdk: AsyncOpenAI, provider: Chaosprov) -> None:
+    provider.will(Say("Hel"), CUT)
+    stream = await sdk.chat.completions.create(model="ok", messages=[{"role": "user", "content": "hi"}], stream=True)
+
+    with pytest.raises(openai.APIError):
+        async for _ in stream:
+            pass
 
 
 async def test_what_a_cut_stream_produced_is_billed_and_recorded_as_an_error(house: House, provider: Chaosprov) -> None:
-    provider.will(SSE, Body(b"".join(EVENTS[:2])), CUT)
+    provider.will(Say("Hello"), Say(" world"), CUT)
 
-    await answer(house, stream=True, cut=0)
+    await post(house, chat(stream=True))
 
     record = await house.only_record()
     assert (record["status"], record["outcome"], record["error_code"]) == (502, "upstream_error", "upstream_truncated")
-    assert record["estimated"] is True
+    assert (record["estimated"], record["output_tokens"]) == (True, 2)
     assert record["cost_nano_usd"] == house.account()[0] > 0
+
+
+async def test_what_an_unfinished_document_says_it_used_is_billed(house: House, provider: Chaosprov) -> None:
+    message = {"role": "assistant", "content": "Hello, wor"}
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    provider.will(Json({"choices": [{"index": 0, "message": message, "finish_reason": None}], "usage": usage}))
+
+    received = await post(house, chat())
+
+    assert (received.status_code, received.json()["error"]["code"]) == (502, "upstream_truncated")
+    record = await house.only_record()
+    assert record["cost_nano_usd"] == house.account()[0] == 11 * 1000 + 7 * 2000
+
+
+async def test_a_cut_answer_is_not_kept_for_its_idempotency_key(house: House, provider: Chaosprov) -> None:
+    provider.will(Say("Hel"), CUT)
+    provider.will(Say("Hello"), Finish(), Usage(5, 1))
+
+    cut = await post(house, chat(stream=True), idempotency_key="once")
+    whole = await post(house, chat(stream=True), idempotency_key="once")
+
+    assert "upstream_truncated" in events(cut.content)[-1]
+    assert events(whole.content)[-1] == DONE
+    assert whole.headers["x-llmgw-cache"] == "bypass"

@@ -93,7 +93,7 @@ async def test_an_error_before_the_first_byte_is_a_status() -> None:
 
     status, headers, _ = client.read()
     assert status == 429
-    assert (headers[b"x-should-retry"], headers[b"retry-after"]) == (b"true", b"2")
+    assert (headers[b"x-should-retry"], headers[b"retry-after"]) == (b"true", b"3")
     assert client.error() == {
         "message": "slow down",
         "type": "rate_limit_error",

@@ -7,6 +7,7 @@ import re
 from gateway.core.errors import Broken
 
 MAX_EVENT = 256 * 1024
+_MARK = b"\xef\xbb\xbf"
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n|\r\r\n|\n\r")
 _LINE = re.compile(rb"\r\n|\n|\r")
@@ -18,29 +19,40 @@ class Splitter:
     __slots__ = ("_rest", "_started")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._started = False
 
     def feed(self, data: bytes) -> bytes:
         """The complete events, still as bytes, or b"" when none is. Raises Broken on one of more than 256 KiB."""
-        if self._rest:
-            data = self._rest + data
         if not self._started:
-            data = data.removeprefix(b"\xef\xbb\xbf")
-            self._started = True
-        if data.endswith(b"\n\n"):
-            self._rest = b""
+            data = self._without_mark(data)
+        rest = self._rest
+        if not rest and data.endswith(b"\n\n"):
             return data
-        end = _last_boundary(data)
-        if len(data) - end > MAX_EVENT:
+        seen = max(0, len(rest) - 3)  # a blank line may have begun there; what stands before was searched already
+        rest += data
+        end = _last_boundary(rest, seen)
+        if len(rest) - end > MAX_EVENT:
             raise Broken("the provider sent an event that is too large", code="upstream_too_large")
-        self._rest = data[end:]
-        return data[:end]
+        block = bytes(rest[:end])
+        del rest[:end]
+        return block
 
     def end(self) -> bytes:
         """What was left when the stream ended; an event that lacks its blank line is complete only if its data is."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._rest)
+        self._rest.clear()
         return rest
+
+    def _without_mark(self, data: bytes) -> bytes:
+        """The beginning of the stream without a byte order mark, whose bytes may come one by one."""
+        begun = bytes(self._rest) + data
+        self._rest.clear()
+        if len(begun) < len(_MARK) and _MARK.startswith(begun):
+            self._rest += begun
+            return b""
+        self._started = True
+        return begun.removeprefix(_MARK)
 
 
 def events(block: bytes) -> list[bytes]:
@@ -69,12 +81,12 @@ def data_of(event: bytes) -> bytes | None:
     return b"\n".join(lines) if lines else None
 
 
-def _last_boundary(data: bytes) -> int:
+def _last_boundary(data: bytearray, seen: int) -> int:
     """The offset behind the last blank line. A carriage return at the very end may be half of a line end: it waits."""
-    if b"\r" not in data:
-        return data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
+    if data.find(b"\r", seen) < 0:
+        return max(0, data.rfind(b"\n\n", seen) + 2) if b"\n\n" in data[seen:] else 0
     end = 0
-    for boundary in _BOUNDARY.finditer(data):
+    for boundary in _BOUNDARY.finditer(data, seen):
         if boundary.end() < len(data) or data.endswith(b"\n"):
             end = boundary.end()
     return end

@@ -32,9 +32,7 @@ def request_body(call: Call, deployment: Deployment) -> bytes:
         changes["model"] = orjson.dumps(deployment.upstream_model)
     if call.stream and not call.wants_usage and deployment.provider.stream_usage:
         options = call.fields.get("stream_options") or {}
-        changes["stream_options"] = json.dumps(
-            {**options, "include_usage": True}
-        ).encode()  # orjson has no long integers
+        changes["stream_options"] = json.dumps({**options, "include_usage": True}, separators=(",", ":")).encode()
     if not changes and _OWN_FIELD not in call.fields:
         return call.body
     parts = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -16,8 +15,6 @@ from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.openai.usage import read_usage
 
 DONE = b"data: [DONE]\n\n"
-_USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_EMPTY_USAGE = re.compile(rb'"usage"\s*:\s*\{\s*\}')
 _NULL_USAGE = b',"usage":null'
 
 
@@ -55,6 +52,7 @@ class _Chunk(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class StreamedAnswer:
@@ -135,14 +133,7 @@ class StreamedAnswer:
     def ending(self, cost: int | None) -> bytes:
         """The last events. The usage event, if the client asked for one, tells the cost (nano-USD) as well."""
         event = self._usage_event
-        if event and cost is not None:
-            told = b'"usage":{"cost_usd":' + usd(cost).encode()
-            event = (
-                _EMPTY_USAGE.sub(told + b"}", event)
-                if _EMPTY_USAGE.search(event)
-                else _USAGE.sub(told + b",", event, count=1)
-            )
-        return event + DONE
+        return (event if not event or cost is None else _with_cost(event, cost)) + DONE
 
     def produced(self) -> str:
         """All text that was generated, for counting tokens when the provider did not."""
@@ -162,7 +153,7 @@ class StreamedAnswer:
             return False
         try:
             chunk = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._odd(data, error) from None
         self._check_id(chunk.id)
         if chunk.error:
@@ -228,6 +219,14 @@ class StreamedAnswer:
         """The provider's words may hold anything, our credential included: they are not passed on."""
         text = "the provider reported an error"
         return Broken(text, code="upstream_error") if self.started else Unavailable(text)
+
+
+def _with_cost(event: bytes, cost: int) -> bytes:
+    """The usage event with `cost_usd` as the first member of its usage, every other value as it was written."""
+    chunk = _members(sse.data_of(event) or b"{}")
+    usage = _members(chunk["usage"]) if "usage" in chunk else {}
+    told = {"cost_usd": msgspec.Raw(usd(cost).encode()), **{k: v for k, v in usage.items() if k != "cost_usd"}}
+    return b"data: " + msgspec.json.encode({**chunk, "usage": told}) + b"\n\n"
 
 
 def _most(one: Usage, other: Usage) -> Usage:

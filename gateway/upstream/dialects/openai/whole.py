@@ -61,9 +61,17 @@ def _check_choice(choice: Any, content: str) -> None:
     text = message.get("content")
     if text is not None and not isinstance(text, str | list):
         raise _invalid("has content that is not text")
-    for call in message.get("tool_calls") or ():
+    _check_tool_calls(message.get("tool_calls"))
+
+
+def _check_tool_calls(calls: Any) -> None:
+    if calls is not None and not isinstance(calls, list):
+        raise _invalid("has tool calls that are no list", "upstream_invalid_tool_call")
+    for call in calls or ():
         function = call.get("function") if isinstance(call, dict) else None
-        if function is not None and not isinstance(function.get("arguments"), str):
+        if function is None:
+            continue
+        if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
             raise _invalid("has a tool call whose arguments are not text", "upstream_invalid_tool_call")
 
 

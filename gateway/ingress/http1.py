@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._lines = 0
         self._head_size = 0
         self._head_done = False
+        self._has_bytes = False
         self._failed = False
         self._draining = False
         self._half_closed = False
@@ -103,7 +104,7 @@ class Connection(asyncio.Protocol):
         if self._failed:
             return False
         if self._task is None and not self._waiting:
-            if self._head_done or self._fed:
+            if self._has_bytes:
                 self._fail(InvalidRequest("the connection ended within the request", code="incomplete_body"))
             return False
         self._half_closed = True
@@ -135,8 +136,6 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._failed:
             return  # what follows a refusal is taken and thrown away
-        if not self._fed and not self._head_done:
-            self._phase_since = self._loop.time()
         while data:
             data = self._feed(data)
 
@@ -167,6 +166,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._request = Request()
+        self._has_bytes = True
+        self._phase_since = self._loop.time()
         self._head_done = False
         self._lines = self._head_size = 0
 
@@ -224,7 +225,7 @@ class Connection(asyncio.Protocol):
         self._body = bytearray()
         self._body_size = 0
         self._fed = 0
-        self._head_done = False
+        self._head_done = self._has_bytes = False
         if self._task is None and not self._waiting and self._drained is None:
             self._start(request)
             return
@@ -284,7 +285,7 @@ class Connection(asyncio.Protocol):
         if self._head_done:
             if waited > self._limits.body_time:
                 self._fail(refusals.request_timeout())
-        elif self._fed:
+        elif self._has_bytes:
             if waited > self._limits.head_time:
                 self._fail(refusals.request_timeout())
         elif waited > self._limits.idle_time and self.transport is not None:

@@ -57,7 +57,7 @@ class _Sequence:
             self._awaited.remove(id)
         elif self._awaited:
             self.end()
-        if calls := message.get("tool_calls"):
+        if message["role"] == "assistant" and (calls := message.get("tool_calls")):
             self._awaited, self._asked_at = _tool_calls(calls, index), index
 
     def end(self) -> None:

@@ -16,7 +16,6 @@ from gateway.upstream.wire import Exchange
 
 _STREAM = "text/event-stream; charset=utf-8"
 _JSON = "application/json"
-_COLON = ord(":")
 _LAST_BYTES_SECONDS = 0.25
 
 
@@ -112,7 +111,7 @@ class Answer:
                 continue
             before, exchange.deadline = exchange.deadline, until  # a client that is slow is not the provider's fault
             yield chunk
-            exchange.deadline = before if chunk[0] == _COLON else min(now() + idle, until)  # comments are no progress
+            exchange.deadline = min(now() + idle, until) if b"data:" in chunk else before  # comments are no progress
         rest = codec.end()
         if rest:
             yield rest

@@ -101,15 +101,20 @@ class Try:
 
     async def _first_chunk(self, body: Body, *, is_stream: bool) -> tuple[openai.StreamedAnswer, bytes]:
         codec = openai.StreamedAnswer(self._call, injected=not self._call.wants_usage)
-        first = b""
+        first = begun = b""
         while not codec.started:
             data = await body.read()
             if not data:
                 first += codec.end()
                 break
-            if not is_stream and not data.lstrip().startswith(_EVENT_BEGINNINGS):
-                raise Unavailable("the provider did not answer with a stream", code="upstream_invalid_response")
-            is_stream = True
+            if not is_stream:
+                begun += data
+                if any(each.startswith(begun.lstrip()) for each in _EVENT_BEGINNINGS):
+                    continue  # too little to tell
+                if not begun.lstrip().startswith(_EVENT_BEGINNINGS):
+                    code = "upstream_invalid_response"
+                    raise Unavailable("the provider did not answer with a stream", code=code, retriable=False)
+                is_stream, data = True, begun
             first += codec.feed(data)
             if codec.failure is not None and not codec.started:
                 raise codec.failure

@@ -7,18 +7,20 @@ import asyncio
 from gateway.core.errors import Broken, Timeout, Unavailable, UpstreamError
 from gateway.upstream.response import ResponseReader
 
-_HIGH_WATER = 64 * 1024
+_HIGH_WATER = 32 * 1024
 _AT_ONCE = 0.25
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Carries one exchange at a time. `deadline` (the loop's seconds) is enforced by the pool's sweep.
 
-    At most 64 KiB and what one read of the socket brings are buffered: past that the provider is not read on.
+    At most 32 KiB and what one read of the socket brings are buffered: past that the provider is not read on.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, chunk: memoryview) -> None:
+        """`chunk` is what a read of the socket is put into; all connections of a loop may share it."""
         self._loop = loop
+        self._chunk = chunk
         self._transport: asyncio.Transport | None = None
         self._reader = ResponseReader()
         self._waiter: asyncio.Future[None] | None = None
@@ -110,6 +112,13 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # uvloop's class does not derive from asyncio's
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """One read takes 32 KiB at the most: uvloop would take eight times that, for a client that may be slow."""
+        return self._chunk
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._chunk[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader

@@ -19,6 +19,7 @@ from gateway.core.deployment import Provider
 
 _CREATED = 1_700_000_000
 _DIMENSIONS = 256
+_MOST_NUMBERS = 100_000
 
 
 class Demo:
@@ -147,8 +148,8 @@ def _event(shell: Mapping[str, Any], choices: list[dict[str, Any]]) -> bytes:
 
 def _embed(fields: Mapping[str, Any]) -> dict[str, Any]:
     given = fields["input"]
-    texts = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else given
-    size = min(max(1, int(fields.get("dimensions") or _DIMENSIONS)), 4096)
+    texts = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else given[:_MOST_NUMBERS]
+    size = _number(fields.get("dimensions"), _DIMENSIONS, most=min(4096, _MOST_NUMBERS // max(1, len(texts))))
     as_text = fields.get("encoding_format") == "base64"
     data = [
         {"object": "embedding", "index": index, "embedding": _vector(str(text), size, as_text=as_text)}
@@ -157,6 +158,12 @@ def _embed(fields: Mapping[str, Any]) -> dict[str, Any]:
     sent = sum(len(_words(str(text))) for text in texts)
     usage = {"prompt_tokens": sent, "total_tokens": sent}
     return {"object": "list", "data": data, "model": fields["model"], "usage": usage}
+
+
+def _number(value: Any, default: int, *, most: int) -> int:
+    """The number that was asked for, from 1 to `most`; the default for what is none."""
+    number = value if isinstance(value, int | float) and 0 < value < math.inf else default
+    return max(1, int(min(number, most)))
 
 
 def _vector(text: str, size: int, *, as_text: bool) -> list[float] | str:
@@ -172,17 +179,17 @@ def _vector(text: str, size: int, *, as_text: bool) -> list[float] | str:
 
 def _example(schema: Mapping[str, Any]) -> Any:
     """The smallest value that fits a JSON schema made of types, enums, properties and items."""
-    if schema.get("enum"):
-        return schema["enum"][0]
+    choices, members = schema.get("enum"), schema.get("properties")
+    if isinstance(choices, list) and choices:
+        return choices[0]
     if "const" in schema:
         return schema["const"]
     kind = schema.get("type")
     if isinstance(kind, list):
-        kind = kind[0]
-    if kind == "object" or "properties" in schema:
-        return {
-            name: _example(inner) for name, inner in (schema.get("properties") or {}).items() if isinstance(inner, dict)
-        }
+        kind = next(iter(kind), None)
+    if kind == "object" or isinstance(members, dict):
+        known = members if isinstance(members, dict) else {}
+        return {name: _example(inner) for name, inner in known.items() if isinstance(inner, dict)}
     if kind == "array":
         return [_example(schema["items"])] if isinstance(schema.get("items"), dict) else []
     return {"string": "demo", "integer": 1, "number": 1.0, "boolean": True}.get(str(kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ FAILURES_TO_REST = 3
 FIRST_REST = 5.0
 LONGEST_REST = 60.0
 _PROBE_SECONDS = 30.0
-_CLOCK_WENT_BACK = 2 * LONGEST_REST
+_CLOCK_WENT_BACK = LONGEST_REST
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class _State:
     failures: int = 0
     rests: int = 0
     until: float = 0.0
-    probing_until: float = 0.0
+    probing_until: float = -math.inf
     reason: str = ""
 
 
@@ -59,22 +60,24 @@ class Health:
     def abandoned(self, deployment: Deployment) -> None:
         """The call left before it could tell: somebody else may probe."""
         if (state := self._states.get(deployment.name)) is not None:
-            state.probing_until = 0.0
+            state.probing_until = -math.inf
 
     def failed(self, deployment: Deployment, error: UpstreamError) -> None:
         """Counts a failure of the deployment itself; three in a row, a failed probe, or a bad credential make it rest."""
         state = self._states.setdefault(deployment.name, _State())
         now = self._clock.now()
-        if now < state.until and not state.probing_until:
+        if now < state.until and state.probing_until < now:
             return  # a call that was under way when the rest began
         state.failures += 1
-        state.probing_until = 0.0
+        state.probing_until = -math.inf
         must_rest = state.until > 0 or state.failures >= FAILURES_TO_REST or error.code == "upstream_auth_failed"
         asked = min(error.retry_after or 0.0, LONGEST_REST) if error.code == "upstream_rate_limited" else 0.0
         if not must_rest and not asked:
             return
-        rest = max(asked, min(FIRST_REST * 2**state.rests, LONGEST_REST))
-        state.rests = min(state.rests + 1, 8)
+        rest = asked
+        if must_rest:
+            rest = max(asked, min(FIRST_REST * 2**state.rests, LONGEST_REST))
+            state.rests = min(state.rests + 1, 8)
         state.until = now + rest
         state.reason = error.code
         told = {"deployment": deployment.name, "reason": error.code, "detail": error.detail, "seconds": rest}

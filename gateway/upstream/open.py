@@ -74,7 +74,8 @@ class Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._try is not None
-        self._judge(self._try.deployment, error)
+        if isinstance(error, UpstreamError):
+            self._judge(self._try.deployment, error)
         self._try.close(error)
 
     async def _start(self, deployment: Deployment, failure: UpstreamError | None) -> Answer:
@@ -93,7 +94,9 @@ class Opening:
         wire = self._upstream.wires[deployment.provider.dialect]
         self._try = Try(wire, deployment, self._call, attempt, self._upstream.clock)
         try:
-            return await self._try.start()
+            answer = await self._try.start()
+            self._upstream.health.succeeded(deployment)
+            return answer
         except UpstreamError:
             raise
         except BaseException:
@@ -119,12 +122,10 @@ class Opening:
         """Waits as long as a retry of the same deployment should wait; False if it should not be."""
         upstream = self._upstream
         wait = backoff(len(self._attempts), failure, upstream.random)
-        if wait > deployment.provider.retries.max_wait or not upstream.health.is_available(deployment):
-            return False
-        if not upstream.budget.spend(deployment.provider.name):
+        if wait > deployment.provider.retries.max_wait or not upstream.budget.spend(deployment.provider.name):
             return False
         await asyncio.sleep(wait)
-        return True
+        return upstream.health.is_available(deployment)  # a rest that was asked for is over by now
 
     def _nobody(self) -> Overloaded:
         if not self._plan:

@@ -16,6 +16,7 @@ from gateway.upstream.wire import Exchange
 
 _IDLE_SECONDS = 30.0
 _MAX_IDLE = 512
+_CHUNK = 32 * 1024
 _NAME_SECONDS = 30.0
 SWEEP_SECONDS = 0.05
 
@@ -34,6 +35,7 @@ class Pool:
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._tls = tls or ssl.create_default_context()
+        self._chunk = memoryview(bytearray(_CHUNK))
         self._idle: dict[Origin, deque[Connection]] = {}
         self._busy: set[Connection] = set()
         self._names: dict[tuple[str, int], _Addresses] = {}
@@ -110,7 +112,7 @@ class Pool:
         for address in addresses:
             try:
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._loop),
+                    lambda: Connection(self._loop, self._chunk),
                     address,
                     provider.port,
                     ssl=self._tls if provider.tls else None,

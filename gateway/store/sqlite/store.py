@@ -8,12 +8,15 @@ import sqlite3
 from pathlib import Path
 
 from gateway.core.clock import Clock
+from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
-from gateway.store.contract import Changes
+from gateway.store.contract import Changes, OpenError
 from gateway.store.sqlite import cooldowns, keys, replays, versions
 from gateway.store.sqlite.database import Database
 
 FILE = "store.sqlite"
+OPENING = 5.0
+"""Seconds for which opening keeps trying."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS secrets(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changes(kind TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
@@ -48,8 +51,22 @@ async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock)
     """The store in this folder, made when there is none; `pepper` None: the one it keeps. Raises OpenError."""
     schema = ";".join([SCHEMA, keys.SCHEMA, cooldowns.SCHEMA, replays.SCHEMA, versions.SCHEMA])
     database = await asyncio.to_thread(Database, data_folder / FILE, schema)
-    kept = await database.write(_kept_pepper, durable=True)
+    try:
+        async with asyncio.timeout(OPENING):
+            kept = await _pepper_of(database)
+    except TimeoutError:
+        await database.close()
+        raise OpenError(f"{data_folder / FILE} is held by another process; end that, or wait.") from None
     return SqliteStore(database, pepper or kept, clock)
+
+
+async def _pepper_of(database: Database) -> Secret:
+    """Keeps trying: workers that start together write in turn."""
+    while True:
+        try:
+            return await database.write(_kept_pepper, durable=True)
+        except Overloaded:
+            await asyncio.sleep(0.1)
 
 
 def _kept_pepper(connection: sqlite3.Connection) -> Secret:

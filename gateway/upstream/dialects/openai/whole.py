@@ -88,4 +88,5 @@ def _texts(choice: Any) -> list[str]:
 
 
 def _invalid(what: str, code: str = "upstream_invalid_response") -> Unavailable:
-    return Unavailable(f"the provider's answer {what}", code=code)
+    """It has answered, and so may have worked: asking again may cost again."""
+    return Unavailable(f"the provider's answer {what}", code=code, retriable=False)

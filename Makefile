@@ -1,7 +1,7 @@
 # llmgw. Each target installs what it needs into .venv by itself; `make` alone lists them.
 
-PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3.14 python3,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
 BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench lock clean
@@ -31,27 +31,26 @@ format: .venv/.dev ## put the code into its standard form
 bench: .venv/.dev ## measure beside other gateways: about 12 minutes
 	$(BIN)/python -m bench
 
-lock: .venv/.dev ## resolve requirements*.txt anew
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
-		--extra build --output-file requirements.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
-		--constraint requirements.txt --extra dev --output-file requirements-dev.txt pyproject.toml
+lock: .venv/.dev ## pin what pyproject.toml asks for; WITH=--upgrade takes the newest
+	scripts/lock.sh $(WITH)
 
 clean: ## remove what the other targets installed
 	rm -rf .venv .redis *.egg-info
 
-.venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "llmgw needs Python 3.11 or newer"; exit 1; }
-	@$(PYTHON) -m venv .venv 2>/dev/null || { rm -rf .venv; scripts/get-venv.sh $(PYTHON); $(PYTHON) -m venv .venv; }
+# The files .venv/.run and .venv/.dev say that what they are named for has been installed.
 
-.venv/.run: requirements.txt pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+.venv/bin/python:
+	@scripts/get-venv.sh .venv
+
+.venv/.run: requirements.txt pyproject.toml .venv/bin/python
+	@echo "installing into .venv …"
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@PYTHONWARNINGS=ignore $(INSTALL) --no-deps --no-build-isolation --editable . # setuptools warns of every editable installation
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@echo "installing what tests and checks need into .venv …"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .redis/redis-server:

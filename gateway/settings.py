@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,7 @@ class Settings:
 def shipped_policies() -> Path:
     """The folder `policies` where the command is run, or else the policies that were installed with it."""
     here = Path("policies")
-    return here if here.is_dir() else Path(sys.prefix) / "share" / "llmgw" / "policies"
+    return here if here.is_dir() else Path(__file__).parent / "policies"
 
 
 def add_store_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _HURRIED_DRAIN = 5.0
+_PARENT_SECONDS = 0.5
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -61,6 +62,8 @@ def _work(settings: Settings, number: int) -> int:
 async def _serve(settings: Settings, number: int) -> None:
     async with running(settings, number=number) as worker:
         signals = _Signals(worker)
+        if settings.workers > 1:
+            worker.tasks.start(_end_with_parent(os.getppid(), signals), name="parent watch")
         if number == 0:
             _welcome(worker, settings.environment)
         gc.collect()
@@ -96,6 +99,13 @@ class _Signals:
     def _interrupt(self) -> None:
         self.hurry.set()
         self.stop.set()
+
+
+async def _end_with_parent(parent: int, signals: _Signals) -> None:
+    """Drains when the process that started the workers has been killed: nobody would end them otherwise."""
+    while os.getppid() == parent:  # noqa: ASYNC110 (no event tells of it)
+        await asyncio.sleep(_PARENT_SECONDS)
+    signals.stop.set()
 
 
 def _welcome(worker: Running, environment: Mapping[str, str]) -> None:

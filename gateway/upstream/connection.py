@@ -27,6 +27,7 @@ class Connection(asyncio.BufferedProtocol):
         self._error: UpstreamError | None = None
         self._paused = False
         self._buffered = 0
+        self._has_heard = False
         self._sent_at = 0.0
         self._lost_at = 0.0
         self.deadline = float("inf")
@@ -40,6 +41,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.expect_next()
         self._error = None
         self._buffered = 0
+        self._has_heard = False
         self._sent_at = self._loop.time()
         self.used += 1
         if self._paused and self._transport is not None:
@@ -122,13 +124,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader
-        self._buffered += len(data)
+        self._has_heard = True
         try:
             reader.feed(data)
         except UpstreamError as error:
             self._fail(error)
             self.close()
             return
+        if reader.is_headed:
+            self._buffered += len(data)
         if reader.surplus:
             self.close()
         elif self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:

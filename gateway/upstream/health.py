@@ -57,6 +57,11 @@ class Health:
         if deployment.name in self._states:
             del self._states[deployment.name]
 
+    def answered(self, deployment: Deployment) -> None:
+        """Its first chunk is there: a rest is over. Only a whole answer makes up for earlier failures."""
+        if (state := self._states.get(deployment.name)) is not None:
+            state.until, state.probing_until = 0.0, -math.inf
+
     def abandoned(self, deployment: Deployment) -> None:
         """The call left before it could tell: somebody else may probe."""
         if (state := self._states.get(deployment.name)) is not None:

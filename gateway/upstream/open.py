@@ -18,6 +18,7 @@ from gateway.upstream.health import Health
 from gateway.upstream.retries import RetryBudget, backoff
 from gateway.upstream.wire import Wire
 
+_CLOCKS_DIFFER = 0.02  # seconds: rests are told in UTC, and waits are measured by another clock
 _AMBIGUOUS = frozenset({"upstream_reset", "upstream_timeout"})
 
 
@@ -74,7 +75,7 @@ class Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._try is not None
-        if isinstance(error, UpstreamError):
+        if error is None or isinstance(error, UpstreamError):
             self._judge(self._try.deployment, error)
         self._try.close(error)
 
@@ -95,7 +96,7 @@ class Opening:
         self._try = Try(wire, deployment, self._call, attempt, self._upstream.clock)
         try:
             answer = await self._try.start()
-            self._upstream.health.succeeded(deployment)
+            self._upstream.health.answered(deployment)
             return answer
         except UpstreamError:
             raise
@@ -124,7 +125,7 @@ class Opening:
         wait = backoff(len(self._attempts), failure, upstream.random)
         if wait > deployment.provider.retries.max_wait or not upstream.budget.spend(deployment.provider.name):
             return False
-        await asyncio.sleep(wait)
+        await asyncio.sleep(wait + _CLOCKS_DIFFER)
         return upstream.health.is_available(deployment)  # a rest that was asked for is over by now
 
     def _nobody(self) -> Overloaded:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.conftest import House
+from tests.faults.http1 import read_body, read_head
 
 
 @dataclass
@@ -23,6 +24,15 @@ class RawClient:
     async def until(self, text: bytes) -> bytes:
         """What has come up to and including `text`."""
         return await asyncio.wait_for(self.reader.readuntil(text), 5)
+
+    async def answer(self) -> tuple[int, bytes]:
+        """The status and the body of one response; the connection can be used again."""
+        async with asyncio.timeout(5):
+            head = await read_head(self.reader)
+            assert head is not None
+            body = await read_body(self.reader, head, until_close=True)
+        assert body.whole
+        return int(head.start.split(" ")[1]), body.data
 
     async def rest(self) -> bytes:
         return await asyncio.wait_for(self.reader.read(), 10)

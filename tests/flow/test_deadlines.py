@@ -31,7 +31,8 @@ async def hasty(house: House, provider: Chaosprov, timeouts: str, *, base_url: s
     url = base_url or provider.base_url
     await house.adopt(
         "providers:\n"
-        f"  hasty: {{dialect: openai, base_url: '{url}', allow_private: true, timeouts: {{{timeouts}}}, retry: {{attempts: 1}}}}\n"
+        f"  hasty: {{dialect: openai, base_url: '{url}', allow_private: true, timeouts: {{{timeouts}}}, "
+        "retry: {attempts: 1}}\n"
         "models: {hasty: {use: hasty/ok, price: {in: 1, out: 2}}}\n"
     )
 

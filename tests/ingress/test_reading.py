@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.call import FEATURES, Call, Operation
@@ -47,7 +47,7 @@ def read(fields: dict[str, Any], operation: Operation = Operation.CHAT, *, stric
     return OpenAIArrival(request, operation=operation, id="r").read(strict=strict)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=BODIES, operation=st.sampled_from(Operation), strict=st.booleans())
 def test_any_json_is_a_call_or_the_client_s_mistake(fields: dict[str, Any], operation: Operation, strict: bool) -> None:
     try:

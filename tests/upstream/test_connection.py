@@ -48,7 +48,7 @@ class Wire(asyncio.Transport):
 
 @pytest.fixture
 async def wire() -> Wire:
-    return Wire(Connection(asyncio.get_running_loop()))
+    return Wire(Connection(asyncio.get_running_loop(), memoryview(bytearray(65536))))
 
 
 async def whole(connection: Connection) -> bytes:

@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -206,7 +206,7 @@ def accepted(operation: Operation, fields: dict[str, Any]) -> Call | None:
         return None
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=BODIES)
 async def test_whatever_ingress_accepts_is_answered(fields: dict[str, Any]) -> None:
     call = accepted(Operation.CHAT, fields)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.call import Call, Operation
@@ -54,7 +54,7 @@ def members(body: bytes) -> list[tuple[str, Any]]:
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=objects, options=objects, upstream=st.text(min_size=1), ascii=st.booleans(), spaces=st.booleans())
 def test_a_request_is_changed_only_where_it_must_be(
     fields: dict[str, Any], options: dict[str, Any], upstream: str, ascii: bool, spaces: bool

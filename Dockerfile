@@ -1,29 +1,37 @@
 # syntax=docker/dockerfile:1
-FROM python:3.13-slim AS build
+
+# To build the same image again later, name the digest too: --build-arg PYTHON=python:3.13-slim@sha256:…
+# (`docker buildx imagetools inspect python:3.13-slim` shows it).
+ARG PYTHON=python:3.13-slim
+
+FROM $PYTHON AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/llmgw
 COPY requirements.txt .
-RUN /opt/llmgw/bin/pip install --require-hashes -r requirements.txt
-COPY pyproject.toml README.md ./
-COPY gateway gateway
+RUN /opt/llmgw/bin/pip install --no-compile --only-binary :all: --require-hashes -r requirements.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY policies policies
-RUN /opt/llmgw/bin/pip install --no-deps --no-build-isolation . \
-    && /opt/llmgw/bin/python -m compileall -q /opt/llmgw/lib
+COPY gateway gateway
+# Compiled once and never looked at again: the files cannot change under a read-only root.
+RUN /opt/llmgw/bin/pip install --no-compile --no-deps --no-build-isolation . \
+    && /opt/llmgw/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/llmgw/lib
 
-FROM python:3.13-slim
-# Runs with a read-only root: only /data is written.
-ENV PATH=/opt/llmgw/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+FROM $PYTHON
+# In variables and not in CMD, so that `docker run IMAGE serve --workers 4` and `docker exec … llmgw keys list` see them as well.
+ENV PATH=/opt/llmgw/bin:$PATH PYTHONDONTWRITEBYTECODE=1 \
     LLMGW_HOST=0.0.0.0 LLMGW_ADMIN_HOST=0.0.0.0 LLMGW_DATA=/data LLMGW_POLICIES=/etc/llmgw/policies
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin llmgw \
     && install -d -o 10001 -g 10001 /data
 COPY --from=build /opt/llmgw /opt/llmgw
 COPY policies /etc/llmgw/policies
 USER 10001:10001
+# All that is ever written; the root may be read-only.
 VOLUME /data
+# 8080 is for applications; 8081 is for admins, and is not to be published to anybody else.
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", \
+    "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('LLMGW_PORT', '8080') + '/healthz', timeout=2)"]
 ENTRYPOINT ["llmgw"]
 CMD ["serve"]

@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
 
         To tell it from one that left, an interim response is written: a socket that is gone answers it with a reset.
         """
-        if self._failed:
+        if self._failed and self._task is None:
             return False
         if self._task is None and not self._waiting:
             if self._has_bytes:
@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         if self._task is not None:
-            if self._half_closed:
+            if self._half_closed or (self._is_reading_paused and self._drained is None):
                 self._probe()
             elif self._response is not None:
                 self._response.keep_warm(now)

@@ -106,6 +106,8 @@ class Opening:
 
     def _judge(self, deployment: Deployment, error: BaseException | None) -> None:
         """Tells the deployment's health how it did: well, too, when it answered that the call itself is wrong."""
+        if isinstance(error, UpstreamError) and error.code == "upstream_too_large":
+            return  # our own limit, which says nothing of the deployment
         if isinstance(error, UpstreamError) and (error.status >= 500 or error.status == 429):
             self._upstream.health.failed(deployment, error)
         else:

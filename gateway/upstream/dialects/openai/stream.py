@@ -62,6 +62,7 @@ class StreamedAnswer:
     """
 
     __slots__ = (
+        "_begun",
         "_call",
         "_finished",
         "_id",
@@ -81,6 +82,7 @@ class StreamedAnswer:
         self._call = call
         self._injected = injected
         self._splitter = sse.Splitter()
+        self._begun: set[int] = set()
         self._finished: set[int] = set()
         self._texts: list[str] = []
         self._usage_event = b""
@@ -114,8 +116,9 @@ class StreamedAnswer:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every choice has come to its end."""
-        return len(self._finished) >= (self._call.fields.get("n") or 1)
+        """Whether every choice that was asked for, or has begun, has come to its end."""
+        enough = self.is_done or len(self._finished) >= _choices(self._call)
+        return bool(self._finished) and self._begun <= self._finished and enough
 
     def end(self) -> bytes:
         """The provider has closed the stream: what is left to pass on. Raises Broken unless the answer is complete."""
@@ -124,7 +127,7 @@ class StreamedAnswer:
         if rest and _is_whole(rest):
             event = rest + b"\n\n"
             passed = event if self._passes(event) else b""
-        if not self._finished and self.is_done:
+        if self.is_done and not self.is_complete:
             raise Broken("the provider ended the answer without saying why", code="upstream_protocol_error")
         if not self.is_done and not self.is_complete:
             raise Broken("the provider's answer was cut off")
@@ -161,6 +164,7 @@ class StreamedAnswer:
         if chunk.choices is None and chunk.usage is None:
             raise Broken("the provider sent an event that is no chunk of an answer", code="upstream_protocol_error")
         for choice in chunk.choices or ():
+            self._begun.add(choice.index)
             if choice.finish_reason:
                 self._finished.add(choice.index)
             self._collect(choice)
@@ -227,6 +231,13 @@ def _with_cost(event: bytes, cost: int) -> bytes:
     usage = _members(chunk["usage"]) if "usage" in chunk else {}
     told = {"cost_usd": msgspec.Raw(usd(cost).encode()), **{k: v for k, v in usage.items() if k != "cost_usd"}}
     return b"data: " + msgspec.json.encode({**chunk, "usage": told}) + b"\n\n"
+
+
+def _choices(call: Call) -> int:
+    """How many choices were asked for: `n` for each prompt."""
+    prompts = call.fields.get("prompt")
+    several = isinstance(prompts, list) and all(isinstance(each, str | list) for each in prompts)
+    return int(call.fields.get("n") or 1) * (len(prompts) if several and isinstance(prompts, list) else 1)
 
 
 def _most(one: Usage, other: Usage) -> Usage:

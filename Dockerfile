@@ -21,7 +21,12 @@ FROM $PYTHON
 # In variables and not in CMD, so that `docker run IMAGE serve --workers 4` and `docker exec … llmgw keys list` see them as well.
 ENV PATH=/opt/llmgw/bin:$PATH PYTHONDONTWRITEBYTECODE=1 \
     LLMGW_HOST=0.0.0.0 LLMGW_ADMIN_HOST=0.0.0.0 LLMGW_DATA=/data LLMGW_POLICIES=/etc/llmgw/policies
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin llmgw \
+# tini is process 1: it lets a SIGTERM that comes during the start take effect, and buries orphans.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin llmgw \
     && install -d -o 10001 -g 10001 /data
 COPY --from=build /opt/llmgw /opt/llmgw
 COPY policies /etc/llmgw/policies
@@ -33,5 +38,5 @@ EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", \
     "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('LLMGW_PORT', '8080') + '/healthz', timeout=2)"]
-ENTRYPOINT ["llmgw"]
+ENTRYPOINT ["tini", "--", "llmgw"]
 CMD ["serve"]

@@ -37,6 +37,8 @@ class Workers:
         while self._numbers:
             began = time.monotonic()
             pid, status = os.wait()
+            if pid not in self._numbers:
+                continue  # an orphan that process 1 has been left with
             number = self._numbers.pop(pid)
             code = os.waitstatus_to_exitcode(status)
             if self._is_stopping:

@@ -18,7 +18,7 @@ done
 rm -rf "$1"
 if "$name" -m venv "$1" >/dev/null 2>&1; then exit 0; fi
 rm -rf "$1"
-if "$name" -m venv --without-pip "$1" >/dev/null 2>&1 && "$name" -m pip --python "$1/bin/python" install --quiet pip; then exit 0; fi
+if "$name" -m venv --without-pip "$1" && "$name" -m pip --python "$1/bin/python" install pip; then exit 0; fi >/dev/null 2>&1
 rm -rf "$1"
 package=$("$name" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

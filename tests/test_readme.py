@@ -1,19 +1,26 @@
-"""The README's snippets work as pasted."""
+"""The README's snippets work as pasted, and what it and the operating manual list is what there is."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.policy.compile import compile_policy
+from gateway.settings import PREFIX, add_flags
 from tests.conftest import House
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+NEEDS_CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
 
@@ -22,15 +29,23 @@ def block(language: str, holding: str) -> str:
 
 
 async def run(house: House, *command: str) -> str:
-    environment = {**os.environ, "OPENAI_BASE_URL": f"{house.url}/v1", "OPENAI_API_KEY": house.key}
+    """What the command prints, in a shell in which the `export` lines of `house` were pasted."""
+    assert house.worker.admin_key is not None
+    pasted = {
+        "OPENAI_BASE_URL": f"{house.url}/v1",
+        "OPENAI_API_KEY": house.key,
+        "LLMGW_ADMIN_KEY": house.worker.admin_key.reveal(),
+        "LLMGW_DATA": str(house.data),
+    }
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command, env={**os.environ, **pasted}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     output, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0, output
     return output.decode()
 
 
+@NEEDS_CURL
 async def test_the_curl_snippet(house: House) -> None:
     output = await run(house, "sh", "-c", block("sh", "curl $OPENAI_BASE_URL"))
 
@@ -43,10 +58,62 @@ async def test_the_sdk_snippet(house: House) -> None:
     assert output == "This is the demo provider of llmgw. You said: Say hello"
 
 
-def test_the_policy_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@NEEDS_CURL
+async def test_the_admin_snippet(house: House) -> None:
+    await run(house, "sh", "-c", block("sh", "curl $OPENAI_BASE_URL"))
+
+    output = await run(
+        house, "sh", "-c", block("sh", "/admin/v1/calls").replace("http://127.0.0.1:8081", str(house.worker.admin_url))
+    )
+
+    assert [call["model"] for call in json.loads(output)["calls"]] == ["demo"]
+
+
+async def test_the_keys_snippet(house: House) -> None:
+    llmgw = f"'{sys.executable}' -m gateway"
+    create, show, revoke = block("sh", "keys create").replace(".venv/bin/llmgw", llmgw).splitlines()
+
+    created = await run(house, "sh", "-c", create)
+    id = created.split()[1]
+    shown = await run(house, "sh", "-c", show)
+
+    assert re.search(rf"{id} +search-ci +acme/search +cheap .* active", shown)
+    assert await run(house, "sh", "-c", revoke.replace("ID", id)) == f"key {id} is revoked\n"
+
+
+def test_the_policy_compiles(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(block("yaml", "providers:"))
 
     snapshot = compile_policy(tmp_path, {"OPENAI_API_KEY": "sk-x"}, lambda provider, model: None)
 
     assert set(snapshot.routes.models) == {"strong", "cheap"}
     assert snapshot.notes == ()
+
+
+async def test_the_record_shown_has_the_fields_of_a_record(house: House) -> None:
+    await run(house, sys.executable, "-c", block("python", "OpenAI()"))
+
+    shown, record = json.loads(block("json", "outcome")), dict(await house.only_record())
+
+    assert list(shown) == list(record)
+    assert list(shown["attempts"][0]) == list(record["attempts"][0])
+
+
+async def test_every_header_of_an_answer_is_explained(house: House) -> None:
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {house.key}"}) as client:
+        body = {"model": "demo", "messages": [{"role": "user", "content": "Say hello"}]}
+        answer = await client.post(f"{house.url}/v1/chat/completions", json=body)
+
+    ours = {name for name in answer.headers if name.startswith("x-")}
+    assert {name for name in ours if f"`{name}`" not in README} == set()
+
+
+def test_the_manual_names_every_setting() -> None:
+    manual = (ROOT / "docs" / "operating.md").read_text()
+    parser = argparse.ArgumentParser()
+    add_flags(parser, {})
+    flags = [flag for action in parser._actions for flag in action.option_strings if flag not in ("-h", "--help")]
+
+    assert [flag for flag in flags if f"`{flag}`" not in manual] == []
+    variables = [PREFIX + flag.removeprefix("--").upper().replace("-", "_") for flag in flags]
+    assert [name for name in variables if f"`{name}`" not in manual] == []

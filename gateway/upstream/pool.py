@@ -169,7 +169,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # IPv4-compatible and -translated addresses, local NAT64, site-local and documentation: Python calls some of them global.
 _NEVER = tuple(
     ipaddress.ip_network(each)
-    for each in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "3fff::/20", "5f00::/16")
+    for each in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "3fff::/20", "5f00::/16", "2001::/23")
 )
 
 

@@ -48,8 +48,8 @@ class Kept:
         self.headers: dict[bytes, bytes] = {}
         self.is_stream = self.content_type.startswith("text/event-stream")
 
-    def produced(self) -> str:
-        return ""
+    def produced(self) -> list[str]:
+        return []
 
     def close(self) -> None:
         """Nothing is open."""

@@ -44,6 +44,8 @@ def _bound(body: bytes) -> None:
         outside = b"".join(unescaped.split(b'"')[::2])
         if _marks(outside) <= MAX_NODES:
             return
+        if b"[" * (MAX_DEPTH + 1) in outside:
+            raise _too_deep()
     raise InvalidRequest(f"the body holds more than {MAX_NODES} values", code="too_many_nodes")
 
 

@@ -25,7 +25,7 @@ class Measurable(Protocol):
     @property
     def is_complete(self) -> bool: ...
 
-    def produced(self) -> str: ...
+    def produced(self) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Meter:
     async def _estimate(self, call: Call, answer: Measurable, reported: Usage | None) -> Usage:
         """Our own count, but never less than what the provider had reported before its answer broke off."""
         model = answer.deployment.upstream_model
-        made = await self._tokens.count(answer.produced(), model)
+        made = sum([await self._tokens.count(text, model) for text in answer.produced()])
         if reported is None:
             return Usage(input=await self._tokens.sent(call, model), output=made, estimated=True)
         if made <= reported.output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Body:
 class Answer:
     """What the provider says. Whoever opened it closes it; `close` stops the provider sooner, and may be called again.
 
-    `usage` is the provider's own count, once it has given one; `produced` is the text generated so far.
+    `usage` is the provider's own count, once it has given one; `produced` is the text generated so far, by choice.
     """
 
     __slots__ = ("_body", "_codec", "_first", "_until", "close", "deployment", "headers")
@@ -85,20 +86,25 @@ class Answer:
 
     @property
     def is_complete(self) -> bool:
-        return not isinstance(self._codec, StreamedAnswer) or self._codec.is_complete
+        return self._codec.is_complete
 
-    def produced(self) -> str:
+    def produced(self) -> list[str]:
         return self._codec.produced()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """What the client may have, but for the ending. Raises UpstreamError where the answer breaks off."""
         codec = self._codec
-        yield self._first
+        if not isinstance(codec, StreamedAnswer) and codec.failure is not None:
+            raise codec.failure
         if not isinstance(codec, StreamedAnswer):
+            yield self._first
             return
         exchange, now = self._body.exchange, asyncio.get_running_loop().time
         idle, until = self.deployment.provider.deadlines.idle, self._until
         exchange.phase = "between two chunks"
+        began, exchange.deadline = now(), math.inf
+        yield self._first
+        until += now() - began
         exchange.deadline = min(now() + idle, until)
         while not codec.is_done:
             if codec.failure is not None:
@@ -109,9 +115,13 @@ class Answer:
             chunk = codec.feed(data)
             if not chunk:
                 continue
-            before, exchange.deadline = exchange.deadline, until  # a client that is slow is not the provider's fault
+            began, due, exchange.deadline = now(), exchange.deadline, math.inf
             yield chunk
-            exchange.deadline = min(now() + idle, until) if b"data:" in chunk else before  # comments are no progress
+            waited = now() - began  # for a client that is slow, which is not the provider's fault
+            until += waited
+            exchange.deadline = (
+                min(now() + idle, until) if b"data:" in chunk else due + waited
+            )  # comments are no progress
         rest = codec.end()
         if rest:
             yield rest

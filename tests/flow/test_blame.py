@@ -10,7 +10,7 @@ from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import DONE, Event, Finish, Json, Say, Step, Usage
 from tests.flow.client import post
-from tests.flow.raw import chat
+from tests.flow.raw import chat, connected, request
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 TOOL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": {"city": "Bern"}}}
@@ -64,3 +64,20 @@ async def test_the_gateway_s_own_limit_lets_no_deployment_rest(house: House, pro
         assert "upstream_too_large" in answer.text
 
     assert (await post(house, chat("small"))).status_code == 200
+
+
+async def test_a_client_that_reads_slowly_lets_no_deployment_rest(house: House, provider: Chaosprov) -> None:
+    """Its stream may end at the deadline of the whole, but the provider was ready all the time."""
+    await house.adopt(
+        f"providers: {{brief: {{dialect: openai, base_url: '{provider.base_url}', allow_private: true,"
+        " timeouts: {total: 500ms}}}\n"
+        "models: {brief: {use: brief/ok}}"
+    )
+    for number in range(1, 4):
+        provider.will(*(Say("x" * 100_000),) * 80, Finish(), Usage(5, 80), DONE)
+        async with connected(house, receive_buffer=4096) as client:
+            client.writer.write(request(house, chat("brief", stream=True), headers="connection: close\r\n"))
+            await provider.ended(await provider.asked(number))
+            await client.rest()
+
+    assert (await post(house, chat("brief"))).status_code == 200

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.meter.tokens import Tokens
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import CUT, DONE, Event, Json, Step
@@ -102,3 +103,18 @@ async def test_a_document_with_fewer_choices_than_were_asked_for_is_passed_on(
     answers = [await post(house, chat(n=2)) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [200, 502]
+
+
+async def test_the_tokens_of_every_choice_are_counted_by_themselves(house: House, provider: Chaosprov) -> None:
+    """The texts of two choices that come in turns are two texts and not one."""
+    turns = [("Hel", "un"), ("lo", "believ"), (" wor", "able"), ("ld", " things")] * 20
+    steps = [step for one, other in turns for step in (spoken(0, one), spoken(1, other))]
+    provider.will(*steps, spoken(0, "", finish="stop"), spoken(1, "", finish="stop"), DONE)
+
+    await post(house, chat(stream=True, n=2))
+
+    record = await house.only_record()
+    vocabulary = Tokens().load("ok")
+    made = [len(vocabulary.encode("".join(parts))) for parts in zip(*turns, strict=True)]
+    assert record["estimated"] is True
+    assert abs(record["output_tokens"] - sum(made)) <= 8

@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.steps import CUT, HALF_CLOSE, RESET, Body, Finish, Head, Raw, Say, Step, Usage
+from tests.faults.steps import CUT, HALF_CLOSE, RESET, Body, Finish, Head, Json, Raw, Say, Step, Usage
 from tests.flow.client import DONE, events, post
 from tests.flow.raw import RawClient, chat, connected, request
 
@@ -163,3 +163,15 @@ async def test_a_cut_answer_is_not_kept_for_its_idempotency_key(house: House, pr
     assert "upstream_truncated" in events(cut.content)[-1]
     assert events(whole.content)[-1] == DONE
     assert whole.headers["x-llmgw-cache"] == "bypass"
+
+
+async def test_what_an_unfinished_document_says_it_used_is_billed(house: House, provider: Chaosprov) -> None:
+    message = {"role": "assistant", "content": "Hello, wor"}
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    provider.will(Json({"choices": [{"index": 0, "message": message, "finish_reason": None}], "usage": usage}))
+
+    received = await post(house, chat())
+
+    assert (received.status_code, received.json()["error"]["code"]) == (502, "upstream_truncated")
+    record = await house.only_record()
+    assert record["cost_nano_usd"] == house.account()[0] == 11 * 1000 + 7 * 2000

@@ -27,8 +27,8 @@ class Answered:
     text: str = ""
     is_complete: bool = True
 
-    def produced(self) -> str:
-        return self.text
+    def produced(self) -> list[str]:
+        return [self.text]
 
 
 def deployment(price: Price | None) -> Deployment:

@@ -43,7 +43,7 @@ def test_whatever_a_provider_sends_is_an_answer_or_an_error_of_the_provider(
         whole = openai.WholeAnswer(call(operation), json.dumps(answer).encode())
     except UpstreamError:
         return
-    assert isinstance(whole.produced(), str)
+    assert all(isinstance(text, str) for text in whole.produced())
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_whatever_a_provider_sends_is_an_answer_or_an_error_of_the_provider(
     [
         (Operation.CHAT, chat({"content": "hi"}), "hi"),
         (Operation.CHAT, chat({"content": None, "reasoning_content": "so", "refusal": "no"}), "sono"),
-        (Operation.CHAT, chat({"content": [{"type": "text", "text": "hi"}]}), ""),
+        (Operation.CHAT, chat({"content": [{"type": "text", "text": "hi"}]}), "hi"),
         (
             Operation.CHAT,
             chat({"content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}),
@@ -69,7 +69,7 @@ def test_a_complete_answer_is_passed_on_byte_for_byte(operation: Operation, answ
     whole = openai.WholeAnswer(call(operation), body)
 
     assert whole.body is body
-    assert whole.produced() == produced
+    assert "".join(whole.produced()) == produced
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,6 @@ def test_a_complete_answer_is_passed_on_byte_for_byte(operation: Operation, answ
         (Operation.CHAT, b'{"choices":[null]}', "upstream_invalid_response"),
         (Operation.CHAT, b'{"choices":[{"text":"x","finish_reason":"stop"}]}', "upstream_invalid_response"),
         (Operation.COMPLETION, b'{"choices":[{"message":{},"finish_reason":"stop"}]}', "upstream_invalid_response"),
-        (Operation.CHAT, b'{"choices":[{"message":{"content":"x"}}]}', "upstream_truncated"),
         (
             Operation.CHAT,
             b'{"choices":[{"message":{"content":7},"finish_reason":"stop"}]}',
@@ -119,3 +118,12 @@ def test_usage_is_read_from_every_operation() -> None:
 
     vectors = b'{"data":[],"usage":{"prompt_tokens":5,"total_tokens":5}}'
     assert openai.WholeAnswer(call(Operation.EMBEDDINGS), vectors).usage == Usage(5, 0)
+
+
+def test_an_answer_that_breaks_off_is_a_failure_that_keeps_what_it_used() -> None:
+    body = b'{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+
+    whole = openai.WholeAnswer(call(Operation.CHAT), body)
+
+    assert whole.failure is not None
+    assert (whole.failure.code, whole.is_complete, whole.usage) == ("upstream_truncated", False, Usage(3, 1))

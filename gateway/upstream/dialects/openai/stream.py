@@ -12,9 +12,11 @@ from gateway.core.errors import Broken, Unavailable, UpstreamError
 from gateway.core.money import usd
 from gateway.core.usage import Usage
 from gateway.upstream.dialects import sse
+from gateway.upstream.dialects.openai.texts import strings
 from gateway.upstream.dialects.openai.usage import read_usage
 
 DONE = b"data: [DONE]\n\n"
+_MOST_WITHOUT_DATA = 10_000
 _NULL_USAGE = b',"usage":null'
 
 
@@ -28,6 +30,7 @@ class _ToolCall(msgspec.Struct):
 
 
 class _Delta(msgspec.Struct):
+    function_call: _Function | None = None
     content: str | list[Any] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -71,6 +74,7 @@ class StreamedAnswer:
         "_splitter",
         "_texts",
         "_usage_event",
+        "_without_data",
         "failure",
         "is_done",
         "started",
@@ -82,9 +86,10 @@ class StreamedAnswer:
         self._call = call
         self._injected = injected
         self._splitter = sse.Splitter()
+        self._without_data = 0
         self._begun: set[int] = set()
         self._finished: set[int] = set()
-        self._texts: list[str] = []
+        self._texts: dict[int, list[str]] = {}
         self._usage_event = b""
         self._id: str | None = None
         self._keeps_id = False
@@ -138,26 +143,25 @@ class StreamedAnswer:
         event = self._usage_event
         return (event if not event or cost is None else _with_cost(event, cost)) + DONE
 
-    def produced(self) -> str:
-        """All text that was generated, for counting tokens when the provider did not."""
-        return "".join(self._texts)
+    def produced(self) -> list[str]:
+        """The text that was generated, choice by choice, for counting tokens when the provider did not."""
+        return ["".join(texts) for texts in self._texts.values()]
 
     def _passes(self, event: bytes) -> bool:
         """Reads one event; whether it goes to the client as it is."""
         if self.is_done:
             return False
         data = event[6:] if event.startswith(b"data: {") and event.find(b"\n") == len(event) - 2 else sse.data_of(event)
-        if data is None:
-            return True
+        if data is None or not data.strip():
+            return self._passes_nothing(event if data is None else b"")
         if data == b"[DONE]":
             self.is_done = True
-            return False
-        if not data.strip():
             return False
         try:
             chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._odd(data, error) from None
+        self._without_data = 0
         self._check_id(chunk.id)
         if chunk.error:
             raise self._reported()
@@ -171,6 +175,13 @@ class StreamedAnswer:
         self.started = self.started or bool(chunk.choices)
         return chunk.usage is None or self._passes_usage(chunk, event)
 
+    def _passes_nothing(self, event: bytes) -> bool:
+        """Comments and other events without data go to the client, unless nothing else comes."""
+        self._without_data += 1
+        if self._without_data > _MOST_WITHOUT_DATA:
+            raise Broken("the provider sends nothing but empty events", code="upstream_too_large")
+        return bool(event)
+
     def _passes_usage(self, chunk: _Chunk, event: bytes) -> bool:
         """Counts never fall: a provider that tells its usage as it goes, or zeroes at the end, has used what it said before."""
         usage = read_usage(chunk.usage, self._call.operation)
@@ -182,19 +193,21 @@ class StreamedAnswer:
         return False
 
     def _collect(self, choice: _Choice) -> None:
+        texts = self._texts.setdefault(choice.index, [])
         delta = choice.delta
         if delta is None:
-            if choice.text:
-                self._texts.append(choice.text)
+            texts.append(choice.text or "")
             return
         if isinstance(delta.content, str):
-            self._texts.append(delta.content)
+            texts.append(delta.content)
+        elif delta.content:
+            texts += strings(delta.content)
         for text in (delta.reasoning_content, delta.reasoning, delta.refusal):
             if text:
-                self._texts.append(text)
-        for call in delta.tool_calls or ():
-            if call.function is not None:
-                self._texts += [call.function.name or "", call.function.arguments or ""]
+                texts.append(text)
+        for function in (delta.function_call, *(call.function for call in delta.tool_calls or ())):
+            if function is not None:
+                texts += (function.name or "", function.arguments or "")
 
     def _check_id(self, id: str | None) -> None:
         """Chunks of another answer must not be delivered. A provider that gives each chunk its own id never repeats one."""

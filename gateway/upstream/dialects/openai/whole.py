@@ -8,24 +8,35 @@ import jiter
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Unavailable
+from gateway.upstream.dialects.openai.texts import strings
 from gateway.upstream.dialects.openai.usage import read_usage
+
+_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
 class WholeAnswer:
-    """The document, passed on byte for byte once it has been shown to be a complete answer."""
+    """The document, passed on byte for byte if it is a complete answer.
 
-    __slots__ = ("_answer", "_call", "body", "usage")
+    One that breaks off has `failure`, which must be raised instead; what it says it used was used all the same.
+    """
+
+    __slots__ = ("_answer", "_call", "body", "failure", "usage")
 
     def __init__(self, call: Call, body: bytes) -> None:
-        """Raises Unavailable when `body` is not a complete answer to `call`."""
+        """Raises Unavailable when `body` is no answer to `call`."""
         self._call = call
         self.body = body
         self._answer = _parse_answer(body, call.operation)
         self.usage = read_usage(self._answer.get("usage"), call.operation)
+        self.failure = None if self.is_complete else Broken("the provider's answer was cut off")
 
-    def produced(self) -> str:
-        """All text that was generated, for counting tokens when the provider did not."""
-        return "".join(text for choice in self._answer.get("choices") or () for text in _texts(choice))
+    @property
+    def is_complete(self) -> bool:
+        return all(choice.get("finish_reason") for choice in self._answer.get("choices") or ())
+
+    def produced(self) -> list[str]:
+        """The text that was generated, choice by choice, for counting tokens when the provider did not."""
+        return ["".join(_texts(choice)) for choice in self._answer.get("choices") or ()]
 
 
 def _parse_answer(body: bytes, operation: Operation) -> dict[str, Any]:
@@ -53,8 +64,6 @@ def _parse_answer(body: bytes, operation: Operation) -> dict[str, Any]:
 def _check_choice(choice: Any, content: str) -> None:
     if not isinstance(choice, dict) or not isinstance(choice.get(content), dict if content == "message" else str):
         raise _invalid(f"has a choice without {content}")
-    if not choice.get("finish_reason"):
-        raise Broken("the provider's answer was cut off")
     if content != "message":
         return
     message = choice["message"]
@@ -80,11 +89,15 @@ def _texts(choice: Any) -> list[str]:
     message = choice.get("message")
     if not isinstance(message, dict):
         return [text] if isinstance(text := choice.get("text"), str) else []
-    texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal")]
-    for call in message.get("tool_calls") or ():
-        if isinstance(call, dict) and isinstance(function := call.get("function"), dict):
-            texts += [function.get("name"), function.get("arguments")]
-    return [text for text in texts if isinstance(text, str)]
+    texts = [text for name in _TEXTS for text in strings(message.get(name))]
+    functions = [message.get("function_call"), *(call.get("function") for call in _objects(message.get("tool_calls")))]
+    for function in _objects(functions):
+        texts += [*strings(function.get("name")), *strings(function.get("arguments"))]
+    return texts
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values or () if isinstance(value, dict)]
 
 
 def _invalid(what: str, code: str = "upstream_invalid_response") -> Unavailable:

@@ -1,13 +1,13 @@
-"""The command line: llmgw serve | check | keys."""
+"""The command line: llmgw serve | check | explain | keys."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import check, keys, serve
+from gateway.commands import check, explain, keys, serve
 
-_COMMANDS = {"serve": serve, "check": check, "keys": keys}
+_COMMANDS = {"serve": serve, "check": check, "explain": explain, "keys": keys}
 
 
 def main() -> None:

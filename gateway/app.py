@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 from gateway.auth.keyring import Keyring
 from gateway.auth.virtual_key import ready_made_admin_key, ready_made_key, virtual_key
 from gateway.auth.wanted import Wanted
-from gateway.budget.accounts import Accounts
+from gateway.budget.budgets import Budgets
+from gateway.budget.journal import open_journal as open_budget_journal
+from gateway.budget.teller import Teller
 from gateway.cache.replay import Replays
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
@@ -29,6 +32,7 @@ from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.request import Limits
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
+from gateway.meter.bound import Bounds
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy
@@ -36,6 +40,7 @@ from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.settings import Settings
+from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
 from gateway.trace.journal import Journal, open_journal
@@ -43,6 +48,7 @@ from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
+from gateway.upstream.webhook import post
 
 log = logging.getLogger("llmgw")
 
@@ -61,7 +67,7 @@ class Running:
     watch: Watch
     server: Server
     pool: Pool
-    accounts: Accounts
+    budgets: Budgets
     journal: Journal
     tasks: Tasks
     admin_url: str | None = None
@@ -110,12 +116,33 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
         health = Health(clock, publish)
-        pool, accounts = Pool(), Accounts()
+        pool = Pool()
         closing.callback(pool.close)
+        instance = f"{socket.gethostname()}:{os.getpid()}"
+        fleet = Fleet(store.versions)
+        owner = f"{instance}:{secrets.token_hex(4)}"
+        budget_journal = open_budget_journal(settings.data, owner)
+        teller = Teller(store.ledger, owner, note=budget_journal.note, tasks=tasks, clock=clock)
+
+        def notify(message: Mapping[str, object]) -> None:
+            if (webhook := policy.current.limits.webhook) is not None:
+                tasks.start(post(pool, webhook, message), name="webhook")
+
+        budgets = Budgets(
+            teller,
+            escrow=settings.escrow,
+            estimates=Bounds(tokens),
+            workers=fleet.size,
+            notify=notify,
+            tasks=tasks,
+            clock=clock,
+            journal=budget_journal,
+        )
+        closing.push_async_callback(budgets.close)
         flow = Flow(
             policy=policy,
             auth=keyring,
-            budget=accounts,
+            budget=budgets,
             cache=Replays(store.replays, tasks),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
@@ -142,15 +169,16 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             watch=watch,
             server=server,
             pool=pool,
-            accounts=accounts,
+            budgets=budgets,
             journal=journal,
             tasks=tasks,
         )
-        instance = f"{socket.gethostname()}:{os.getpid()}"
         loops: dict[str, Coroutine[Any, Any, None]] = {
             "policy watch": watch.run(),
             "synchronise": synchronise(store, Followers(keyring, health.hear)),
             "announce": announce(store, instance, lambda: policy.current.version),
+            "fleet": fleet.run(),
+            "budgets": budgets.run(settings.data),
             "journal": journal.run(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -167,7 +195,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
                 watch=watch,
                 compile_folder=compile_folder,
                 resting=health.resting,
-                accounts=accounts.all,
+                balances=lambda: budgets.balances(policy.current.limits),
                 unready=unready,
                 clock=clock,
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from gateway.auth.keyring import Keyring
-from gateway.budget.accounts import Accounts
+from gateway.budget.budgets import Budgets
 from gateway.cache.replay import Replays
 from gateway.core.arrival import Arrival, Reply
 from gateway.core.clock import Clock
@@ -26,7 +26,7 @@ from gateway.upstream.open import Upstream
 class Flow:
     policy: Current
     auth: Keyring
-    budget: Accounts
+    budget: Budgets
     cache: Replays
     upstream: Upstream
     meter: Meter
@@ -41,26 +41,31 @@ class Flow:
             record.tenant = tenant = await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer)
             record.call = call = apply.template(ingress.read(strict=policy.strict))
 
-            with self.budget.hold(tenant) as hold:
+            with self.budget.hold(tenant, call, policy.limits) as hold:
                 async with self.cache.claim(tenant, call) as claim:
                     tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
                     decision = plan.decide(call, tenant, policy.routes, lambda: tokens)
                     record.route = decision.route
 
                     deployments = plan.order(decision.model, self.random)
-                    async with claim.hit or self.upstream.open(deployments, call, record.attempts) as answer:
+                    purse = hold.of(decision.model)
+                    async with claim.hit or self.upstream.open(deployments, call, record.attempts, purse) as answer:
+                        await hold.admit()
                         record.answered(answer)
-                        reply.begin(answer.content_type, stream=answer.is_stream, headers=record.headers())
+                        reply.begin(
+                            answer.content_type, stream=answer.is_stream, headers=record.headers() + hold.headers()
+                        )
                         try:
-                            async for chunk in answer.chunks():
+                            async for chunk in hold.within(answer):
                                 claim.keep(chunk)
                                 await reply.send(chunk)
                         finally:
                             answer.close()  # a provider that is still talking stops before its tokens are counted
                             record.bill = bill = await self.meter.bill(call, answer)
-                            hold.settle(bill.cost)
+                            hold.settle(bill)
 
-                    last = answer.ending(bill.cost)
+                    record.is_stopped = hold.is_stopped
+                    last = answer.ending(bill.cost, bill.usage)
                     claim.complete(last, answer.content_type)
         reply.end(last, headers=record.closing_headers())
 

@@ -30,6 +30,7 @@ class Settings:
     drain_delay: float
     drain_timeout: float
     auth_max_stale: float
+    escrow: bool
     max_body: int
     log_level: str
     admin_key: Secret | None
@@ -82,6 +83,12 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     flag("drain-delay", "5", float, "seconds to keep listening after SIGTERM while readiness says no")
     flag("drain-timeout", "300", float, "seconds after which running streams are ended")
     flag("auth-max-stale", "300", float, "seconds known keys are accepted while the store is away")
+    flag(
+        "escrow",
+        "yes",
+        _yes,
+        "no: every call under a budget is reserved in the store itself, and none from a slice that the worker holds",
+    )
     flag("log-level", "info", _level, "debug, info, warning or error")
     flag("max-body", str(8 * 1024 * 1024), int, "largest request body in bytes")
     add_store_flags(parser, environment)
@@ -102,6 +109,7 @@ def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]
         drain_delay=arguments.drain_delay,
         drain_timeout=arguments.drain_timeout,
         auth_max_stale=arguments.auth_max_stale,
+        escrow=arguments.escrow,
         max_body=arguments.max_body,
         log_level=arguments.log_level,
         admin_key=Secret(key) if key else None,

@@ -14,6 +14,8 @@ import pytest
 import uvloop
 
 from gateway.app import Running, running
+from gateway.budget.limits import Limits
+from gateway.core.ledger.operations import Balance
 from gateway.settings import Settings
 from tests.faults.chaosprov import Chaosprov
 
@@ -74,10 +76,14 @@ class House:
         await self.worker.watch.reload()
         assert self.worker.policy.last_error is None, self.worker.policy.last_error
 
+    async def balances(self) -> dict[str, Balance]:
+        """Every account, by name."""
+        return {each.account: each for each in await self.worker.budgets.balances(Limits())}
+
     def account(self) -> tuple[int, int]:
         """What the ready-made key's tenant has spent (nano-USD), and its calls under way."""
-        account = self.worker.accounts.all().get("default")
-        return (account.spent, account.open) if account else (0, 0)
+        tally = self.worker.budgets.tallies().get("default")
+        return (tally.spent, tally.open) if tally else (0, 0)
 
 
 def settings(policies: Path, data: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -94,6 +100,7 @@ def settings(policies: Path, data: Path, environment: Mapping[str, str] | None =
         drain_delay=0,
         drain_timeout=5,
         auth_max_stale=300,
+        escrow=True,
         max_body=8 * 1024 * 1024,
         log_level="info",
         admin_key=None,
@@ -118,7 +125,8 @@ async def house(tmp_path: Path, provider: Chaosprov) -> AsyncIterator[House]:
         yield House(worker, policies, data)
         await worker.server.drain(2)
         assert worker.pool.open_exchanges == 0
-        assert all(account.open == 0 for account in worker.accounts.all().values())
+        assert all(tally.open == 0 for tally in worker.budgets.tallies().values())
+        assert not worker.budgets.held(), "a call has ended and still holds money"
     async with asyncio.timeout(2):
         await provider.idle()
 

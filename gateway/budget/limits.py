@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
 
 from gateway.budget.windows import Window
+from gateway.core.deployment import Provider
 from gateway.core.ledger.operations import Orphan
 from gateway.core.tenant import Tenant
 
 WARN_AT = (0.8, 1.0)
 """Shares of a budget at which people are told, where the policy says nothing else."""
+
+_PLAIN_USER = re.compile(r"(?!#)[!-.0-Z\\^-z|~]{1,64}")
+"""Not `team/user`, nor one that looks like a hash, nor with brackets, which end what stands before them in a name."""
+
+
+_KNOWN = 10_000
+"""Callers whose accounts are remembered."""
 
 
 class Unit(Enum):
@@ -23,6 +32,10 @@ class Unit(Enum):
     TOKENS = "tokens"
     REQUESTS = "requests"
     CALLS = "calls"
+
+
+Counted = tuple[Unit, tuple[str, ...], Window]
+"""What a limit counts: two limits of one subject that count the same would be one account."""
 
 
 class Kind(Enum):
@@ -49,6 +62,10 @@ class Limit:
     allows_unpriced: bool = False
     orphan: Orphan = Orphan.OBSERVED
 
+    @property
+    def counted(self) -> Counted:
+        return self.unit, self.models, self.window
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -74,7 +91,10 @@ class KeyLimits:
 
 @dataclass(frozen=True, slots=True)
 class MemberLimits:
-    """The limits of one organisation or team: its own, those of each of its end users, and of its keys."""
+    """The limits of one organisation or team: its own, those of each of its end users, and of its keys.
+
+    Of several `keys` that fit a key and count the same, the first is the one that holds.
+    """
 
     own: tuple[Limit, ...] = ()
     each_user: tuple[Limit, ...] = ()
@@ -85,12 +105,36 @@ class MemberLimits:
 class Limits:
     """The limits of a snapshot: by tenant name (`organisation`, `organisation/team`), and by model for all tenants together.
 
+    `wildcards` are pairs of pattern (`openai/*`) and limits, the longest first: all names that one stands for share them. A
+    name in `models`, limited or not, is none of theirs.
     `webhook` gets a warning when a share of a budget has been spent.
     """
 
     members: Mapping[str, MemberLimits] = field(default_factory=dict)
     models: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
-    webhook: str | None = None
+    wildcards: tuple[tuple[str, tuple[Limit, ...]], ...] = ()
+    webhook: Provider | None = None
+    _known: dict[tuple[str | None, ...], tuple[Account, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def accounts(self, tenant: Tenant, user: str | None, model: str) -> tuple[Account, ...]:
+        """The accounts that a call touches."""
+        if not self.members and not self.models and not self.wildcards:
+            return ()
+        key = (tenant.name, tenant.key_id, tenant.key_name, user, model)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            of_caller = (each for each in self.of(tenant, user) if each.fits(model))
+            found = self._known[key] = (*self.of_model(model), *of_caller)
+        return found
+
+    def shared(self) -> Iterator[Account]:
+        """The accounts that are there before anybody calls: those of organisations, teams and models."""
+        for name, member in self.members.items():
+            yield from (account("team" if "/" in name else "org", name, limit) for limit in member.own)
+        for name, limits in (*self.models.items(), *self.wildcards):
+            yield from (account("model", name, limit) for limit in limits)
 
     def of(self, tenant: Tenant, user: str | None) -> tuple[Account, ...]:
         """The accounts of whoever calls, whatever the model; the widest first."""
@@ -99,7 +143,13 @@ class Limits:
 
     def of_model(self, model: str) -> tuple[Account, ...]:
         """The accounts that all callers of a model share."""
-        return tuple(account("model", model, limit) for limit in self.models.get(model, ()))
+        limits = self.models.get(model)
+        if limits is not None:
+            return tuple(account("model", model, limit) for limit in limits)
+        for pattern, shared in self.wildcards:
+            if model.startswith(pattern[:-1]):
+                return tuple(account("model", pattern, limit) for limit in shared)
+        return ()
 
     def _of_member(self, name: str, tenant: Tenant, user: str | None) -> Iterator[Account]:
         member = self.members.get(name)
@@ -107,9 +157,12 @@ class Limits:
             return
         scope = "team" if "/" in name else "org"
         yield from (account(scope, name, limit) for limit in member.own)
+        of_key: dict[Counted, Limit] = {}
         for rule in member.keys:
             if fnmatchcase(tenant.key_name, rule.pattern):
-                yield from (account("key", f"{name}/{tenant.key_id}", limit) for limit in rule.limits)
+                for limit in rule.limits:
+                    of_key.setdefault(limit.counted, limit)
+        yield from (account("key", f"{name}/{tenant.key_id}", limit) for limit in of_key.values())
         if user is not None:
             yield from (account("user", f"{name}/{_short(user)}", limit) for limit in member.each_user)
 
@@ -120,7 +173,7 @@ def account(scope: str, subject: str, limit: Limit) -> Account:
 
 
 def _short(user: str) -> str:
-    """An end user's id as clients send it: one that is long or odd is told by its hash."""
-    if len(user) <= 64 and user.isascii() and user.isprintable() and " " not in user:
+    """An end user's id as clients send it: one that is long or odd, or could be taken for another's, is told by its hash."""
+    if _PLAIN_USER.fullmatch(user):
         return user
     return "#" + hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

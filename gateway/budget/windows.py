@@ -60,7 +60,7 @@ class Rolling:
         return f"{self.seconds}s"
 
     def span(self, now: int) -> Span:
-        return Span("", bucket=max(1, self.seconds * 1000 // BUCKETS))
+        return Span("", bucket=-(-self.seconds * 1000 // BUCKETS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Forever:
         return Span("")
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 Window = Calendar | Rolling | Forever
 
 
@@ -81,9 +83,10 @@ def _bounds(local: datetime, period: Period) -> tuple[datetime, datetime]:
     """Where the period round a local time begins and ends."""
     if period in (Period.MINUTE, Period.HOUR):  # in real time: where clocks go back an hour comes twice
         length = timedelta(minutes=1) if period is Period.MINUTE else timedelta(hours=1)
-        into = timedelta(seconds=local.second, microseconds=local.microsecond)
-        into += timedelta(minutes=local.minute) if period is Period.HOUR else timedelta()
-        begin = local.astimezone(UTC) - into
+        standard = (local.utcoffset() or timedelta()) - (
+            local.dst() or timedelta()
+        )  # clocks change by half an hour too
+        begin = local.astimezone(UTC) - (local.astimezone(UTC) + standard - _EPOCH) % length
         return begin, begin + length
     day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     match period:

@@ -54,10 +54,20 @@ class Kept:
     def close(self) -> None:
         """Nothing is open."""
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
         yield self._body
 
-    def ending(self, cost: int | None) -> bytes:
+    def produced_length(self) -> int:
+        return 0
+
+    def fresh_text(self) -> str:
+        return ""
+
+    def cut(self) -> bytes:
+        """Costs nothing, and so is never cut."""
+        return b""
+
+    def ending(self, cost: int | None, usage: Usage) -> bytes:
         return b""
 
     async def __aenter__(self) -> Kept:

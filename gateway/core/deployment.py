@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from gateway.core.money import Price
 from gateway.core.secret import Secret
 
+MAX_OUTPUT = 4096
+"""Output tokens that a call may have when a hard budget applies and neither the client nor the policy says how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
@@ -39,7 +42,8 @@ class Retries:
 class Provider:
     """A company or server we call. `headers` are sent with each call and hold its credential.
 
-    `stream_usage` says whether it understands `stream_options.include_usage`.
+    `stream_usage` says whether it understands `stream_options.include_usage`; `output_cap` is the field of a request that
+    caps its output, where the client wrote none. `path` and `query` may hold a secret too, as a webhook's do.
     """
 
     name: str
@@ -47,14 +51,15 @@ class Provider:
     host: str = ""
     port: int = 0
     tls: bool = True
-    path: str = ""
-    query: str = ""
+    path: str = field(default="", repr=False)
+    query: str = field(default="", repr=False)
     headers: tuple[tuple[str, Secret], ...] = ()
     allow_private: bool = False
     deadlines: Deadlines = field(default_factory=Deadlines)
     retries: Retries = field(default_factory=Retries)
     max_output_bytes: int = 16 * 1024 * 1024
     stream_usage: bool = True
+    output_cap: str = "max_tokens"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +75,12 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A name clients may ask for: deployments of equal preference, then the fallbacks in their order."""
+    """A name clients may ask for: deployments of equal preference, then the fallbacks in their order.
+
+    `max_output` is the most output tokens of a call under a hard budget whose client named no cap.
+    """
 
     name: str
     deployments: tuple[Deployment, ...]
     fallbacks: tuple[Deployment, ...] = ()
+    max_output: int = MAX_OUTPUT

@@ -1,7 +1,8 @@
 """Errors by fault, each carrying its answer as data.
 
 GatewayError
-  CallerError     InvalidRequest · Unauthenticated · Forbidden · NotFound · Conflict · RateLimited: the caller can mend it
+  CallerError     InvalidRequest · Unauthenticated · Forbidden · NotFound · Conflict · RateLimited ·
+                  BudgetExhausted: the caller can mend it
   UpstreamError   Rejected (their 4xx, final) · Unavailable · Timeout (retriable where nothing can have been done twice) ·
                   Broken (after the first chunk)
   Overloaded      ours: try again later
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 
 class GatewayError(Exception):
-    """`status`, `type`, `code` and `param` are what the client gets; `retry_after` is in seconds.
+    """`status`, `type`, `code`, `param` and `headers` are what the client gets; `retry_after` is in seconds.
 
     `should_retry` becomes `x-should-retry`: True, False, or None for no hint. `retriable` is for our own retries.
     """
@@ -24,6 +25,7 @@ class GatewayError(Exception):
     retriable = False
     should_retry: bool | None = None
     retry_after: float | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __init__(
         self,
@@ -36,9 +38,11 @@ class GatewayError(Exception):
         retry_after: float | None = None,
         retriable: bool | None = None,
         should_retry: bool | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.headers = headers
         if code is not None:
             self.code = code
         if param is not None:
@@ -91,6 +95,14 @@ class RateLimited(CallerError):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
     should_retry = True
+
+
+class BudgetExhausted(CallerError):
+    """A hard budget is spent, or what is left of it does not cover the call. SDKs would try it again at once: they must not."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "budget_exceeded"
 
 
 class Overloaded(GatewayError):

@@ -9,11 +9,23 @@ NANO = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a deployment charges, in nano-USD per million tokens. `cached_input` is None when cached tokens cost the same."""
+    """What a deployment charges: nano-USD per million tokens of each kind, and nano-USD per `request`.
+
+    A kind that is None costs what other input or output costs. `tiers` are pairs, rising: a call with more input tokens than
+    the first says costs what the second says, all of its tokens.
+    """
 
     input: int
     output: int
     cached_input: int | None = None
+    cache_write: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    image_input: int | None = None
+    image_output: int | None = None
+    reasoning: int | None = None
+    request: int = 0
+    tiers: tuple[tuple[int, Price], ...] = ()
 
 
 FREE = Price(input=0, output=0)

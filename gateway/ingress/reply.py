@@ -124,6 +124,8 @@ class Response:
             self.end(b"data: " + envelope(error) + b"\n\n")
             return
         self._streams = False
+        for name, value in error.headers:
+            self.add(name, value)
         if error.should_retry is not None:
             self.add("x-should-retry", "true" if error.should_retry else "false")
         if error.retry_after is not None:

@@ -7,6 +7,8 @@ The table ships inside the package, so nothing is fetched. It is imported on the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Set
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 from gateway.core.clock import Clock
 from gateway.core.deployment import Provider
 from gateway.core.money import NANO, Price
-from gateway.core.usage import Usage
+from gateway.core.usage import NO_DETAILS, Usage
 
 if TYPE_CHECKING:
     from genai_prices import types
@@ -24,16 +26,81 @@ _LONGEST_NAME = 200
 
 
 def cost(usage: Usage, price: Price) -> int:
-    """The cost in nano-USD, rounded up once; cached input tokens at `cached_input` when the price has it."""
-    cached = min(usage.cached, usage.input)
-    cached_price = price.input if price.cached_input is None else price.cached_input
-    micro = (usage.input - cached) * price.input + cached * cached_price + usage.output * price.output
-    return -(-micro // _MILLION)
+    """The cost in nano-USD, rounded up once."""
+    rates = _in_tier(usage.input, price) if price.tiers else price
+    details = usage.details
+    if details is NO_DETAILS and rates.reasoning is None:
+        sent = _mixed(usage.input, rates.input, ((usage.cached, rates.cached_input),))
+        made = usage.output * rates.output
+    else:
+        sent = _mixed(
+            usage.input,
+            rates.input,
+            (
+                (usage.cached, rates.cached_input),
+                (details.cache_write, rates.cache_write),
+                (details.audio_input, rates.audio_input),
+                (details.image_input, rates.image_input),
+            ),
+        )
+        made = _mixed(
+            usage.output,
+            rates.output,
+            (
+                (details.audio_output, rates.audio_output),
+                (details.image_output, rates.image_output),
+                (usage.reasoning, rates.reasoning),
+            ),
+        )
+    return -(-(sent + made) // _MILLION) + price.request
+
+
+def ceiling(input_tokens: int, output_tokens: int, price: Price, *, kinds: Set[str] = frozenset()) -> int:
+    """The most nano-USD that up to so many tokens can cost, whichever of them turn out cached, written to a cache or reasoning.
+
+    `kinds` are those besides text that the call can have: audio_input, audio_output, image_input, image_output.
+    """
+    most = _worst(input_tokens, output_tokens, price, kinds)
+    for above, tier in price.tiers:
+        if input_tokens > above:
+            most = max(most, _worst(input_tokens, output_tokens, tier, kinds))
+    return -(-most // _MILLION) + price.request
 
 
 def nano(dollars: Decimal | float) -> int:
     """Nano-dollars, rounded up; a float counts as the decimal number it is printed as."""
     return int((Decimal(str(dollars)) * NANO).to_integral_value(rounding=ROUND_CEILING))
+
+
+def _in_tier(input_tokens: int, price: Price) -> Price:
+    rates = price
+    for above, tier in price.tiers:
+        if input_tokens > above:
+            rates = tier
+    return rates
+
+
+def _mixed(tokens: int, rate: int, kinds: tuple[tuple[int, int | None], ...]) -> int:
+    """So many tokens at `rate`, but for those of a kind that has its own. A token is of one kind only: the first named."""
+    amount = 0
+    for count, own in kinds:
+        if count and own is not None:
+            some = min(count, tokens)
+            tokens -= some
+            amount += some * own
+    return amount + tokens * rate
+
+
+def _worst(input_tokens: int, output_tokens: int, price: Price, kinds: Set[str]) -> int:
+    """All tokens at the rate of the dearest kind."""
+    sent = max(price.input, price.cached_input or 0, price.cache_write or 0)
+    made = max(price.output, price.reasoning or 0)
+    if kinds:
+        audio, image = "audio_input" in kinds and price.audio_input, "image_input" in kinds and price.image_input
+        sent = max(sent, audio or 0, image or 0)
+        audio, image = "audio_output" in kinds and price.audio_output, "image_output" in kinds and price.image_output
+        made = max(made, audio or 0, image or 0)
+    return input_tokens * sent + output_tokens * made
 
 
 class PriceTable:
@@ -45,8 +112,8 @@ class PriceTable:
     def price(self, provider: Provider, upstream_model: str) -> Price | None:
         """The list price of a model at a provider, or None when it is not known.
 
-        The provider is recognised by the host of its API, else by its name. Of a price in tiers the base tier is taken,
-        so a very long prompt may have cost more; of one that varies with the hour the dearest, so it may have cost less.
+        The provider is recognised by the host of its API, else by its name. Of a price that varies with the hour the dearest
+        is taken, so a call may have cost less.
         """
         if len(upstream_model) > _LONGEST_NAME:
             return None
@@ -91,17 +158,41 @@ def _in_force(model: types.ModelInfo, now: float) -> Price | None:
     return max((begun, *hourly), key=lambda price: price.input + price.output) if begun else None
 
 
+_KEYS = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached_input": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "audio_input": "input_audio_mtok",
+    "audio_output": "output_audio_mtok",
+    "image_input": "input_image_mtok",
+    "image_output": "output_image_mtok",
+    "reasoning": "output_reasoning_mtok",
+}
+"""What the package calls the rates of a Price."""
+
+
 def _price(listed: types.ModelPrice) -> Price | None:
     """None for a model that is not billed by input tokens, such as one for images."""
     if listed.input_mtok is None:
         return None
-    cached = listed.cache_read_mtok
-    return Price(
-        input=_base(listed.input_mtok),
-        output=0 if listed.output_mtok is None else _base(listed.output_mtok),
-        cached_input=None if cached is None else _base(cached),
+    rates = {name: rate for name, key in _KEYS.items() if (rate := getattr(listed, key)) is not None}
+    starts = sorted({tier.start for rate in rates.values() if not isinstance(rate, Decimal) for tier in rate.tiers})
+    return replace(
+        _above(-1, rates),
+        request=0 if listed.requests_kcount is None else nano(_rate(listed.requests_kcount, -1) / 1000),
+        tiers=tuple((start, _above(start, rates)) for start in starts),
     )
 
 
-def _base(price: Decimal | types.TieredPrices) -> int:
-    return nano(price if isinstance(price, Decimal) else price.base)
+def _above(start: int, rates: Mapping[str, Decimal | types.TieredPrices]) -> Price:
+    """The price of calls with more than `start` input tokens, as far as the next tier."""
+    amounts = {name: nano(_rate(rate, start)) for name, rate in rates.items()}
+    return Price(request=0, tiers=(), **{"output": 0, **amounts})
+
+
+def _rate(listed: Decimal | types.TieredPrices, start: int) -> Decimal:
+    """In tiers, the last that begins at `start` or before; it holds for all tokens of a call, as the package has it."""
+    if isinstance(listed, Decimal):
+        return listed
+    return next((tier.price for tier in reversed(listed.tiers) if tier.start <= start), listed.base)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path as FilePath
 
 from gateway.core.deployment import Provider
 from gateway.core.money import Price
 from gateway.policy.mistakes import Mistakes
+from gateway.policy.sections.alerts import compile_alerts
 from gateway.policy.sections.cases import Case, compile_cases
+from gateway.policy.sections.limit_notes import limit_notes
+from gateway.policy.sections.limits import compile_limits
 from gateway.policy.sections.models import compile_models
 from gateway.policy.sections.providers import Providers, compile_providers, switched_on
 from gateway.policy.sections.routes import compile_routes, route_notes
@@ -69,13 +73,17 @@ def _assemble(draft: _Draft, providers: Providers, prices: Prices) -> Snapshot:
     at = draft.valid.at.get("routes", ())
     models = compile_models(policy, document, providers, prices, mistakes)
     routes = compile_routes(policy, at, models, mistakes)
+    alerts = compile_alerts(policy, document, mistakes)
+    limits = compile_limits(policy, models, routes.aliases, alerts.webhook, mistakes)
+    notes = (providers.notes(), models.notes(), route_notes(routes), limit_notes(policy, limits, models))
     return Snapshot(
         version=draft.source.version,
         providers=providers.on,
         routes=routes,
         tenants=compile_tenants(policy, document, models.declared | routes.aliases, at, mistakes),
+        limits=limits,
         strict=policy.strict,
-        notes=(*providers.notes(), *models.notes(), *route_notes(routes)),
+        notes=(*chain.from_iterable(notes), *alerts.notes),
     )
 
 

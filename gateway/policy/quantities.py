@@ -1,15 +1,24 @@
-"""Durations, sizes and token ranges as an admin writes them."""
+"""Durations, windows of time, sizes, shares and token ranges as an admin writes them."""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
+from gateway.budget.windows import Calendar, Forever, Period, Rolling, Window
+from gateway.policy.mistakes import nearest
 from gateway.route.rules import Span
+
+SHORTEST = 60
+LONGEST = 366 * 86400
+"""Seconds of a rolling window."""
 
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _TOKENS = {"": 1, "k": 10**3, "M": 10**6}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%")
+_PERIODS = {period.value: period for period in Period}
 _COMPARISON = re.compile(r"(<=|>=|<|>) ?(\S+)")
 _RANGE = re.compile(r"(\S+?) ?\.\. ?(\S+)")
 
@@ -27,6 +36,37 @@ def bytes_count(written: object) -> int:
 def tokens(written: object) -> int:
     """`400`, `2k` or `1M` tokens. Raises ValueError."""
     return _whole(written, _TOKENS, "a number of tokens such as 400, 2k or 1M")
+
+
+def count(written: object) -> int:
+    """`600` or `2k` of whatever is counted. Raises ValueError."""
+    return _whole(written, _TOKENS, "a whole number such as 600 or 2k")
+
+
+def share(written: object) -> float:
+    """`80%` as 0.8. Raises ValueError."""
+    found = _PERCENT.fullmatch(written) if isinstance(written, str) else None
+    if found is None or not 0 < Decimal(found[1]) <= 100:
+        raise ValueError(f"{_shown(written)} is not a share such as 80%")
+    return float(Decimal(found[1]) / 100)
+
+
+def window(written: object) -> Window:
+    """`minute`, `hour`, `day`, `week`, `month` or `year`, in UTC; a duration such as `24h`; or `ever`. Raises ValueError."""
+    word = written if isinstance(written, str) else ""
+    if word == "ever":
+        return Forever()
+    if word in _PERIODS:
+        return Calendar(_PERIODS[word])
+    try:
+        length = seconds(written)
+    except ValueError:
+        words = [*_PERIODS, "ever"]
+        likely = nearest(word, words)
+        raise ValueError(f"{_shown(written)} is not {', '.join(words)}, or a duration such as 24h{likely}") from None
+    if not (length.is_integer() and SHORTEST <= length <= LONGEST):
+        raise ValueError(f"{_shown(written)} is not a window of whole seconds, from 60s to 366d")
+    return Rolling(int(length))
 
 
 def token_span(written: object) -> Span:

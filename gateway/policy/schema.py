@@ -5,22 +5,33 @@ Only the shape is checked here; what the names refer to is checked when a sectio
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, StringConstraints, Tag, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, WithJsonSchema
+from pydantic.functional_validators import AfterValidator, PlainValidator
 
+from gateway.budget.windows import Period, Window
 from gateway.core.call import FEATURES
-from gateway.policy.quantities import bytes_count, seconds, token_span, tokens
+from gateway.policy.quantities import bytes_count, count, seconds, share, token_span, tokens, window
 from gateway.route.rules import Span
 
 LATER = frozenset(
     {
-        *("budget", "budgets", "cache", "candidates", "evaluations", "export", "guarantee", "guardrails", "judge"),
-        *("litellm", "pins", "propagate_trace", "rate", "region", "retention", "strategy", "template", "templates"),
+        *("cache", "candidates", "evaluations", "export", "guarantee", "guardrails", "judge", "litellm", "pins"),
+        *("propagate_trace", "region", "retention", "strategy", "template", "templates"),
         *("anthropic", "bedrock", "responses", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
+
+
+def rising(tiers: list[PriceTier]) -> list[PriceTier]:
+    """Raises ValueError when one is not above the one before it."""
+    for below, tier in pairwise(tiers):
+        if tier.above <= below.above:
+            raise ValueError(f"each tier must be above the one before it, and {tier.above} is not above {below.above}")
+    return tiers
 
 
 def shape(value: object) -> str:
@@ -39,6 +50,14 @@ OneOrMany = Annotated[_Text | Annotated[list[str], Tag("<list>")], Discriminator
 Duration = Annotated[float, PlainValidator(seconds), Field(gt=0, le=7 * 86400), _number_or_text("5s")]
 Size = Annotated[int, PlainValidator(bytes_count), Field(ge=1024, le=2**40), _number_or_text("16MiB")]
 Tokens = Annotated[int, PlainValidator(tokens), _number_or_text("2k")]
+Amount = Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**15), _number_or_text("2M")]
+Count = Annotated[int, PlainValidator(count), Field(ge=1, le=10**12), _number_or_text("2k")]
+Percent = Annotated[float, PlainValidator(share), WithJsonSchema({"type": "string", "examples": ["80%"]})]
+Per = Annotated[
+    Window,
+    PlainValidator(window),
+    WithJsonSchema({"anyOf": [{"enum": [*(each.value for each in Period), "ever"]}, {"type": ["number", "string"]}]}),
+]
 TokenSpan = Annotated[Span, PlainValidator(token_span), WithJsonSchema({"type": "string", "examples": ["< 400"]})]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
 Feature = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FEATURES)})]
@@ -112,15 +131,97 @@ class Provider(Section):
     """Whether it understands `stream_options.include_usage`."""
     max_output_bytes: Size | None = None
     """The largest answer to read. Default 16MiB."""
+    output_cap: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """The field that caps the output where the client wrote none. Default: max_completion_tokens at OpenAI and Azure OpenAI,
+    whose reasoning models refuse the other; else max_tokens."""
 
 
-class Price(Section):
+class Budget(Section):
+    """So many dollars or tokens per window of time."""
+
+    usd: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """What may be spent, in USD. Either this or `tokens`."""
+    tokens: Amount | None = None
+    """The tokens that may be used, input and output together."""
+    per: Per
+    """minute … year, which begin anew with the calendar; a duration such as 24h, which rolls; or ever."""
+    zone: str | None = None
+    """The time zone of the calendar, such as Europe/Berlin. Default UTC."""
+    mode: Literal["hard", "soft"] = "hard"
+    """A hard budget refuses the calls that do not fit; a soft one only warns."""
+    models: Annotated[list[str], Field(min_length=1)] | None = None
+    """Only calls that these models answer count; names or patterns. Default: every call."""
+    warn: Annotated[list[Percent], Field(max_length=10)] | None = None
+    """Shares of the budget at which people are told. Default [80%, 100%]."""
+    on_insufficient: Literal["reject", "clamp"] = "reject"
+    """What becomes of a call that might not fit: refused, or given a lower cap on its output."""
+    unpriced: Literal["refuse", "allow"] = "refuse"
+    """What becomes of a call whose price is not known; one that is allowed counts as free."""
+    on_orphan: Literal["observed", "reserved", "release"] = "observed"
+    """What is charged for a call whose worker died: what was seen of it, all that was held, or nothing."""
+
+
+class Rate(Section):
+    """How fast calls may come. All of it is hard."""
+
+    rpm: Count | None = None
+    """Requests in 60 seconds."""
+    rpd: Count | None = None
+    """Requests in 24 hours."""
+    tpm: Amount | None = None
+    """Tokens in 60 seconds, input and output together."""
+    tpd: Amount | None = None
+    """Tokens in 24 hours."""
+    concurrent: Count | None = None
+    """Calls under way at the same time."""
+
+
+class Limited(Section):
+    """What is spent and how fast, wherever both can be limited."""
+
+    budget: Annotated[list[Budget], Field(max_length=100)] = []
+    """What may be spent; every one of these holds."""
+    rate: Rate | None = None
+    """How fast calls may come."""
+
+
+class Rates(Section):
+    """USD per million tokens of each kind."""
+
+    input: Dollars | None = Field(None, alias="in", description="Input tokens.")
+    output: Dollars | None = Field(None, alias="out", description="Output tokens.")
+    cached_in: Dollars | None = None
+    """Input tokens that the provider found in its cache. Default: the same as other input."""
+    cache_write: Dollars | None = None
+    """Input tokens that the provider put into its cache. Default: the same as other input."""
+    audio_in: Dollars | None = None
+    """Input tokens of audio. Default: the same as other input."""
+    audio_out: Dollars | None = None
+    """Output tokens of audio. Default: the same as other output."""
+    image_in: Dollars | None = None
+    """Input tokens of images. Default: the same as other input."""
+    image_out: Dollars | None = None
+    """Output tokens of images. Default: the same as other output."""
+    reasoning: Dollars | None = None
+    """Output tokens of reasoning. Default: the same as other output."""
+
+
+class PriceTier(Rates):
+    """What a call with a long prompt costs instead, all of its tokens. What is left out costs what it costs in the tier below."""
+
+    above: Tokens
+    """It holds for calls with more input tokens than this, such as 200k."""
+
+
+class Price(Rates):
     """What a deployment charges, in USD per million tokens."""
 
     input: Dollars = Field(alias="in", description="Input tokens.")
     output: Dollars = Field(alias="out", description="Output tokens.")
-    cached_in: Dollars | None = None
-    """Input tokens that the provider found in its cache. Default: the same as other input."""
+    request: Dollars = 0.0
+    """What each call costs besides its tokens, in USD."""
+    tiers: Annotated[list[PriceTier], AfterValidator(rising)] = []
+    """Other prices for long prompts, the shortest first."""
 
 
 class Share(Section):
@@ -138,7 +239,7 @@ Entry = Annotated[
 ]
 
 
-class Model(Section):
+class Model(Limited):
     """A name that clients may ask for."""
 
     use: Annotated[_Text | Annotated[list[Entry], Field(min_length=1), Tag("<list>")], Discriminator(shape)]
@@ -147,6 +248,8 @@ class Model(Section):
     """Default: what the price table says."""
     fallback: list[str] = []
     """What to try when all of `use` has failed, in order: provider/upstream-model, or the name of another model."""
+    max_output: Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**7), _number_or_text("8k")] | None = None
+    """The most output tokens of a call under a hard budget whose client named no cap. Default 4096."""
 
 
 class Match(Section):
@@ -181,8 +284,12 @@ class Route(Section):
     model: str
 
 
-class Key(Section):
-    """Narrows some of a tenant's virtual keys."""
+class Users(Limited):
+    """What each end user, the call's `user`, may spend and how fast."""
+
+
+class Key(Limited):
+    """Narrows some of a tenant's virtual keys, and limits each of them."""
 
     name: Name
     """The name of a virtual key, or a pattern such as ci-*."""
@@ -190,11 +297,13 @@ class Key(Section):
     """The models these keys may ask for."""
 
 
-class Team(Section):
+class Team(Limited):
     """A part of an organisation."""
 
     models: list[str] | None = None
     """The models it may ask for, as names or patterns. Default: every model that the level above may."""
+    users: Users = Users()
+    """The limits of each end user."""
     keys: list[Key] = []
     blocked: bool = False
     """Refuses every call."""
@@ -204,6 +313,17 @@ class Tenant(Team):
     """An organisation: whom we isolate and bill."""
 
     teams: dict[Name, Team] = {}
+
+
+class Alerts(Section):
+    """Who is told when a share of a budget has been spent. Off while a `${NAME}` in it is not set in the environment."""
+
+    webhook: str | None = None
+    """The URL that a JSON message is posted to."""
+    headers: dict[str, str] = {}
+    """Headers to send with it."""
+    allow_private: bool = False
+    """Whether it may be in a private network or on this machine."""
 
 
 class Request(Section):
@@ -257,6 +377,8 @@ class Policy(Section):
     """Rules, of which the first that fits a call says which model answers it."""
     tenants: dict[Name, Tenant] = {}
     """Who may call. Without this section every virtual key may."""
+    alerts: Alerts | None = None
+    """Who is told when a share of a budget has been spent."""
     tests: list[Test] = []
     """Requirements of this policy, run by `llmgw check`."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.auth.tenants import Tenants
+from gateway.budget.limits import Limits
 from gateway.core.deployment import Provider
 from gateway.route.rules import Routes
 
@@ -18,5 +19,6 @@ class Snapshot:
     providers: Mapping[str, Provider]
     routes: Routes
     tenants: Tenants
+    limits: Limits = field(default_factory=Limits)
     strict: bool = False
     notes: tuple[str, ...] = ()

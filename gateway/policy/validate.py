@@ -142,6 +142,8 @@ def _wrong_kind(details: ErrorDetails, path: Path) -> str:
 def _wrong_length(details: ErrorDetails, _: Path) -> str:
     if isinstance(details["input"], dict):
         return "expected one deployment and what is said about it, such as {openai/gpt-4o: {weight: 9}}"
+    if details["type"] == "too_long":
+        return f"the list is longer than {details['ctx']['max_length']}"
     return "the list is empty"
 
 
@@ -159,10 +161,10 @@ _WORDED: Mapping[str, Callable[[ErrorDetails, Path], str]] = {
 
 
 def _shown(value: object, path: Path) -> str:
-    """The kind of a value, and of text the text itself, though not of a provider's, which may be a secret."""
+    """The kind of a value, and of text the text itself, though not of a provider's or alert's, which may be a secret."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and path[0] != "providers":
+    if isinstance(value, str) and path[0] not in ("providers", "alerts"):
         return f"the text {value[:40]!r}"
     kinds: dict[type, str] = {dict: "a mapping", list: "a list", str: "text"}
     return kinds.get(type(value), "a number")

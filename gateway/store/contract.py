@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
 from gateway.core.errors import Overloaded
+from gateway.core.ledger.operations import Applied, Balance, Operation
 from gateway.core.secret import Secret
 from gateway.core.tenant import VirtualKey
 
@@ -21,6 +22,8 @@ CLAIM_LEASE = 60.0
 """Seconds after which the claim of a worker that died is free again; renew it before."""
 REPLAY_LIMIT = 1024 * 1024
 """Bytes of the largest body that is kept."""
+OWNER_TTL = 10.0
+"""Seconds after which an owner of reservations that announced nothing is not waited for when the ledger is rebuilt."""
 INSTANCE_TTL = 30.0
 """Seconds after which an instance that announced nothing is taken for gone."""
 
@@ -85,6 +88,38 @@ class VersionStore(Protocol):
         ...
 
 
+class LedgerStore(Protocol):
+    """Operations are applied in order, each whole or not at all, in one round trip.
+
+    Every worker announces itself within OWNER_TTL, so that a ledger that has lost something knows whom to wait for.
+    """
+
+    async def apply(self, operations: Sequence[Operation]) -> Applied:
+        """Raises Rebuilding, having done nothing; and Overloaded `budget_store_corrupt` when nothing can be read at all."""
+        ...
+
+    async def balances(self) -> Sequence[Balance]:
+        """Every account that can be read."""
+        ...
+
+    async def open_reservations(self) -> Mapping[str, str]:
+        """The id of each, and whose it is."""
+        ...
+
+    async def announce(self, owner: str) -> None:
+        """Raises Rebuilding as `apply` does: a worker that has nothing to do is waited for all the same."""
+        ...
+
+    async def restore(self, owner: str, operations: Sequence[Operation], balances: Sequence[Balance]) -> bool:
+        """Tells a ledger that is being rebuilt what this owner knows; whether it is whole now. Repeat until it is.
+
+        `operations`: what had an effect lately, as it was granted, in order; what the ledger still knows is skipped. What
+        was granted is held again whatever the limit. `balances`: how accounts stood before the first of them; after a
+        flush alone, an account counts as spent the most that any owner has seen.
+        """
+        ...
+
+
 class Store(Protocol):
     """Everything shared. `pepper` is the secret under which keys are fingerprinted. Whoever opens it closes it."""
 
@@ -103,6 +138,9 @@ class Store(Protocol):
     @property
     def versions(self) -> VersionStore: ...
 
+    @property
+    def ledger(self) -> LedgerStore: ...
+
     async def changes(self) -> Changes: ...
 
     async def pushed(self, *, within: float) -> None:
@@ -114,6 +152,11 @@ class Store(Protocol):
 
 class OpenError(Exception):
     """The store cannot be opened; the text says what to do."""
+
+
+def corrupt() -> Overloaded:
+    """What is raised when the ledger cannot be read."""
+    return Overloaded("The books cannot be read; an operator has to mend them.", code="budget_store_corrupt")
 
 
 def away() -> Overloaded:

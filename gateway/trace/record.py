@@ -14,6 +14,7 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import (
     SHUTTING_DOWN,
+    BudgetExhausted,
     CallerError,
     Forbidden,
     GatewayError,
@@ -64,6 +65,7 @@ class Record:
         "error",
         "first_byte",
         "id",
+        "is_stopped",
         "outcome",
         "policy",
         "received",
@@ -91,6 +93,7 @@ class Record:
         self.status = 200
         self.error: GatewayError | None = None
         self.outcome = "upstream"
+        self.is_stopped = False
         self.ended = 0.0
 
     def __enter__(self) -> Record:
@@ -102,6 +105,8 @@ class Record:
         self.ended = self._clock.monotonic()
         if error is not None:
             self._fail(error)
+        elif self.is_stopped:
+            self.outcome = "stopped_budget"
         elif self.served is not None and not self.served.deployment.name:
             self.outcome = "cache_replay"
         self._write(self)
@@ -171,7 +176,9 @@ class Record:
             "input_tokens": bill.usage.input if bill else None,
             "output_tokens": bill.usage.output if bill else None,
             "cached_tokens": bill.usage.cached if bill else None,
+            "cache_write_tokens": bill.usage.details.cache_write if bill else None,
             "reasoning_tokens": bill.usage.reasoning if bill else None,
+            "audio_tokens": bill.usage.details.audio_input + bill.usage.details.audio_output if bill else None,
             "estimated": bill.usage.estimated if bill else None,
             "cost_nano_usd": bill.cost if bill else None,
             "duration_ms": _milliseconds(self.ended - self.received),
@@ -212,6 +219,7 @@ _OUTCOMES: tuple[tuple[type[GatewayError], str], ...] = (
     (Unauthenticated, "rejected_auth"),
     (Forbidden, "rejected_auth"),
     (RateLimited, "rejected_rate"),
+    (BudgetExhausted, "rejected_budget"),
     (NotFound, "rejected_policy"),
     (CallerError, "rejected_request"),
     (UpstreamError, "upstream_error"),

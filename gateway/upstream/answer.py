@@ -91,8 +91,24 @@ class Answer:
     def produced(self) -> list[str]:
         return self._codec.produced()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """What the client may have, but for the ending. Raises UpstreamError where the answer breaks off."""
+    def produced_length(self) -> int:
+        """Characters generated so far."""
+        return self._codec.produced_length()
+
+    def fresh_text(self) -> str:
+        """What a stream has generated since this was last asked."""
+        return self._codec.fresh_text() if isinstance(self._codec, StreamedAnswer) else ""
+
+    def cut(self) -> bytes:
+        """Ends a stream before its last fresh text, as one that has reached its length, and gives the events that say so.
+        Close it then."""
+        return self._codec.cut() if isinstance(self._codec, StreamedAnswer) else b""
+
+    async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
+        """What the client may have, but for the ending. Raises UpstreamError where the answer breaks off.
+
+        `single`: each event by itself, the next one being read only when it is asked for.
+        """
         codec = self._codec
         if not isinstance(codec, StreamedAnswer) and codec.failure is not None:
             raise codec.failure
@@ -112,16 +128,15 @@ class Answer:
             data = await self._body.read()
             if not data:
                 break
-            chunk = codec.feed(data)
-            if not chunk:
-                continue
-            began, due, exchange.deadline = now(), exchange.deadline, math.inf
-            yield chunk
-            waited = now() - began  # for a client that is slow, which is not the provider's fault
-            until += waited
-            exchange.deadline = (
-                min(now() + idle, until) if b"data:" in chunk else due + waited
-            )  # comments are no progress
+            for chunk in codec.each(data) if single else (codec.feed(data),):
+                if not chunk:
+                    continue
+                began, due, exchange.deadline = now(), exchange.deadline, math.inf
+                yield chunk
+                waited = now() - began  # for a client that is slow, which is not the provider's fault
+                until += waited
+                is_progress = b"data:" in chunk  # comments are none
+                exchange.deadline = min(now() + idle, until) if is_progress else due + waited
         rest = codec.end()
         if rest:
             yield rest
@@ -135,7 +150,7 @@ class Answer:
             while await self._body.read():
                 pass
 
-    def ending(self, cost: int | None) -> bytes:
+    def ending(self, cost: int | None, usage: Usage) -> bytes:
         """The last bytes, to be sent after settlement; `cost` in nano-USD, None when it is unknown."""
         codec = self._codec
-        return codec.ending(cost) if isinstance(codec, StreamedAnswer) else b""
+        return codec.ending(cost, usage) if isinstance(codec, StreamedAnswer) else b""

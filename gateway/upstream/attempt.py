@@ -25,11 +25,15 @@ _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xb
 class Try:
     """Owns one exchange: `start` opens it, `close` gives it back."""
 
-    __slots__ = ("_call", "_clock", "_exchange", "_wire", "attempt", "deployment")
+    __slots__ = ("_call", "_cap", "_clock", "_exchange", "_wire", "attempt", "deployment")
 
-    def __init__(self, wire: Wire, deployment: Deployment, call: Call, attempt: Attempt, clock: Clock) -> None:
+    def __init__(
+        self, wire: Wire, deployment: Deployment, call: Call, cap: int | None, attempt: Attempt, clock: Clock
+    ) -> None:
+        """`cap`: see request_body."""
         self._wire = wire
         self._call = call
+        self._cap = cap
         self._clock = clock
         self._exchange: Exchange | None = None
         self.deployment = deployment
@@ -55,7 +59,7 @@ class Try:
 
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call
-        request = _request(call, self.deployment)
+        request = _request(call, self.deployment, self._cap)
         began = asyncio.get_running_loop().time()
         until = began + provider.deadlines.total
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
@@ -128,8 +132,8 @@ class Try:
         return openai.WholeAnswer(self._call, text), text
 
 
-def _request(call: Call, deployment: Deployment) -> bytes:
-    body = openai.request_body(call, deployment)
+def _request(call: Call, deployment: Deployment, cap: int | None) -> bytes:
+    body = openai.request_body(call, deployment, cap)
     return b"%bcontent-length: %d\r\n\r\n%b" % (_request_head(deployment, call.operation, call.stream), len(body), body)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from random import Random
 from types import TracebackType
+from typing import Protocol
 
 from gateway.core.attempt import Attempt
 from gateway.core.call import Call
@@ -22,6 +23,14 @@ _CLOCKS_DIFFER = 0.02  # seconds: rests are told in UTC, and waits are measured 
 _AMBIGUOUS = frozenset({"upstream_reset", "upstream_timeout"})
 
 
+class Purse(Protocol):
+    """What pays for attempts."""
+
+    async def reserve(self, deployment: Deployment) -> int | None:
+        """Holds what an attempt there may cost, in the place of what the last one held. The output cap to write upstream."""
+        ...
+
+
 class Upstream:
     """`wires` maps a provider's dialect to the way it is reached."""
 
@@ -32,24 +41,27 @@ class Upstream:
         self.clock = clock
         self.random = random
 
-    def open(self, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt]) -> Opening:
+    def open(self, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt], purse: Purse) -> Opening:
         """An async context manager that gives the Answer and closes it. Each try is added to `attempts`.
 
-        Raises UpstreamError, the last try's, and Overloaded when no deployment may be tried.
+        Raises UpstreamError, the last try's; Overloaded when no deployment may be tried; and what the purse raises.
         """
-        return Opening(self, plan, call, attempts)
+        return Opening(self, plan, call, attempts, purse)
 
 
 class Opening:
     """Leaving it gives the connection back, which stops a provider that is still talking."""
 
-    __slots__ = ("_attempts", "_call", "_plan", "_try", "_upstream")
+    __slots__ = ("_attempts", "_call", "_plan", "_purse", "_try", "_upstream")
 
-    def __init__(self, upstream: Upstream, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt]) -> None:
+    def __init__(
+        self, upstream: Upstream, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt], purse: Purse
+    ) -> None:
         self._upstream = upstream
         self._plan = plan
         self._call = call
         self._attempts = attempts
+        self._purse = purse
         self._try: Try | None = None
 
     async def __aenter__(self) -> Answer:
@@ -80,6 +92,7 @@ class Opening:
         self._try.close(error)
 
     async def _start(self, deployment: Deployment, failure: UpstreamError | None) -> Answer:
+        cap = await self._purse.reserve(deployment)
         before = self._attempts[-1] if self._attempts else None
         reason = "primary" if before is None else "retry" if before.deployment == deployment.name else "fallback"
         if reason != "retry":
@@ -93,7 +106,7 @@ class Opening:
         )
         self._attempts.append(attempt)
         wire = self._upstream.wires[deployment.provider.dialect]
-        self._try = Try(wire, deployment, self._call, attempt, self._upstream.clock)
+        self._try = Try(wire, deployment, self._call, cap, attempt, self._upstream.clock)
         try:
             answer = await self._try.start()
             self._upstream.health.answered(deployment)

@@ -394,8 +394,7 @@ async def test_deployments_and_accounts_are_listed(house: House, admin: aiohttp.
         "resting_until": None,
         "reason": None,
     } in deployments
-    assert [each["tenant"] for each in budgets] == ["default"]
-    assert budgets[0]["calls"] == 1
+    assert budgets == []  # the policy has none
 
 
 async def test_a_deployment_at_rest_says_until_when_and_why(house: House, admin: aiohttp.ClientSession) -> None:

@@ -37,7 +37,7 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         watch=worker.watch,
         compile_folder=compile_folder,
         resting=dict,
-        accounts=worker.accounts.all,
+        balances=store.ledger.balances,
         unready=lambda: None,
         clock=Clock(),
     ).application()

@@ -136,7 +136,12 @@ async def test_a_repeated_call_gets_the_kept_answer_for_nothing(shelf: Shelf, re
             chunks = [chunk async for chunk in answer.chunks()]
 
     assert chunks == [b"data: a\n\n"]
-    assert (answer.is_stream, answer.content_type, answer.ending(5), answer.produced()) == (True, TEXT, b"", [])
+    assert (answer.is_stream, answer.content_type, answer.ending(5, Usage(0, 0)), answer.produced()) == (
+        True,
+        TEXT,
+        b"",
+        [],
+    )
     assert (answer.usage, answer.deployment.price) == (Usage(0, 0), FREE)
     assert (shelf.finished, shelf.abandoned) == ([], 0)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.auth.tenants import Member, Tenants
-from gateway.core.deployment import Deadlines, Deployment, Model, Provider, Retries
-from gateway.core.money import NANO
+from gateway.budget.limits import WARN_AT, Kind, Limit, Limits
+from gateway.core.deployment import MAX_OUTPUT, Deadlines, Deployment, Model, Provider, Retries
+from gateway.core.ledger.operations import Orphan
+from gateway.core.money import NANO, Price
 from gateway.policy.snapshot import Snapshot
 from gateway.route.rules import Match
 
@@ -30,6 +32,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.routes.aliases:
         yield f"aliases: {', '.join(sorted(snapshot.routes.aliases))}"
     yield from _tenants(snapshot.tenants)
+    yield from _limits(snapshot.limits)
     for note in snapshot.notes:
         yield f"note: {note}"
 
@@ -43,6 +46,33 @@ def _tenants(tenants: Tenants) -> Iterator[str]:
             yield f"tenant {organisation.name}/{team.name}: {_member(team)}"
 
 
+def _limits(limits: Limits) -> Iterator[str]:
+    for name, member in limits.members.items():
+        yield from (f"limit of {name}: {_limit(limit)}" for limit in member.own)
+        yield from (f"limit of each user of {name}: {_limit(limit)}" for limit in member.each_user)
+        for rule in member.keys:
+            yield from (f"limit of each key {rule.pattern} of {name}: {_limit(limit)}" for limit in rule.limits)
+    for name, model in (*limits.models.items(), *limits.wildcards):
+        yield from (f"limit of model {name}: {_limit(limit)}" for limit in model or ())
+        if not model:
+            yield f"limit of model {name}: none"
+    if limits.webhook is not None:
+        yield f"webhook: {_provider(limits.webhook)}"
+
+
+def _limit(limit: Limit) -> str:
+    words = [f"{limit.amount} {limit.unit.value} per {limit.window}"]
+    words += [] if limit.kind is Kind.BUDGET else [limit.kind.value]
+    words += [] if limit.hard else ["soft"]
+    words += [f"models {', '.join(limit.models)}"] if limit.models else []
+    if limit.warn != (WARN_AT if limit.kind is Kind.BUDGET else ()):
+        words.append(f"warn {', '.join(map(str, limit.warn)) or 'never'}")
+    words += ["clamps"] if limit.clamps else []
+    words += ["allows unpriced"] if limit.allows_unpriced else []
+    words += [] if limit.orphan is Orphan.OBSERVED else [f"orphans {limit.orphan.name.lower()}"]
+    return " | ".join(words)
+
+
 def _provider(provider: Provider) -> str:
     words = [provider.dialect]
     if provider.host:
@@ -53,6 +83,7 @@ def _provider(provider: Provider) -> str:
     words += _changed(provider.deadlines, Deadlines()) + _changed(provider.retries, Retries())
     if provider.max_output_bytes != 16 * 1024 * 1024:
         words.append(f"at most {provider.max_output_bytes} bytes")
+    words += [] if provider.output_cap == "max_tokens" else [provider.output_cap]
     return " | ".join(words + ([] if provider.stream_usage else ["no stream usage"]))
 
 
@@ -62,15 +93,28 @@ def _changed(now: Deadlines | Retries, default: Deadlines | Retries) -> list[str
 
 def _model(model: Model) -> str:
     first = ", ".join(_deployment(each) for each in model.deployments)
-    return " then ".join([first, *(_deployment(each) for each in model.fallbacks)])
+    all_of_it = " then ".join([first, *(_deployment(each) for each in model.fallbacks)])
+    return all_of_it if model.max_output == MAX_OUTPUT else f"{all_of_it} | at most {model.max_output} tokens out"
 
 
 def _deployment(deployment: Deployment) -> str:
     price = deployment.price
-    amounts = [] if price is None else [price.input, price.output, price.cached_input]
-    costs = "/".join(f"{amount / NANO:g}" for amount in amounts if amount is not None) or "?"
+    costs = (
+        "?"
+        if price is None
+        else "; ".join([_price(price), *(f"above {at}: {_price(tier)}" for at, tier in price.tiers)])
+    )
     weight = "" if deployment.weight == 1 else f" x{deployment.weight}"
     return f"{deployment.name}{weight} ({costs})"
+
+
+def _price(price: Price) -> str:
+    amounts = (price.input, price.output, price.cached_input)
+    words = ["/".join(f"{amount / NANO:g}" for amount in amounts if amount is not None)]
+    for name in ("cache_write", "audio_input", "audio_output", "image_input", "image_output", "reasoning", "request"):
+        if getattr(price, name):
+            words.append(f"{name} {getattr(price, name) / NANO:g}")
+    return " ".join(words)
 
 
 def _match(match: Match) -> str:

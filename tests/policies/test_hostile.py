@@ -42,7 +42,8 @@ def test_a_shipped_file_cut_anywhere_is_a_snapshot_or_a_mistake(name: str, tmp_p
 
 def test_a_full_policy_cut_anywhere_is_a_snapshot_or_a_mistake(tmp_path: Path) -> None:
     whole = "".join(
-        (GOLDEN / f"{name}.txt").read_text("utf-8").partition("\n-----\n")[0] for name in ("tenants", "wildcards")
+        (GOLDEN / f"{name}.txt").read_text("utf-8").partition("\n-----\n")[0]
+        for name in ("tenants", "wildcards", "limits")
     )
     for end in range(len(whole)):
         (tmp_path / "policy.yaml").write_text(whole[:end], "utf-8")
@@ -152,6 +153,7 @@ VALUES = st.recursive(
                         "*",
                         "again",
                     ),
+                    *("budget", "rate", "users", "usd", "tokens", "per", "zone", "warn", "rpm", "webhook", "headers"),
                 ]
             ),
             inner,
@@ -162,10 +164,11 @@ VALUES = st.recursive(
 )
 
 
+SECTIONS = st.sampled_from(["version", "providers", "models", "routes", "tenants", "alerts", "tests"])
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    sections=st.dictionaries(st.sampled_from(["version", "providers", "models", "routes", "tenants", "tests"]), VALUES)
-)
+@given(sections=st.dictionaries(SECTIONS, VALUES))
 def test_any_values_are_a_snapshot_or_a_mistake(sections: Mapping[str, object], tmp_path: Path) -> None:
     text = "\n".join(f"{section}: {flow(value)}" for section, value in sections.items())
     (tmp_path / "policy.yaml").write_text(text, "utf-8")
@@ -201,6 +204,10 @@ BOMBS = {
     + "".join(f"  {'word' * 10}{i}: {{use: demo/{i}}}\n" for i in range(400))
     + "routes:\n"
     + "".join(f"- {{name: r{i}, match: {{tags: x{i}}}, model: {'word' * 9}{i}}}\n" for i in range(9_000)),
+    "many patterns": "version: 1\nproviders: {demo: {dialect: demo}}\nmodels: {demo: {use: demo/demo}}\n"
+    "tenants: {a: {keys: [" + ",".join(f'{{name: "*a{i}", rate: {{rpm: 1}}}}' for i in range(20_000)) + "]}}\n",
+    "many budgets": "version: 1\nproviders: {demo: {dialect: demo}}\nmodels: {demo: {use: demo/demo}}\n"
+    "tenants: {a: {budget: [" + ",".join(f"{{usd: 1, per: {i + 60}}}" for i in range(20_000)) + "]}}\n",
     "too large": "# " + "x" * 2_000_000,
     "NUL": "version: 1\0",
     "UTF-16": "version: 1\n".encode("utf-16").decode("latin-1"),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from genai_prices import types
+from genai_prices.data import providers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.clock import Clock
 from gateway.core.deployment import Provider
 from gateway.core.money import NANO, Price
-from gateway.core.usage import Usage
+from gateway.core.usage import Details, Usage
 from gateway.meter.price import PriceTable, cost, nano
 
 
@@ -75,10 +78,67 @@ def test_a_list_price_is_found_by_the_host_or_the_name_of_the_provider() -> None
     assert table.price(provider("azure", "x.openai.azure.com"), "gpt-4o-mini") == expected
 
 
-def test_of_a_price_in_tiers_the_base_tier_is_taken() -> None:
+def test_a_price_in_tiers_keeps_them() -> None:
     price = at("2026-11-01").price(provider("gemini", "generativelanguage.googleapis.com"), "gemini-2.5-pro")
 
-    assert price == Price(input=1_250_000_000, output=10_000_000_000, cached_input=125_000_000)
+    above = Price(input=2_500_000_000, output=15_000_000_000, cached_input=250_000_000)
+    assert price == Price(
+        input=1_250_000_000, output=10_000_000_000, cached_input=125_000_000, tiers=((200_000, above),)
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "upstream_model", "expected"),
+    [
+        ("openai", "gpt-audio", {"audio_input": 32, "audio_output": 64}),
+        ("anthropic", "claude-3-5-sonnet-latest", {"cached_input": 0.3, "cache_write": 3.75}),
+        ("google", "gemini-2.5-flash-image", {"image_output": 30}),
+        ("perplexity", "sonar", {"request": 0.012}),
+        ("perplexity", "sonar-deep-research", {"reasoning": 3}),
+    ],
+)
+def test_every_kind_of_price_in_the_table_is_read(where: str, upstream_model: str, expected: dict[str, float]) -> None:
+    price = at("2026-11-01").price(provider(where), upstream_model)
+
+    assert {name: getattr(price, name) for name in expected} == {name: nano(usd) for name, usd in expected.items()}
+
+
+USAGES = (Usage(1000, 500), Usage(90_001, 700, cached=40_000, reasoning=300, details=Details(5000, 600, 70, 80, 90)))
+
+
+@pytest.mark.parametrize("times", [1, 3, 7], ids=["short", "long", "longest"])
+@pytest.mark.parametrize("usage", USAGES, ids=["plain", "of every kind"])
+def test_a_cost_is_what_the_package_itself_calculates(usage: Usage, times: int) -> None:
+    """For every model with one price; what it leaves out of a usage we bill as other input or output."""
+    table = at("2026-11-01")
+    usage = replace(usage, input=usage.input * times)
+    details = usage.details
+    theirs = types.Usage(
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        cache_read_tokens=usage.cached,
+        cache_write_tokens=details.cache_write,
+        cache_write_1h_tokens=0,
+        input_audio_tokens=details.audio_input,
+        output_audio_tokens=details.audio_output,
+        input_image_tokens=details.image_input,
+        output_image_tokens=details.image_output,
+        output_reasoning_tokens=usage.reasoning,
+        cache_audio_read_tokens=0,
+        cache_image_read_tokens=0,
+    )
+    compared = 0
+    for each in providers:
+        for model in each.models:
+            if isinstance(model.prices, list) or model.prices.input_mtok is None:
+                continue
+            price = table.price(provider(each.id), model.id)
+            if price is None or each.find_model(model.id, all_providers=providers) is not model:
+                continue
+            exact = model.calc_price(theirs, each).total_price * NANO
+            assert 0 <= cost(usage, price) - exact < 1, (each.id, model.id)
+            compared += 1
+    assert compared > 500
 
 
 def test_a_price_that_varies_with_the_hour_is_the_dearest_of_those_that_have_begun() -> None:

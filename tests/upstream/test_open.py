@@ -15,6 +15,7 @@ from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Provider, Retries
 from gateway.core.errors import Broken, Overloaded, Rejected, Unavailable, UpstreamError
+from gateway.core.usage import Usage
 from gateway.upstream.health import FAILURES_TO_REST, FIRST_REST, Health
 from gateway.upstream.open import Upstream
 
@@ -22,6 +23,13 @@ STREAM = MappingProxyType({b"content-type": b"text/event-stream"})
 CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 LAST = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 WHOLE = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
+
+
+class Free:
+    """Pays for every attempt."""
+
+    async def reserve(self, deployment: Deployment) -> int | None:
+        return None
 
 
 class Scripted:
@@ -89,10 +97,10 @@ class Scene:
             wants_usage=True,
         )
         got = b""
-        async with self.upstream.open(plan, call, self.attempts) as answer:
+        async with self.upstream.open(plan, call, self.attempts, Free()) as answer:
             async for chunk in answer.chunks():
                 got += chunk
-            got += answer.ending(None)
+            got += answer.ending(None, Usage(0, 0))
         assert self.wire.open == []
         return got
 

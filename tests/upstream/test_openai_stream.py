@@ -60,7 +60,7 @@ def read(data: bytes, *, cut: int | None = None, injected: bool = False) -> tupl
 def test_a_provider_s_stream_is_the_same_wherever_it_is_cut(name: str) -> None:
     data = STREAMS[name]
     whole, passed = read(data)
-    assert events(passed + whole.ending(None)) == events(data)
+    assert events(passed + whole.ending(None, Usage(0, 0))) == events(data)
 
     for cut in range(len(data)):
         codec, again = read(data, cut=cut)
@@ -92,7 +92,7 @@ def test_what_was_cut_and_ended_is_never_more_than_the_whole(name: str) -> None:
         except Broken:
             continue
         assert events(passed) == whole[: len(events(passed))]
-        for event in events(passed + codec.ending(7)):
+        for event in events(passed + codec.ending(7, Usage(0, 0))):
             assert event is None or event == b"[DONE]" or json.loads(event)
 
 
@@ -131,14 +131,14 @@ def test_a_stream_without_its_finish_is_broken_wherever_it_ends(name: str) -> No
 def test_usage_that_only_we_asked_for_is_stripped() -> None:
     codec, passed = read(STREAMS["openai"], injected=True)
 
-    assert b'"usage"' not in passed + codec.ending(5)
+    assert b'"usage"' not in passed + codec.ending(5, Usage(0, 0))
     assert codec.usage == USAGE["openai"]
 
 
 def test_usage_that_the_client_asked_for_tells_the_cost_in_dollars() -> None:
     codec, _ = read(STREAMS["openai"])
 
-    usage = json.loads(codec.ending(1_234_567)[6:].partition(b"\n")[0])["usage"]
+    usage = json.loads(codec.ending(1_234_567, Usage(0, 0))[6:].partition(b"\n")[0])["usage"]
 
     assert usage["cost_usd"] == 0.001234567
     assert usage["prompt_tokens"] == 19
@@ -166,7 +166,7 @@ def chunk(finish: str | None = None, **fields: Any) -> bytes:
 def test_the_cost_is_a_member_of_usage_and_the_event_stays_json(usage_event: dict[str, Any]) -> None:
     codec, _ = read(chunk("stop") + b"data: " + json.dumps(usage_event).encode() + b"\n\n" + DONE)
 
-    last = json.loads(codec.ending(5)[6:].partition(b"\n")[0])
+    last = json.loads(codec.ending(5, Usage(0, 0))[6:].partition(b"\n")[0])
 
     assert last["usage"].pop("cost_usd") == 5e-9
     assert last == usage_event
@@ -207,7 +207,7 @@ def test_nothing_after_the_end_is_passed_on() -> None:
     codec, passed = read(chunk("stop") + DONE + chunk() + b": late\n\n")
 
     assert passed == chunk("stop")
-    assert codec.ending(None) == DONE
+    assert codec.ending(None, Usage(0, 0)) == DONE
 
 
 def test_every_choice_that_was_asked_for_must_finish() -> None:

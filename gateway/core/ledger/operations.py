@@ -74,8 +74,8 @@ class Draw:
     """Opens or refreshes a slice: a reservation of one line that a worker spends from in its own memory.
 
     What has newly been used is settled at once; then the slice holds `amount`, or as much of it as there is, or less than
-    it held when that is asked. Answers Granted with `held` being what the slice holds, Stale (nothing new is held, what
-    was used is settled), or Ended.
+    it held when that is asked. Answers Granted, whose `held` is what the slice holds and then what the account holds in
+    all; Stale (nothing new is held, what was used is settled); or Ended.
     """
 
     id: str
@@ -115,7 +115,7 @@ Operation = Reserve | Renew | Draw | Settle | Sweep | Once
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """`spent` and `held` of each account after the operation, whoever holds it; for a Draw `held` is the slice's own."""
+    """`spent` and `held` of each account after the operation, whoever holds it; a Draw tells them as it says itself."""
 
     spent: tuple[int, ...]
     held: tuple[int, ...]
@@ -156,7 +156,17 @@ class Swept:
     owners: dict[str, str] = field(default_factory=dict)
 
 
-Outcome = Granted | Refused | Stale | Settled | Ended | Swept
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """A row that the operation needs cannot be read, so nothing was done: an operator has to mend or remove it.
+
+    `row` is the account, or the id, that it is about.
+    """
+
+    row: str
+
+
+Outcome = Granted | Refused | Stale | Settled | Ended | Swept | Corrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +179,10 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One account as it stands: settled within its hold, settled above it, held; of which `escrowed` in slices."""
+    """One account as it stands: settled within its hold, settled above it, held; of which `escrowed` in slices.
+
+    `base` was spent as well, in a ledger that has been lost.
+    """
 
     account: str
     limit: int | None
@@ -180,3 +193,16 @@ class Balance:
     begin: int
     end: int
     bucket: int
+    base: int = 0
+
+    @property
+    def spent(self) -> int:
+        return self.base + self.settled + self.over
+
+
+class Rebuilding(Exception):
+    """The ledger has lost something and waits for every worker to say what it knows. `flushed`: it has lost everything."""
+
+    def __init__(self, *, flushed: bool) -> None:
+        super().__init__("the ledger is being rebuilt")
+        self.flushed = flushed

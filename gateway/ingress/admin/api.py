@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,12 +15,12 @@ from aiohttp import web
 from gateway.auth.description import describe
 from gateway.auth.virtual_key import mint
 from gateway.auth.wanted import DEFAULT_TENANT, Wanted, expiry
-from gateway.budget.accounts import Account
 from gateway.core.clock import Clock
 from gateway.core.errors import InvalidRequest, NotFound, Overloaded
-from gateway.core.money import usd
+from gateway.core.ledger.operations import Balance
 from gateway.core.secret import Secret
 from gateway.ingress.admin import draft, fields, openapi
+from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
@@ -51,7 +51,7 @@ class Admin:
     watch: Watch
     compile_folder: Callable[[Path], Snapshot]
     resting: Resting
-    accounts: Callable[[], Mapping[str, Account]]
+    balances: Callable[[], Awaitable[Sequence[Balance]]]
     unready: Callable[[], str | None]
     clock: Clock
 
@@ -171,11 +171,7 @@ class Admin:
         return _json({"deployments": rows})
 
     async def _budgets(self, request: web.Request) -> web.Response:
-        rows = []
-        for name, account in sorted(self.accounts().items()):
-            spent = {"spent_nano_usd": account.spent, "spent_usd": usd(account.spent)}
-            rows.append({"tenant": name, **spent, "calls": account.calls, "open": account.open})
-        return _json({"budgets": rows})
+        return _json({"budgets": rows(await self.balances(), now=self.clock.now())})
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return _json(openapi.document(PREFIX))

@@ -65,7 +65,9 @@ OPERATIONS = (
     ),
     Operation("get", "calls/{id}", "All that is known of one call, by its x-request-id"),
     Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
-    Operation("get", "budgets", "What each tenant has spent on this worker"),
+    Operation(
+        "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
+    ),
     Operation("get", "openapi.json", "This document"),
 )
 

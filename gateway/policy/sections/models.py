@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.core.deployment import Model
+from gateway.core.deployment import MAX_OUTPUT, Model
 from gateway.core.errors import NotFound
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path, nearest
@@ -63,12 +63,14 @@ class Blueprint:
 
     targets: tuple[Target, ...]
     fallbacks: tuple[Target, ...]
+    max_output: int
 
     def build(self, name: str, star: str, prices: Prices) -> Model:
         return Model(
             name=name,
             deployments=tuple(target.deployment(star, prices) for target in self.targets),
             fallbacks=tuple(target.deployment(star, prices) for target in self.fallbacks),
+            max_output=self.max_output,
         )
 
 
@@ -82,7 +84,11 @@ def compile_models(
     prices = targets.priced(list_prices)
     used = {name: targets.used(name) for name in policy.models if _is_well_named(name, mistakes)}
     fallbacks = Fallbacks(policy.models, declared, targets, mistakes).expanded(used)
-    blueprints = {name: Blueprint(used[name], fallbacks[name]) for name in used if used[name]}
+    blueprints = {
+        name: Blueprint(used[name], fallbacks[name], policy.models[name].max_output or MAX_OUTPUT)
+        for name in used
+        if used[name]
+    }
     return Models(
         models={name: each.build(name, "", prices) for name, each in blueprints.items() if not name.endswith("*")},
         wildcards=_wildcards(blueprints, prices),

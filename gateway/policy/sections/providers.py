@@ -36,6 +36,10 @@ class Providers:
             yield f"provider {name} is off: {variable} is not set"
 
 
+_MODERN = re.compile(r"(.+\.)?api\.openai\.com|.+\.openai\.azure\.com")
+"""Hosts whose reasoning models refuse `max_tokens`."""
+
+
 def compile_providers(policy: schema.Policy, document: Document, mistakes: Mistakes) -> Providers:
     """Every provider of the policy. A variable that is not set anywhere else is a mistake."""
     off = _off(document, mistakes)
@@ -58,7 +62,7 @@ def _off(document: Document, mistakes: Mistakes) -> dict[str, str]:
     for path, variable in document.unset.items():
         if path[0] == "providers" and len(path) > 2:
             off.setdefault(str(path[1]), variable)
-        else:
+        elif path[0] != "alerts" or len(path) < 2:  # alerts are off then, which is told where they are compiled
             mistakes.add(path, f"the environment variable {variable} is not set")
     return off
 
@@ -67,7 +71,7 @@ def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mis
     path: Path = ("providers", name)
     if "/" in name or "*" in name:
         mistakes.add(path, "a provider's name cannot have `/` or `*` in it", key=True)
-    if not re.fullmatch(r"[!-~]*", written.query) or re.search(r"[#?]", written.query):
+    if not is_query(written.query):
         mistakes.add((*path, "query"), "a query is written name=value&name=value, without `?`")
     most = {} if written.max_output_bytes is None else {"max_output_bytes": written.max_output_bytes}
     return Provider(
@@ -83,8 +87,14 @@ def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mis
         deadlines=_deadlines(written.timeouts),
         retries=Retries(**written.retry.model_dump(exclude_none=True)),
         stream_usage=written.stream_usage,
+        output_cap=written.output_cap or ("max_completion_tokens" if _MODERN.fullmatch(origin.host) else "max_tokens"),
         **most,
     )
+
+
+def is_query(text: str) -> bool:
+    """Whether it can stand behind the `?` of a URL."""
+    return re.fullmatch(r"[!-~]*", text) is not None and re.search(r"[#?]", text) is None
 
 
 def _deadlines(written: schema.Timeouts) -> Deadlines:
@@ -123,7 +133,14 @@ def _headers(written: schema.Provider, path: Path, mistakes: Mistakes) -> Iterat
             else ("api-key", Secret(written.key))
         )
     credential = {"bearer": "authorization", "api-key": "api-key"}[written.auth] if written.key is not None else ""
-    for name, value in written.headers.items():
+    yield from further_headers(written.headers, path, mistakes, credential=credential)
+
+
+def further_headers(
+    written: Mapping[str, str], path: Path, mistakes: Mistakes, *, credential: str = ""
+) -> Iterator[tuple[str, Secret]]:
+    """What stands under `headers` at `path`. The header that holds a credential already cannot be given again."""
+    for name, value in written.items():
         lower = name.lower()
         if not _HEADER_NAME.fullmatch(name) or lower in _OURS or lower == credential:
             mistakes.add((*path, "headers", name), f"the header {name!r} cannot be set here", key=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.deployment import Deployment, Provider
 from gateway.core.money import Price
@@ -123,8 +123,25 @@ def _entries(model: str, written: schema.Model) -> Iterator[tuple[Path, str, sch
 
 
 def _price(written: schema.Price) -> Price:
-    return Price(
-        input=nano(written.input),
-        output=nano(written.output),
-        cached_input=None if written.cached_in is None else nano(written.cached_in),
-    )
+    base = _with(Price(input=0, output=0), written)
+    tiers: list[tuple[int, Price]] = []
+    for tier in written.tiers:
+        tiers.append((tier.above, _with(tiers[-1][1] if tiers else base, tier)))
+    return replace(base, request=nano(written.request), tiers=tuple(tiers))
+
+
+def _with(price: Price, written: schema.Rates) -> Price:
+    """The price with the rates that are written in place of its own."""
+    rates = {
+        "input": written.input,
+        "output": written.output,
+        "cached_input": written.cached_in,
+        "cache_write": written.cache_write,
+        "audio_input": written.audio_in,
+        "audio_output": written.audio_out,
+        "image_input": written.image_in,
+        "image_output": written.image_out,
+        "reasoning": written.reasoning,
+    }
+    written_rates = {name: nano(dollars) for name, dollars in rates.items() if dollars is not None}
+    return replace(price, request=0, tiers=(), **written_rates)

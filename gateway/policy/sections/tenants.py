@@ -59,12 +59,12 @@ def _keys(written: schema.Team, path: Path, models: Set[str], mistakes: Mistakes
 
 def _models(written: list[str] | None, path: Path, models: Set[str], mistakes: Mistakes) -> tuple[str, ...] | None:
     for index, name in enumerate(written or ()):
-        if not _is_known(name, models):
+        if not is_known(name, models):
             mistakes.add((*path, index), f"there is no model {name!r}{nearest(name, models)}")
     return None if written is None else tuple(written)
 
 
-def _is_known(name: str, models: Set[str]) -> bool:
+def is_known(name: str, models: Set[str]) -> bool:
     """A name that clients may use; patterns are taken as they are."""
     return (
         bool(_PATTERN & set(name))

@@ -7,13 +7,14 @@ its own and only the wait for it ends early.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway.core.tasks import Tasks
 from gateway.store.breaker import Breaker
@@ -33,6 +34,18 @@ AGAIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script that Redis keeps under the hash of its text."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def of(cls, text: str) -> Script:
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
 class _Failed:
     error: Exception
 
@@ -49,11 +62,11 @@ class Server:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._listening = Tasks()
 
-    async def command(self, *words: bytes | str | int | float) -> Any:
-        """The reply. Raises Overloaded when there is none within LIMIT seconds."""
+    async def command(self, *words: bytes | str | int | float, tolerates: tuple[type[ResponseError], ...] = ()) -> Any:
+        """The reply, which may be an error that is tolerated. Raises Overloaded when there is none within LIMIT seconds."""
         if len(self._under_way) >= WAITING or not self._breaker.admits():
             raise away()
-        task = self._tasks.start(self._attempt(words, time.monotonic() + LIMIT), name="redis")
+        task = self._tasks.start(self._attempt(words, time.monotonic() + LIMIT, tolerates), name="redis")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         done, _ = await asyncio.wait({task}, timeout=LIMIT)
@@ -75,6 +88,13 @@ class Server:
         """The reply of a Lua script, which runs whole or not at all. Raises Overloaded."""
         return await self.command("EVAL", text, len(keys), *keys, *arguments)
 
+    async def kept_script(self, script: Script, key: str, argument: bytes) -> Any:
+        """As `script`, and its text is sent only when Redis does not have it."""
+        reply = await self.command("EVALSHA", script.sha, 1, key, argument, tolerates=(NoScriptError,))
+        if isinstance(reply, NoScriptError):
+            reply = await self.command("EVAL", script.text, 1, key, argument)
+        return reply
+
     def listen(self, channel: str, woken: asyncio.Event) -> None:
         """Sets `woken` at each message on the channel, from now on. Nothing depends on it: messages may be lost."""
         self._listening.start(_listen(self._client, channel, woken), name="redis pushes")
@@ -85,14 +105,16 @@ class Server:
             await asyncio.wait(self._under_way)
         await self._link.close()
 
-    async def _attempt(self, words: tuple[bytes | str | int | float, ...], deadline: float) -> Any:
+    async def _attempt(
+        self, words: tuple[bytes | str | int | float, ...], deadline: float, tolerates: tuple[type[ResponseError], ...]
+    ) -> Any:
         async with self._turns:
             if time.monotonic() > deadline:
                 return _Failed(TimeoutError("no connection in time"))
             try:
                 return await self._client.execute_command(*words)
             except (RedisError, OSError, TimeoutError) as error:
-                return _Failed(error)
+                return error if isinstance(error, tolerates) else _Failed(error)
 
 
 async def _listen(client: Client, channel: str, woken: asyncio.Event) -> None:

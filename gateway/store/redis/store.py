@@ -13,7 +13,9 @@ from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError, away
 from gateway.store.redis.connect import connect
 from gateway.store.redis.cooldowns import RedisCooldowns
+from gateway.store.redis.eviction import refuse_eviction
 from gateway.store.redis.keys import RedisKeys
+from gateway.store.redis.ledger import RedisLedger
 from gateway.store.redis.names import CHANGES, CHANNEL, PEPPER
 from gateway.store.redis.replays import RedisReplays
 from gateway.store.redis.server import Server
@@ -37,6 +39,7 @@ class RedisStore:
         self.cooldowns = RedisCooldowns(server, clock)
         self.replays = RedisReplays(server)
         self.versions = RedisVersions(server)
+        self.ledger = RedisLedger(server)
         server.listen(CHANNEL, self._woken)
 
     async def changes(self) -> Changes:
@@ -73,6 +76,9 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
     try:
         async with asyncio.timeout(OPENING):
             epoch, kept = await _data(server)
+    except OpenError:
+        await server.close()
+        raise
     except TimeoutError:
         await server.close()
         raise OpenError("Redis does not answer; see the log for the reason.") from None
@@ -82,6 +88,7 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
 async def _data(server: Server) -> tuple[bytes, Secret]:
     while True:
         try:
+            await refuse_eviction(server)
             await server.command("HSETNX", CHANGES, "epoch", secrets.token_hex(8))
             await server.command("SET", PEPPER, secrets.token_hex(32), "NX")
             epoch = await server.command("HGET", CHANGES, "epoch")

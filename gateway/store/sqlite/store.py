@@ -11,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError
-from gateway.store.sqlite import cooldowns, keys, replays, versions
+from gateway.store.sqlite import cooldowns, keys, ledger, replays, versions
 from gateway.store.sqlite.database import Database
 
 FILE = "store.sqlite"
@@ -34,6 +34,7 @@ class SqliteStore:
         self.cooldowns = cooldowns.SqliteCooldowns(database, clock)
         self.replays = replays.SqliteReplays(database, clock)
         self.versions = versions.SqliteVersions(database, clock)
+        self.ledger = ledger.SqliteLedger(database, clock)
 
     async def changes(self) -> Changes:
         query = "SELECT kind, number FROM changes"
@@ -49,28 +50,29 @@ class SqliteStore:
 
 async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock) -> SqliteStore:
     """The store in this folder, made when there is none; `pepper` None: the one it keeps. Raises OpenError."""
-    schema = ";".join([SCHEMA, keys.SCHEMA, cooldowns.SCHEMA, replays.SCHEMA, versions.SCHEMA])
+    schema = ";".join([SCHEMA, keys.SCHEMA, cooldowns.SCHEMA, replays.SCHEMA, versions.SCHEMA, ledger.SCHEMA])
     database = await asyncio.to_thread(Database, data_folder / FILE, schema)
     try:
         async with asyncio.timeout(OPENING):
-            kept = await _pepper_of(database)
+            kept = await _begun(database)
     except TimeoutError:
         await database.close()
         raise OpenError(f"{data_folder / FILE} is held by another process; end that, or wait.") from None
     return SqliteStore(database, pepper or kept, clock)
 
 
-async def _pepper_of(database: Database) -> Secret:
+async def _begun(database: Database) -> Secret:
     """Keeps trying: workers that start together write in turn."""
     while True:
         try:
-            return await database.write(_kept_pepper, durable=True)
+            return await database.write(_prepared, durable=True)
         except Overloaded:
             await asyncio.sleep(0.1)
 
 
-def _kept_pepper(connection: sqlite3.Connection) -> Secret:
+def _prepared(connection: sqlite3.Connection) -> Secret:
     made = secrets.token_hex(32)
+    ledger.note_boot(connection)
     connection.execute("INSERT OR IGNORE INTO secrets VALUES('pepper', ?)", (made,))
     (kept,) = connection.execute("SELECT value FROM secrets WHERE name = 'pepper'").fetchone()
     return Secret(kept)

@@ -22,8 +22,13 @@ _OWN_FIELD = "llmgw"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def request_body(call: Call, deployment: Deployment) -> bytes:
+_CAPS = ("max_completion_tokens", "max_tokens")
+
+
+def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> bytes:
     """The client's JSON with the provider's model name, usage asked for on streams, and our own field taken out.
+
+    `cap` is the output cap to be written, in the place of the client's own if there is one.
 
     Every other value stays as it was written, byte for byte.
     """
@@ -33,6 +38,8 @@ def request_body(call: Call, deployment: Deployment) -> bytes:
     if call.stream and not call.wants_usage and deployment.provider.stream_usage:
         options = call.fields.get("stream_options") or {}
         changes["stream_options"] = json.dumps({**options, "include_usage": True}, separators=(",", ":")).encode()
+    if cap is not None:
+        changes[_cap_field(call, deployment)] = b"%d" % cap
     if not changes and _OWN_FIELD not in call.fields:
         return call.body
     parts = []
@@ -41,3 +48,9 @@ def request_body(call: Call, deployment: Deployment) -> bytes:
             parts.append(b"%b:%b" % (orjson.dumps(name), changes.pop(name, value)))
     parts += [b"%b:%b" % (orjson.dumps(name), value) for name, value in changes.items()]
     return b"{" + b",".join(parts) + b"}"
+
+
+def _cap_field(call: Call, deployment: Deployment) -> str:
+    if call.operation is not Operation.CHAT:
+        return "max_tokens"
+    return next((name for name in _CAPS if call.fields.get(name) is not None), deployment.provider.output_cap)

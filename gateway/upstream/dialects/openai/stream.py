@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 import orjson
 
-from gateway.core.call import Call
+from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Unavailable, UpstreamError
 from gateway.core.money import usd
-from gateway.core.usage import Usage
+from gateway.core.usage import NO_DETAILS, Details, Usage
 from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.openai.texts import strings
 from gateway.upstream.dialects.openai.usage import read_usage
 
 DONE = b"data: [DONE]\n\n"
 _MOST_WITHOUT_DATA = 10_000
-_NULL_USAGE = b',"usage":null'
+_USAGE = b'"usage"'
+_NULL_USAGES = (b',"usage":null', b', "usage": null')
 
 
 class _Function(msgspec.Struct):
@@ -50,7 +52,7 @@ class _Chunk(msgspec.Struct):
 
     choices: list[_Choice] | None = None
     id: str | None = None
-    usage: Any = None
+    usage: Any = msgspec.UNSET
     error: Any = None
 
 
@@ -65,9 +67,13 @@ class StreamedAnswer:
     """
 
     __slots__ = (
+        "_before",
         "_begun",
         "_call",
+        "_cut",
         "_finished",
+        "_first",
+        "_fresh",
         "_id",
         "_injected",
         "_keeps_id",
@@ -92,6 +98,10 @@ class StreamedAnswer:
         self._texts: dict[int, list[str]] = {}
         self._usage_event = b""
         self._id: str | None = None
+        self._cut = False
+        self._fresh: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+        self._first = b""
         self._keeps_id = False
         self.failure: UpstreamError | None = None
         self.is_done = False
@@ -100,24 +110,21 @@ class StreamedAnswer:
 
     def feed(self, data: bytes) -> bytes:
         """What came before an error is still given; the error itself is then found in `failure`."""
-        try:
-            block = self._splitter.feed(data)
-        except UpstreamError as error:
-            self.failure = error
-            return b""
-        if not block:
-            return b""
-        if self._injected and _NULL_USAGE in block:
-            block = block.replace(_NULL_USAGE, b"")
-        events = [block] if block.find(b"\n\n") == len(block) - 2 and b"\r" not in block else sse.events(block)
         passed = []
         try:
-            for event in events:
-                if self._passes(event):
-                    passed.append(event)
+            for event in self._events(data):
+                passed.append(self._passed(event))
         except UpstreamError as error:
             self.failure = error
-        return block if len(passed) == len(events) else b"".join(passed)
+        return b"".join(passed)
+
+    def each(self, data: bytes) -> Iterator[bytes]:
+        """The same, event by event: one that was not asked for has not been read yet."""
+        try:
+            for event in self._events(data):
+                yield self._passed(event)
+        except UpstreamError as error:
+            self.failure = error
 
     @property
     def is_complete(self) -> bool:
@@ -131,32 +138,65 @@ class StreamedAnswer:
         passed = b""
         if rest and _is_whole(rest):
             event = rest + b"\n\n"
-            passed = event if self._passes(event) else b""
+            passed = self._passed(event)
         if self.is_done and not self.is_complete:
             raise Broken("the provider ended the answer without saying why", code="upstream_protocol_error")
         if not self.is_done and not self.is_complete:
             raise Broken("the provider's answer was cut off")
         return passed
 
-    def ending(self, cost: int | None) -> bytes:
+    def cut(self) -> bytes:
+        """Ends the answer before its last fresh text: the event that says of each choice that it has reached its length."""
+        for index, texts in self._texts.items():
+            del texts[self._before.get(index, 0) :]
+        self._cut = self.is_done = True
+        open_choices = sorted((self._begun or {0}) - self._finished)
+        self._finished |= set(open_choices)
+        ending: dict[str, Any] = {"delta": {}} if self._call.operation is Operation.CHAT else {"text": ""}
+        choices = [{"index": index, **ending, "finish_reason": "length"} for index in open_choices]
+        note = {"stopped_by": "budget", "message": "The budget of this call ended before its answer did."}
+        return _with(self._first, {"choices": choices, "usage": None, "llmgw": note})
+
+    def ending(self, cost: int | None, usage: Usage) -> bytes:
         """The last events. The usage event, if the client asked for one, tells the cost (nano-USD) as well."""
         event = self._usage_event
+        if self._cut and self._call.wants_usage:
+            counts = {"prompt_tokens": usage.input, "completion_tokens": usage.output}
+            event = _with(self._first, {"choices": [], "usage": {**counts, "total_tokens": sum(counts.values())}})
         return (event if not event or cost is None else _with_cost(event, cost)) + DONE
 
     def produced(self) -> list[str]:
         """The text that was generated, choice by choice, for counting tokens when the provider did not."""
         return ["".join(texts) for texts in self._texts.values()]
 
-    def _passes(self, event: bytes) -> bool:
-        """Reads one event; whether it goes to the client as it is."""
+    def produced_length(self) -> int:
+        return sum(len(text) for texts in self._texts.values() for text in texts)
+
+    def fresh_text(self) -> str:
+        """What was generated since this was last asked."""
+        fresh = []
+        self._before, self._fresh = self._fresh, {index: len(texts) for index, texts in self._texts.items()}
+        for index, texts in self._texts.items():
+            fresh += texts[self._before.get(index, 0) :]
+        return "".join(fresh)
+
+    def _events(self, data: bytes) -> Iterable[bytes]:
+        block = self._splitter.feed(data)
+        if not block:
+            return ()
+        one = block.find(b"\n\n") == len(block) - 2 and b"\r" not in block
+        return (block,) if one else sse.events(block)
+
+    def _passed(self, event: bytes) -> bytes:
+        """Reads one event; what of it goes to the client."""
         if self.is_done:
-            return False
+            return b""
         data = event[6:] if event.startswith(b"data: {") and event.find(b"\n") == len(event) - 2 else sse.data_of(event)
         if data is None or not data.strip():
-            return self._passes_nothing(event if data is None else b"")
+            return self._passed_nothing(event if data is None else b"")
         if data == b"[DONE]":
             self.is_done = True
-            return False
+            return b""
         try:
             chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -165,32 +205,35 @@ class StreamedAnswer:
         self._check_id(chunk.id)
         if chunk.error:
             raise self._reported()
-        if chunk.choices is None and chunk.usage is None:
+        if chunk.choices is None and chunk.usage in (None, msgspec.UNSET):
             raise Broken("the provider sent an event that is no chunk of an answer", code="upstream_protocol_error")
         for choice in chunk.choices or ():
             self._begun.add(choice.index)
             if choice.finish_reason:
                 self._finished.add(choice.index)
             self._collect(choice)
-        self.started = self.started or bool(chunk.choices)
-        return chunk.usage is None or self._passes_usage(chunk, event)
+        if not self.started and chunk.choices:
+            self.started, self._first = True, data
+        return event if chunk.usage is msgspec.UNSET else self._passed_usage(chunk, event, data)
 
-    def _passes_nothing(self, event: bytes) -> bool:
+    def _passed_nothing(self, event: bytes) -> bytes:
         """Comments and other events without data go to the client, unless nothing else comes."""
         self._without_data += 1
         if self._without_data > _MOST_WITHOUT_DATA:
             raise Broken("the provider sends nothing but empty events", code="upstream_too_large")
-        return bool(event)
+        return event
 
-    def _passes_usage(self, chunk: _Chunk, event: bytes) -> bool:
+    def _passed_usage(self, chunk: _Chunk, event: bytes, data: bytes) -> bytes:
         """Counts never fall: a provider that tells its usage as it goes, or zeroes at the end, has used what it said before."""
+        if chunk.usage is None:
+            return _without_usage(event, data) if self._injected else event
         usage = read_usage(chunk.usage, self._call.operation)
         if usage is not None:
             self.usage = usage if self.usage is None else _most(self.usage, usage)
         if chunk.choices:
-            return True
+            return event
         self._usage_event = b"" if self._injected else event
-        return False
+        return b""
 
     def _collect(self, choice: _Choice) -> None:
         texts = self._texts.setdefault(choice.index, [])
@@ -238,12 +281,28 @@ class StreamedAnswer:
         return Broken(text, code="upstream_error") if self.started else Unavailable(text)
 
 
+def _with(first: bytes, changes: Mapping[str, Any]) -> bytes:
+    """An event like the answer's first, with its id and model, and these members instead of its own."""
+    kept = {name: value for name, value in _members(first or b"{}").items() if name not in ("choices", "usage")}
+    return b"data: " + msgspec.json.encode({**kept, **{n: v for n, v in changes.items() if v is not None}}) + b"\n\n"
+
+
 def _with_cost(event: bytes, cost: int) -> bytes:
     """The usage event with `cost_usd` as the first member of its usage, every other value as it was written."""
     chunk = _members(sse.data_of(event) or b"{}")
     usage = _members(chunk["usage"]) if "usage" in chunk else {}
     told = {"cost_usd": msgspec.Raw(usd(cost).encode()), **{k: v for k, v in usage.items() if k != "cost_usd"}}
     return b"data: " + msgspec.json.encode({**chunk, "usage": told}) + b"\n\n"
+
+
+def _without_usage(event: bytes, data: bytes) -> bytes:
+    """The event without the `"usage":null` of its chunk; one inside a member of the chunk stays."""
+    for null_usage in _NULL_USAGES:
+        before, found, behind = event.rpartition(null_usage)
+        if found and _USAGE not in before and _USAGE not in behind:
+            return before + behind
+    rest = {name: value for name, value in _members(data).items() if name != "usage"}
+    return event.replace(data.strip(), msgspec.json.encode(rest))
 
 
 def _choices(call: Call) -> int:
@@ -259,6 +318,17 @@ def _most(one: Usage, other: Usage) -> Usage:
         output=max(one.output, other.output),
         cached=max(one.cached, other.cached),
         reasoning=max(one.reasoning, other.reasoning),
+        details=other.details if one.details is NO_DETAILS else _most_details(one.details, other.details),
+    )
+
+
+def _most_details(one: Details, other: Details) -> Details:
+    return Details(
+        cache_write=max(one.cache_write, other.cache_write),
+        audio_input=max(one.audio_input, other.audio_input),
+        audio_output=max(one.audio_output, other.audio_output),
+        image_input=max(one.image_input, other.image_input),
+        image_output=max(one.image_output, other.image_output),
     )
 
 

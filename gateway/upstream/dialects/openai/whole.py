@@ -34,6 +34,9 @@ class WholeAnswer:
     def is_complete(self) -> bool:
         return all(choice.get("finish_reason") for choice in self._answer.get("choices") or ())
 
+    def produced_length(self) -> int:
+        return sum(map(len, self.produced()))
+
     def produced(self) -> list[str]:
         """The text that was generated, choice by choice, for counting tokens when the provider did not."""
         return ["".join(_texts(choice)) for choice in self._answer.get("choices") or ()]

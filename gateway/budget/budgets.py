@@ -1,0 +1,223 @@
+"""Budgets and rates of one worker: what calls hold, kept in step with the ledger that all workers share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.budget.alerts import Alerts
+from gateway.budget.escrow import Escrow, account_name
+from gateway.budget.hold import Bill, Hold
+from gateway.budget.journal import Journal, left_behind
+from gateway.budget.limits import Account, Limits
+from gateway.budget.local import LocalLedger
+from gateway.budget.needs import Estimates
+from gateway.budget.reserve import Reserver
+from gateway.budget.shares import Shares
+from gateway.budget.teller import Teller
+from gateway.budget.windows import Span
+from gateway.core.call import Call
+from gateway.core.clock import Clock
+from gateway.core.errors import Overloaded
+from gateway.core.ledger.operations import Balance, Once, Operation, Settle, Settled, Sweep
+from gateway.core.tasks import Tasks
+from gateway.core.tenant import Tenant
+
+OBSERVED = 1.0
+"""Seconds between two looks at what running calls have used."""
+RENEWED = 10.0
+SWEPT = 5.0
+CLOSING = 5.0
+
+log = logging.getLogger("llmgw.budget")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this worker has seen of a tenant: `spent` in nano-USD, `open` calls under way, `unpriced` calls without a cost."""
+
+    spent: int = 0
+    calls: int = 0
+    open: int = 0
+    unpriced: int = 0
+
+
+class Budgets:
+    """Start `run` as a task, and `close` after it was cancelled. `notify` sends a warning to whoever wants it."""
+
+    def __init__(
+        self,
+        teller: Teller,
+        *,
+        escrow: bool,
+        estimates: Estimates,
+        workers: Callable[[], int],
+        notify: Callable[[Mapping[str, object]], None],
+        tasks: Tasks,
+        clock: Clock,
+        journal: Journal,
+    ) -> None:
+        self._teller = teller
+        self._estimates = estimates
+        self._notify = notify
+        self._tasks = tasks
+        self._clock = clock
+        self._journal = journal
+        self._alerts = Alerts(self._tell)
+        self._shares = Shares(clock.monotonic)
+        self._open: set[Hold] = set()
+        self._tallies: dict[str, Tally] = {}
+        monotonic = clock.monotonic
+        self._escrow = Escrow(teller, monotonic=monotonic, observed=self._observed, seen=self._seen) if escrow else None
+        self._reserver = Reserver(teller, self._escrow, LocalLedger(workers), self._seen)
+        teller.standing = self._standing
+
+    def hold(self, tenant: Tenant, call: Call, limits: Limits) -> Hold:
+        """A context manager for the time in which the call is answered; see Hold. Raises Overloaded; see Shares."""
+        self._shares.admit(tenant.org)
+        return Hold(
+            call, tenant, limits, reserver=self._reserver, estimates=self._estimates, joined=self, clock=self._clock
+        )
+
+    def tallies(self) -> Mapping[str, Tally]:
+        """By tenant, what this worker has seen."""
+        return self._tallies
+
+    async def balances(self, limits: Limits) -> Sequence[Balance]:
+        """How every account stands, this worker's latest calls included and the others' of a moment ago, and those of `limits`
+        that nobody has touched. Raises Overloaded.
+        """
+        if self._escrow is not None:
+            await self._escrow.refresh(self._escrow.all())
+        await self._teller.told()
+        found = {each.account: each for each in await self._teller.balances()}
+        for account in limits.shared():
+            span = account.limit.window.span(self._teller.now)
+            found.setdefault(account_name(account, span), balance(account, span, 0))
+        return list(found.values())
+
+    def held(self) -> Mapping[str, int]:
+        """What calls of this worker hold now, by account."""
+        found: dict[str, int] = {}
+        for hold in self._open:
+            for reservation in hold.reservations:
+                for part in reservation.parts:
+                    found[part.account.name] = found.get(part.account.name, 0) + part.amount
+        return found
+
+    @property
+    def crossed(self) -> int:
+        """Shares of budgets that this worker has seen spent."""
+        return self._alerts.crossed
+
+    def enter(self, hold: Hold) -> None:
+        self._open.add(hold)
+        name = hold.tenant.name
+        tally = self._tallies.get(name)
+        if tally is None:
+            tally = self._tallies[name] = Tally()
+        tally.open += 1
+
+    def leave(self, hold: Hold, bill: Bill | None) -> None:
+        self._open.discard(hold)
+        tally = self._tallies[hold.tenant.name]
+        tally.open -= 1
+        tally.calls += 1
+        if bill is not None:
+            tally.spent += bill.cost or 0
+            tally.unpriced += bill.cost is None
+
+    async def run(self, data_folder: Path) -> None:
+        """Keeps everything in step until it is cancelled. `data_folder` is where workers that died left their journals."""
+        loops = [self._teller.run(), self._journal.run(self._settlements), self._observe(), self._renew()]
+        loops += [self._sweep(), self._take_over(data_folder), self._shares.run()]
+        if self._escrow is not None:
+            loops.append(self._escrow.run())
+        await asyncio.gather(*loops)
+
+    async def close(self) -> None:
+        """Gives everything back, and waits a few seconds for the ledger to hear it."""
+        if self._escrow is not None:
+            self._escrow.close()
+        await self._teller.close(CLOSING)
+        if self._teller.untold:
+            await self._journal.write(self._settlements)
+        self._journal.close(heard=not self._teller.untold)
+
+    async def _observe(self) -> None:
+        while True:
+            await asyncio.sleep(OBSERVED)
+            for hold in tuple(self._open):
+                hold.observe()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEWED)
+            await self._ask_all(self._reserver.renewals())
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEPT)
+            await self._ask_all([Sweep()])
+
+    async def _take_over(self, data_folder: Path) -> None:
+        """Tells the ledger what workers that died had settled."""
+        while True:
+            for path, settled in left_behind(data_folder):
+                if await self._ask_all(settled):
+                    path.unlink(missing_ok=True)
+                    log.warning("a worker's journal was taken over", extra={"settled": len(settled)})
+            await asyncio.sleep(SWEPT)
+
+    async def _ask_all(self, operations: Sequence[Operation]) -> bool:
+        """Whether the ledger has heard all of them."""
+        answers = await asyncio.gather(*(self._teller.ask(each) for each in operations), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, Overloaded):
+                raise answer
+        return not any(isinstance(answer, Overloaded) for answer in answers)
+
+    def _standing(self, flushed: bool) -> Iterable[Operation]:
+        if self._escrow is not None:
+            yield from self._escrow.standing(flushed)
+        yield from self._reserver.standing()
+
+    def _settlements(self) -> Iterable[Settle]:
+        if self._escrow is not None:
+            yield from self._escrow.settlements()
+        yield from self._reserver.settlements()
+
+    def _observed(self) -> Mapping[str, int]:
+        """What running calls have used of the slices, by account with its window."""
+        found: dict[str, int] = {}
+        for hold in self._open:
+            for reservation in hold.reservations:
+                for part in reservation.parts:
+                    if part.slice is not None and part.observed:
+                        name = part.slice.name
+                        found[name] = found.get(name, 0) + part.observed
+        return found
+
+    def _seen(self, account: Account, span: Span, spent: int) -> None:
+        self._alerts.look(account, span, spent)
+        self._teller.see(balance(account, span, spent))
+
+    def _tell(self, id: str, message: Mapping[str, object]) -> None:
+        self._tasks.start(self._tell_once(id, message), name="budget alert")
+
+    async def _tell_once(self, id: str, message: Mapping[str, object]) -> None:
+        try:
+            is_first = isinstance(await self._teller.ask(Once(id)), Settled)
+        except Overloaded:
+            is_first = True
+        if is_first:
+            log.warning("a share of a budget has been spent", extra=dict(message))
+            self._notify(message)
+
+
+def balance(account: Account, span: Span, spent: int) -> Balance:
+    limit = account.limit.amount if account.limit.hard else None
+    return Balance(account_name(account, span), limit, spent, 0, 0, 0, span.begin, span.end, span.bucket)

@@ -1,0 +1,290 @@
+"""Slices of budgets that this worker holds and spends from in its own memory: no round trip, and no need of a store that is away.
+
+A slice is a reservation like any other, so whatever workers do, slices and all that was settled stay below the limit. A
+worker takes what its calls have lately needed, never more than a SHARE of what is left, and nothing once little is left:
+there every call is reserved in the ledger itself, so that no budget ends early because somebody sits on the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from gateway.budget.limits import Account
+from gateway.budget.teller import Teller
+from gateway.budget.windows import Span
+from gateway.core.errors import Overloaded
+from gateway.core.ledger.operations import Draw, Granted, Line, Operation, Outcome, Settle, Stale
+
+EVERY = 0.1
+"""Seconds between two looks at what the slices need."""
+LEASE = 60_000
+"""Milliseconds for which the ledger keeps a slice whose worker is silent."""
+RENEWED = 10.0
+"""Seconds after which a slice is drawn again though nothing has changed."""
+TRUSTED = 45.0
+"""Seconds after its last renewal for which a slice is spent from: well within its lease, whatever the clocks say."""
+SHARE = 4
+"""A worker takes at most one part in so many of what is left."""
+SCARCE = 20
+"""With less than one part in so many of the limit left, nobody takes a slice."""
+IDLE = 2.0
+"""Seconds after which what was not needed is given back."""
+
+
+class Slice:
+    """One account in one window. Amounts are in the account's unit; `used` counts from the slice's beginning."""
+
+    __slots__ = (
+        "_acknowledged",
+        "_confirmed",
+        "_peak",
+        "account",
+        "drawn_at",
+        "granted",
+        "held",
+        "held_by_all",
+        "id",
+        "in_flight",
+        "is_dead",
+        "needed_at",
+        "span",
+        "spent",
+        "used",
+        "was_drawn",
+    )
+
+    def __init__(self, account: Account, span: Span, *, now: float) -> None:
+        self.id = _new_id()
+        self.account = account
+        self.span = span
+        self.granted = 0
+        self.used = 0
+        self.held = 0
+        self.spent = 0  # of the whole account, as last heard
+        self.held_by_all = 0
+        self.drawn_at = now - RENEWED
+        self.needed_at = now
+        self.in_flight = False
+        self.is_dead = False
+        self.was_drawn = False
+        self._acknowledged = 0  # of `used`, sent to the ledger
+        self._confirmed = 0  # of `used`, heard by it
+        self._peak = 0
+
+    @property
+    def name(self) -> str:
+        return account_name(self.account, self.span)
+
+    @property
+    def free(self) -> int:
+        return self.granted - (self.used - self._acknowledged) - self.held
+
+    @property
+    def left(self) -> int:
+        """What is left of the whole account, as far as it is known here."""
+        others = self.held_by_all - self.granted
+        return max(0, self.account.limit.amount - self.spent - others - (self.used - self._acknowledged) - self.held)
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.held or self.granted or self.used > self._acknowledged)
+
+    def take(self, amount: int, now: float) -> None:
+        self.held += amount
+        self.note_need(0, now)
+
+    def give_back(self, amount: int, used: int) -> None:
+        self.held -= amount
+        self.used += used
+
+    def note_need(self, amount: int, now: float) -> None:
+        """Remembers the most that calls have needed at once."""
+        self.needed_at = now
+        need = self.held + (self.used - self._acknowledged) + amount
+        self._peak = max(self._peak, need)
+
+    def draw(self, *, owner: str, observed: int, now: float) -> Draw:
+        """What to ask the ledger for. Until it answers, the slice is as small as the answer may make it."""
+        want = self._wanted(now)
+        self.granted = min(self._mine, want)
+        self._acknowledged = self.used
+        self._peak = max(self.held, self._peak * 3 // 4)
+        self.in_flight = self.was_drawn = True
+        return Draw(self.id, owner, LEASE, self.line(want, observed=observed))
+
+    def drawn(self, outcome: Outcome, now: float) -> None:
+        self.in_flight = False
+        match outcome:
+            case Granted(spent, held):
+                self.granted, self.held_by_all = held
+                self.spent = spent[0]
+                self._confirmed = self._acknowledged
+                self.drawn_at = now
+            case Stale():
+                self._confirmed = self._acknowledged
+                self.drawn_at = now
+            case _:
+                self.is_dead = True
+
+    def failed(self) -> None:
+        self.in_flight = False
+
+    def is_due(self, now: float) -> bool:
+        """Whether the ledger does not know what was used, or should hold another amount, or more time has passed than may."""
+        if self.in_flight or self.is_dead:
+            return False
+        wanted = self._wanted(now)
+        is_off = wanted > self._mine or wanted * 4 < self._mine * 3
+        return is_off or self.used != self._acknowledged or now - self.drawn_at >= RENEWED
+
+    def reopened(self, owner: str, *, flushed: bool) -> Draw:
+        """What opens it in a ledger that has lost it. After a flush, what the ledger had confirmed is known otherwise."""
+        if flushed:
+            self.id = _new_id()
+            self.used -= self._confirmed
+            self._acknowledged -= self._confirmed
+            self._confirmed = 0
+        return Draw(self.id, owner, LEASE, self.line(max(0, self._mine)))
+
+    def line(self, amount: int, *, observed: int = 0) -> Line:
+        return line(self.account, self.span, amount, observed=observed, used=self.used)
+
+    @property
+    def _mine(self) -> int:
+        """What the ledger holds for this slice and has not been used."""
+        return self.granted - (self.used - self._acknowledged)
+
+    def _wanted(self, now: float) -> int:
+        limit = self.account.limit.amount
+        if not self.account.limit.hard:
+            return self.held
+        left = max(0, limit - self.spent - self.held_by_all + self._mine)
+        if left * SCARCE < limit or now - self.needed_at > IDLE:
+            return self.held
+        return max(self.held, min(self._peak * 2, left // SHARE))
+
+
+class Escrow:
+    """All slices of this worker, by the name of their account."""
+
+    def __init__(
+        self,
+        teller: Teller,
+        *,
+        monotonic: Callable[[], float],
+        observed: Callable[[], Mapping[str, int]],
+        seen: Callable[[Account, Span, int], None],
+    ) -> None:
+        """`observed` gives, by account with its window, what running calls have used so far; `seen` hears what accounts
+        have spent, whenever the ledger says so."""
+        self._teller = teller
+        self._monotonic = monotonic
+        self._observed = observed
+        self._seen = seen
+        self._slices: dict[str, Slice] = {}
+        self._draining: list[Slice] = []
+
+    def slice(self, account: Account) -> Slice:
+        """The slice of the account in the window of now."""
+        found = self._slices.get(account.name)
+        now = self._teller.now
+        if found is not None and _is_same(found.account, account) and now < found.span.end and not found.is_dead:
+            return found
+        return self._renewed(found, account, now)
+
+    def fits(self, slice: Slice, amount: int, monotonic: float) -> bool:
+        """Whether an amount can be taken without asking anybody."""
+        if not slice.account.limit.hard:
+            return True
+        return slice.free >= amount and monotonic - slice.drawn_at < TRUSTED
+
+    def all(self) -> Sequence[Slice]:
+        return (*self._slices.values(), *self._draining)
+
+    async def run(self) -> None:
+        """Draws, renews and gives back until it is cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await self.refresh(self.all())
+
+    async def refresh(self, slices: Iterable[Slice], *, shrink: bool = False) -> None:
+        """Tells the ledger what was used and asks for what is needed; `shrink`: for nothing, so that others can have it."""
+        now = self._monotonic()
+        observed = self._observed()
+        due = []
+        for each in slices:
+            if shrink:
+                each.needed_at = now - IDLE - 1
+            if each.is_due(now):
+                due.append(each)
+        draws = [each.draw(owner=self._teller.owner, observed=observed.get(each.name, 0), now=now) for each in due]
+        await asyncio.gather(*(self._draw(each, draw) for each, draw in zip(due, draws, strict=True)))
+        self._tidy()
+
+    def standing(self, flushed: bool) -> Iterable[Operation]:
+        """What opens the slices again in a ledger that lost them. After a flush, what they had used is known otherwise."""
+        for each in self.all():
+            yield each.reopened(self._teller.owner, flushed=flushed)
+
+    def settlements(self) -> Iterable[Settle]:
+        """What ends every slice at what was used, whoever reads it: for a worker that dies."""
+        observed = self._observed()
+        for each in self.all():
+            yield Settle(each.id, (each.line(each.used + observed.get(each.name, 0)),))
+
+    def close(self) -> None:
+        """Gives everything back."""
+        for each in self.all():
+            self._end(each)
+        self._slices.clear()
+        self._draining.clear()
+
+    async def _draw(self, slice: Slice, draw: Draw) -> None:
+        try:
+            outcome = await self._teller.ask(draw)
+        except Overloaded:
+            slice.failed()
+            return
+        slice.drawn(outcome, self._monotonic())
+        self._seen(slice.account, slice.span, slice.spent)
+
+    def _renewed(self, old: Slice | None, account: Account, now: int) -> Slice:
+        if old is not None:
+            self._draining.append(old)
+        fresh = self._slices[account.name] = Slice(account, account.limit.window.span(now), now=self._monotonic())
+        return fresh
+
+    def _tidy(self) -> None:
+        """Ends slices whose window has ended, or that nobody has needed for long, once nothing is held in them."""
+        now = self._monotonic()
+        for name, each in list(self._slices.items()):
+            if each.is_dead or each.span.end <= self._teller.now or (each.is_idle and now - each.needed_at > 5 * IDLE):
+                del self._slices[name]
+                self._draining.append(each)
+        for each in [each for each in self._draining if not each.held and not each.in_flight]:
+            self._draining.remove(each)
+            self._end(each)
+
+    def _end(self, slice: Slice) -> None:
+        if slice.used or slice.was_drawn:
+            self._teller.tell(Settle(slice.id, (slice.line(slice.used),)))
+
+
+def _is_same(one: Account, other: Account) -> bool:
+    """Whether two policies say the same of an account."""
+    return one is other or one.limit == other.limit
+
+
+def account_name(account: Account, span: Span) -> str:
+    return f"{account.name}|{span.id}"
+
+
+def line(account: Account, span: Span, amount: int, *, observed: int = 0, used: int = 0) -> Line:
+    limit = account.limit.amount if account.limit.hard else None
+    return Line(account_name(account, span), amount, limit, span.begin, span.end, span.bucket, observed, used)
+
+
+def _new_id() -> str:
+    return "slice:" + secrets.token_hex(12)

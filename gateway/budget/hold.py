@@ -1,0 +1,308 @@
+"""What one call holds: a place in the rates of its tenant, and for each attempt the most that it can cost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Protocol
+
+from gateway.budget import refusals
+from gateway.budget.headers import rate_headers
+from gateway.budget.limits import Account, Kind, Limits, Unit
+from gateway.budget.local import Demand
+from gateway.budget.needs import Estimates, Needs
+from gateway.budget.reserve import NotAffordable, Reservation, Reserver
+from gateway.core.arrival import Headers
+from gateway.core.call import Call, Operation
+from gateway.core.clock import Clock
+from gateway.core.deployment import Deployment, Model
+from gateway.core.errors import CallerError
+from gateway.core.tenant import Tenant
+from gateway.core.usage import Usage
+
+STEP = 4096
+"""Output tokens of a stream that are reserved at once; a longer one reserves more as it goes."""
+EARLY = 1024
+"""Tokens before the end of what is reserved at which more is asked for."""
+CAP_BYTES = 40
+"""What a call grows by when its client adds the output cap it was told: what it is told must still fit then."""
+LEAST = 16
+"""The shortest answer that a call is shortened to."""
+
+
+class Watched(Protocol):
+    """An answer under way."""
+
+    @property
+    def is_stream(self) -> bool: ...
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
+        """`single`: each event by itself."""
+        ...
+
+    def produced_length(self) -> int:
+        """Characters generated so far."""
+        ...
+
+    def fresh_text(self) -> str:
+        """What was generated since this was last asked."""
+        ...
+
+    def cut(self) -> bytes:
+        """Ends the answer before its last fresh text, as one that has reached its length, and gives the events that say so."""
+        ...
+
+
+class Bill(Protocol):
+    @property
+    def usage(self) -> Usage: ...
+
+    @property
+    def cost(self) -> int | None: ...
+
+
+class Joined(Protocol):
+    """Who knows which calls are under way."""
+
+    def enter(self, hold: Hold) -> None: ...
+
+    def leave(self, hold: Hold, bill: Bill | None) -> None: ...
+
+
+class Hold:
+    """A context manager; leaving it settles what the call has cost, or nothing, however it ends.
+
+    `is_stopped`: the answer was ended because the budget was. `is_clamped`: it was given a lower output cap than asked.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_bill",
+        "_call",
+        "_clock",
+        "_estimates",
+        "_joined",
+        "_limits",
+        "_max_output",
+        "_most",
+        "_needs",
+        "_reserved",
+        "_reserver",
+        "_sent",
+        "degraded",
+        "is_clamped",
+        "is_stopped",
+        "reservations",
+        "tenant",
+    )
+
+    def __init__(
+        self,
+        call: Call,
+        tenant: Tenant,
+        limits: Limits,
+        *,
+        reserver: Reserver,
+        estimates: Estimates,
+        joined: Joined,
+        clock: Clock,
+    ) -> None:
+        self.tenant = tenant
+        self._call = call
+        self._limits = limits
+        self._reserver = reserver
+        self._estimates = estimates
+        self._joined = joined
+        self._clock = clock
+        self._needs: Needs | None = None
+        self._answer: Watched | None = None
+        self._bill: Bill | None = None
+        self._max_output = 0
+        self._sent = 0
+        self._reserved = 0  # tokens of output
+        self._most = 0
+        self.reservations: list[Reservation] = []
+        self.degraded: frozenset[str] = frozenset()
+        self.is_clamped = False
+        self.is_stopped = False
+
+    def __enter__(self) -> Hold:
+        self._joined.enter(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        bill = self._bill
+        if self.reservations:
+            usage = Usage(0, 0) if bill is None else bill.usage
+            cost = 0 if bill is None else bill.cost or 0
+            self._end({Unit.USD: cost, Unit.TOKENS: usage.input + usage.output, Unit.REQUESTS: 1})
+        self._joined.leave(self, bill)
+
+    def of(self, model: Model) -> Hold:
+        """Says which model answers, and so which accounts the call touches."""
+        accounts = self._limits.accounts(self.tenant, _user(self._call), model.name)
+        self._needs = Needs(self._call, accounts, self._estimates) if accounts else None
+        self._max_output = model.max_output
+        return self
+
+    async def reserve(self, deployment: Deployment) -> int | None:
+        """Holds the most that an attempt there can cost. The output cap to be written into the request, or None.
+
+        What an earlier attempt held is given back. Raises BudgetExhausted, RateLimited, InvalidRequest for a model without
+        a price, Overloaded when nobody can say.
+        """
+        if self._needs is None:
+            return None
+        self._end({})
+        return await self._reserve(self._needs, deployment)
+
+    async def admit(self) -> None:
+        """For an answer that costs nothing: a place in the rates, unless an attempt has it already. Raises as `reserve`."""
+        if self._needs is None or self.reservations:
+            return
+        try:
+            await self._hold(self._needs.places())
+        except NotAffordable as error:
+            raise _refusal(error, None) from None
+
+    def within(self, answer: Watched) -> AsyncIterator[bytes]:
+        """The answer's chunks, as far as the budget goes."""
+        self._answer = answer
+        if self._needs is None or not answer.is_stream or self._reserved >= self._most:
+            return answer.chunks()
+        return self._metered(answer, self._needs)
+
+    def settle(self, bill: Bill) -> None:
+        """Says what the call has cost."""
+        self._bill = bill
+
+    def headers(self) -> Headers:
+        """How the rates stand, and what else the client should know."""
+        if not self.reservations:
+            return ()
+        degraded = (("x-llmgw-degraded", ", ".join(sorted(self.degraded))),) if self.degraded else ()
+        clamped = (("x-llmgw-clamped", "1"),) if self.is_clamped else ()
+        return (*rate_headers(self._rates()), *degraded, *clamped)
+
+    def observe(self) -> None:
+        """Notes what a running answer has used so far, for whoever settles it if this worker dies."""
+        answer = self._answer
+        if answer is None or not self.reservations:
+            return
+        sent, made = self._estimates.guess_sent(self._call), answer.produced_length() // 4
+        cost = self._estimates.cost(answer.deployment, sent=sent, made=made)
+        used = {Unit.USD: cost, Unit.TOKENS: sent + made, Unit.REQUESTS: 1}
+        for reservation, amounts in self._spread(used):
+            for part, amount in zip(reservation.parts, amounts, strict=True):
+                part.observe(amount)
+
+    async def _reserve(self, needs: Needs, deployment: Deployment) -> int | None:
+        asked = self._estimates.asked_output(self._call)
+        makes = self._call.operation is not Operation.EMBEDDINGS
+        cap = (asked or self._max_output) if makes else 0
+        sent, is_close = self._estimates.sent(self._call), False
+        while True:
+            first = min(cap, STEP) if self._call.stream else cap
+            try:
+                await self._hold(needs.all(deployment, sent=sent, made=first * needs.choices))
+            except NotAffordable as error:
+                closely = None if is_close else await self._estimates.sent_closely(self._call, deployment)
+                if closely is not None:
+                    sent, is_close = closely, True
+                    continue
+                written = 0 if asked else CAP_BYTES
+                shorter = needs.longest(error.shortages, deployment, sent=sent + written, most=first)
+                if (
+                    shorter is None
+                    or not LEAST <= shorter < cap
+                    or not all(each.account.limit.clamps for each in error.shortages)
+                ):
+                    raise _refusal(error, shorter) from None
+                cap, self.is_clamped = shorter, True
+            else:
+                self._sent, self._reserved, self._most = sent, first * needs.choices, cap * needs.choices
+                return cap if makes and (self.is_clamped or (needs.is_bound and asked is None)) else None
+
+    async def _hold(self, demands: list[Demand]) -> None:
+        if demands:
+            reservation = await self._reserver.reserve(demands, monotonic=self._clock.monotonic())
+            self.reservations.append(reservation)
+            self.degraded |= reservation.degraded
+
+    async def _metered(self, answer: Watched, needs: Needs) -> AsyncIterator[bytes]:
+        """Counts what is produced, reserves the next step in time, and stops the provider where there is none."""
+        made, is_hopeful = 0, True
+        early = EARLY * needs.choices
+        async for event in answer.chunks(single=True):
+            made += await self._estimates.count(answer.fresh_text(), answer.deployment)
+            if self._reserved < self._most and made >= self._reserved - early and is_hopeful:
+                is_hopeful = await self._extend(answer.deployment, needs)
+            if made > self._reserved and (
+                self._reserved >= self._most or not await self._extend(answer.deployment, needs)
+            ):
+                self.is_stopped = True
+                yield answer.cut()
+                return
+            yield event
+
+    async def _extend(self, deployment: Deployment, needs: Needs) -> bool:
+        """Reserves the next step of output, or as much of one as there is. False: there is too little to go on with."""
+        step = min(STEP * needs.choices, self._most - self._reserved)
+        for more in (step, step // 4, step // 16, step // 64):
+            if more < LEAST:
+                return False
+            try:
+                await self._hold(needs.more(deployment, sent=self._sent, made=self._reserved, more=more))
+            except NotAffordable:
+                continue
+            self._reserved += more
+            return True
+        return False
+
+    def _end(self, used: dict[Unit, int]) -> None:
+        for reservation, amounts in self._spread(used):
+            self._reserver.settle(reservation, amounts)
+        self.reservations.clear()
+
+    def _spread(self, used: dict[Unit, int]) -> Iterator[tuple[Reservation, list[int]]]:
+        """What was used of each part: an account's earlier reservations are filled first, its last one takes what remains."""
+        if len(self.reservations) == 1:
+            only = self.reservations[0]
+            yield only, [used.get(part.account.limit.unit, 0) for part in only.parts]
+            return
+        left: dict[str, int] = {}
+        last = {part.account.name: reservation for reservation in self.reservations for part in reservation.parts}
+        for reservation in self.reservations:
+            amounts = []
+            for part in reservation.parts:
+                name = part.account.name
+                rest = left.setdefault(name, used.get(part.account.limit.unit, 0))
+                amounts.append(rest if last[name] is reservation else min(rest, part.amount))
+                left[name] = rest - amounts[-1]
+            yield reservation, amounts
+
+    def _rates(self) -> dict[Account, int]:
+        left = {}
+        for reservation in self.reservations:
+            for part in reservation.parts:
+                if part.account.limit.kind is Kind.RATE:
+                    name = part.account.name
+                    left[part.account] = reservation.left.get(name, 0) if part.slice is None else part.slice.left
+        return left
+
+
+def _refusal(error: NotAffordable, affordable: int | None) -> CallerError:
+    found = refusals.refusal(error, affordable=affordable)
+    found.headers += rate_headers({each.account: each.left for each in error.shortages})
+    return found
+
+
+def _user(call: Call) -> str | None:
+    """The end user that the caller names."""
+    user = call.fields.get("user") or call.fields.get("safety_identifier")
+    return user if isinstance(user, str) else None

@@ -1,0 +1,241 @@
+"""Where the amounts of a call are held: in this worker's slices, in the ledger, or while that is away as far as is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.budget.escrow import Escrow, Slice, line
+from gateway.budget.limits import Account, Kind
+from gateway.budget.local import Demand, LocalLedger
+from gateway.budget.teller import Teller, unavailable
+from gateway.budget.windows import Span
+from gateway.core.errors import Overloaded
+from gateway.core.ledger.operations import (
+    Corrupt,
+    Granted,
+    Line,
+    Orphan,
+    Outcome,
+    Refused,
+    Renew,
+    Reserve,
+    Settle,
+    Stale,
+)
+
+LEASE = 30_000
+"""Milliseconds for which the ledger keeps the reservation of a worker that is silent."""
+TRIES = 4
+
+
+@dataclass(slots=True)
+class Part:
+    """One account's part of a reservation. `slice` is where it is held, if it is held in this worker's memory."""
+
+    account: Account
+    span: Span
+    amount: int
+    slice: Slice | None = None
+    is_local: bool = False
+    observed: int = 0
+
+    def __post_init__(self) -> None:
+        self.observe(0)
+
+    def observe(self, used: int) -> None:
+        """Notes what has been used so far; what is settled if this worker dies is what the policy says of orphans."""
+        match self.account.limit.orphan:
+            case Orphan.OBSERVED:
+                self.observed = min(used, self.amount)
+            case Orphan.RESERVED:
+                self.observed = self.amount
+            case Orphan.RELEASE:
+                self.observed = 0
+
+
+@dataclass(slots=True)
+class Reservation:
+    """`left` tells, by account, what was left of it afterwards; `degraded` what was not asked of the ledger."""
+
+    id: str
+    parts: list[Part]
+    is_direct: bool = False
+    degraded: frozenset[str] = frozenset()
+    left: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """An account that does not have what was asked: `fits_at` in the ledger's milliseconds, NEVER when nobody can say."""
+
+    account: Account
+    left: int
+    fits_at: int
+
+
+class NotAffordable(Exception):
+    """At least one account has too little. Nothing is held."""
+
+    def __init__(self, shortages: Sequence[Shortage], now: int) -> None:
+        super().__init__("too little is left")
+        self.shortages = shortages
+        self.now = now
+
+
+Seen = Callable[[Account, Span, int], None]
+"""Told of each account what it has spent, whenever the ledger says so."""
+
+
+class Reserver:
+    """`seen` hears what the ledger says of accounts. `escrow` None: every call is reserved in the ledger."""
+
+    def __init__(self, teller: Teller, escrow: Escrow | None, local: LocalLedger, seen: Seen) -> None:
+        self._teller = teller
+        self._escrow = escrow
+        self._local = local
+        self._seen = seen
+        self.direct: dict[str, Reservation] = {}
+
+    async def reserve(self, demands: Sequence[Demand], *, monotonic: float) -> Reservation:
+        """Holds everything or nothing. Raises NotAffordable, or Overloaded when the ledger must be asked and is away."""
+        if (held := self._from_slices(demands, monotonic)) is not None:
+            return held
+        try:
+            return await self._from_ledger(demands)
+        except Overloaded as error:
+            if error.code == "budget_store_corrupt":
+                raise
+            return self._without_ledger(demands, monotonic)
+
+    def settle(self, reservation: Reservation, used: Sequence[int]) -> None:
+        """Ends it at what was used of each part, in their order. Never waits and never fails."""
+        charged, locally = [], []
+        for part, amount in zip(reservation.parts, used, strict=True):
+            if part.slice is not None:
+                part.slice.give_back(part.amount, amount)
+            elif part.is_local:
+                locally.append((part.account, amount))
+            else:
+                charged.append(line(part.account, part.span, amount))
+        self.direct.pop(reservation.id, None)
+        if locally:
+            self._local.settle(reservation.id, locally, self._teller.now)
+        if charged:
+            self._teller.tell(Settle(reservation.id, tuple(charged)))
+
+    def renewals(self) -> list[Renew]:
+        """What keeps the reservations in the ledger from running out."""
+        return [Renew(each.id, LEASE, _lines(each.parts)) for each in self.direct.values()]
+
+    def standing(self) -> list[Reserve]:
+        return [Reserve(each.id, self._teller.owner, LEASE, _lines(each.parts)) for each in self.direct.values()]
+
+    def settlements(self) -> list[Settle]:
+        """What ends each reservation in the ledger at what has been observed, for a worker that dies."""
+        return [
+            Settle(each.id, tuple(line(part.account, part.span, part.observed) for part in each.parts))
+            for each in self.direct.values()
+        ]
+
+    def _from_slices(self, demands: Sequence[Demand], monotonic: float) -> Reservation | None:
+        escrow = self._escrow
+        if escrow is None:
+            return None
+        slices = [escrow.slice(account) for account, _ in demands]
+        for slice, (_, amount) in zip(slices, demands, strict=True):
+            if not escrow.fits(slice, amount, monotonic):
+                for each, (_, needed) in zip(slices, demands, strict=True):
+                    each.note_need(needed, monotonic)
+                return None
+        parts = []
+        for slice, (account, amount) in zip(slices, demands, strict=True):
+            slice.take(amount, monotonic)
+            parts.append(Part(account, slice.span, amount, slice))
+        return Reservation("", parts)
+
+    async def _from_ledger(self, demands: Sequence[Demand]) -> Reservation:
+        shrunk = self._escrow is None
+        for _ in range(TRIES):
+            id = "call:" + secrets.token_hex(12)
+            parts = [Part(account, account.limit.window.span(self._teller.now), amount) for account, amount in demands]
+            outcome = await self._ask(id, parts)
+            match outcome:
+                case Granted():
+                    return self._granted(id, parts, outcome)
+                case Refused() if shrunk:
+                    raise NotAffordable(_shortages(parts, outcome, self._teller.now), self._teller.now)
+                case Refused():
+                    shrunk = await self._give_back(demands)
+                case Corrupt():
+                    raise Overloaded("The accounts of this budget cannot be read.", code="budget_store_corrupt")
+                case Stale():
+                    continue
+        raise unavailable()
+
+    async def _ask(self, id: str, parts: list[Part]) -> Outcome:
+        try:
+            return await self._teller.ask(Reserve(id, self._teller.owner, LEASE, _lines(parts)))
+        except (Overloaded, asyncio.CancelledError):  # it may have been granted all the same
+            self._teller.tell(Settle(id, tuple(line(part.account, part.span, 0) for part in parts)))
+            raise
+
+    async def _give_back(self, demands: Sequence[Demand]) -> bool:
+        """Gives to the ledger what our own slices hold and nobody uses, which may be just what is missing."""
+        assert self._escrow is not None
+        await self._escrow.refresh([self._escrow.slice(account) for account, _ in demands], shrink=True)
+        return True
+
+    def _granted(self, id: str, parts: list[Part], outcome: Granted) -> Reservation:
+        reservation = Reservation(id, parts, is_direct=True)
+        for part, spent, held in zip(parts, outcome.spent, outcome.held, strict=True):
+            reservation.left[part.account.name] = max(0, part.account.limit.amount - spent - held)
+            self._seen(part.account, part.span, spent)
+        self.direct[id] = reservation
+        return reservation
+
+    def _without_ledger(self, demands: Sequence[Demand], monotonic: float) -> Reservation:
+        """Hard budgets from slices alone, rates by this worker's own count, soft budgets as they come."""
+        id = "call:" + secrets.token_hex(12)
+        slices = [self._slice_of(account) for account, _ in demands]
+        for slice, (account, amount) in zip(slices, demands, strict=True):
+            is_hard = account.limit.hard and account.limit.kind is Kind.BUDGET
+            if is_hard and (slice is None or self._escrow is None or not self._escrow.fits(slice, amount, monotonic)):
+                raise unavailable()
+        parts = [
+            self._part_without_ledger(slice, demand, monotonic) for slice, demand in zip(slices, demands, strict=True)
+        ]
+        rates = [part for part in parts if part.is_local]
+        demanded = [(part.account, part.amount) for part in rates]
+        refused = self._local.reserve(id, demanded, self._teller.now) if rates else None
+        if refused is not None:
+            raise NotAffordable(_shortages(rates, refused, self._teller.now), self._teller.now)
+        for part in parts:
+            if part.slice is not None:
+                part.slice.take(part.amount, monotonic)
+        degraded = {"ratelimit" if part.is_local else "budget" for part in parts if part.slice is None}
+        return Reservation(id, parts, degraded=frozenset(degraded))
+
+    def _slice_of(self, account: Account) -> Slice | None:
+        return None if self._escrow is None else self._escrow.slice(account)
+
+    def _part_without_ledger(self, slice: Slice | None, demand: Demand, monotonic: float) -> Part:
+        account, amount = demand
+        if slice is not None and self._escrow is not None and self._escrow.fits(slice, amount, monotonic):
+            return Part(account, slice.span, amount, slice)
+        span = account.limit.window.span(self._teller.now)
+        return Part(account, span, amount, is_local=account.limit.kind is Kind.RATE)
+
+
+def _lines(parts: Sequence[Part]) -> tuple[Line, ...]:
+    return tuple(line(part.account, part.span, part.amount, observed=part.observed) for part in parts)
+
+
+def _shortages(parts: Sequence[Part], refused: Refused, now: int) -> list[Shortage]:
+    return [
+        Shortage(part.account, left, fits_at)
+        for part, left, fits_at in zip(parts, refused.left, refused.fits_at, strict=True)
+        if part.account.limit.hard and left < part.amount
+    ]

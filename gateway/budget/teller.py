@@ -1,0 +1,235 @@
+"""Between the calls of one worker and the ledger: operations go in batches, and what has been spent is told until it is heard.
+
+A batch leaves as soon as there is something to send, and what comes while batches are under way goes with the next one: a
+busy worker pays for few round trips. Nobody waits longer than the ledger itself lets its callers wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.clock import Clock
+from gateway.core.errors import Overloaded
+from gateway.core.ledger.operations import Applied, Balance, Operation, Outcome, Rebuilding, Settle
+from gateway.core.tasks import Tasks
+
+BATCH = 64
+"""Operations sent at once, at most."""
+UNDER_WAY = 4
+"""Batches sent before an answer has come."""
+AGAIN = 0.25
+"""Seconds between two attempts to tell what was not heard."""
+REPLAYED = 120.0
+"""Seconds for which settled operations are remembered, to be told again to a ledger that lost its last moments."""
+REMEMBERED = 20_000
+"""Operations and balances remembered at most."""
+
+log = logging.getLogger("llmgw.budget")
+
+
+class Ledger(Protocol):
+    """Where accounts are kept; see store.contract for what it promises."""
+
+    async def apply(self, operations: Sequence[Operation]) -> Applied: ...
+
+    async def balances(self) -> Sequence[Balance]: ...
+
+    async def announce(self, owner: str) -> None: ...
+
+    async def restore(self, owner: str, operations: Sequence[Operation], balances: Sequence[Balance]) -> bool: ...
+
+
+@dataclass(slots=True)
+class _Asked:
+    operation: Operation
+    answer: asyncio.Future[Outcome] | None
+
+
+class Teller:
+    """`standing` gives the operations that open again, in a ledger that lost them, what this worker still holds. `note` gets
+    what is settled before it is told."""
+
+    def __init__(
+        self, ledger: Ledger, owner: str, *, note: Callable[[Settle], None], tasks: Tasks, clock: Clock
+    ) -> None:
+        self.owner = owner
+        self.standing: Callable[[bool], Iterable[Operation]] = lambda flushed: ()
+        self._ledger = ledger
+        self._note = note
+        self._tasks = tasks
+        self._monotonic = clock.monotonic
+        self._ahead = clock.now() - clock.monotonic()
+        self._queue: deque[_Asked] = deque()
+        self._untold: deque[Operation] = deque()
+        self._recent: deque[tuple[float, Operation]] = deque()
+        self._balances: dict[str, Balance] = {}
+        self._under_way = 0
+        self._flushing = False
+        self._rebuilding: Rebuilding | None = None
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+
+    @property
+    def now(self) -> int:
+        """The ledger's clock in milliseconds, as far as it is known here."""
+        return int((self._monotonic() + self._ahead) * 1000)
+
+    @property
+    def untold(self) -> int:
+        """Operations that have not been heard yet."""
+        return len(self._untold) + sum(asked.answer is None for asked in self._queue)
+
+    async def ask(self, operation: Operation) -> Outcome:
+        """The answer. Raises Overloaded when there is none in time; the operation may have been applied all the same."""
+        if self._rebuilding is not None:
+            raise unavailable()
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._put(_Asked(operation, answer))
+        return await answer
+
+    def tell(self, operation: Settle) -> None:
+        """Sends it, and again until it is heard."""
+        self._note(operation)
+        self._put(_Asked(operation, None))
+
+    def see(self, balance: Balance) -> None:
+        """Remembers how an account stood, for a ledger that loses everything."""
+        self._balances.pop(balance.account, None)
+        self._balances[balance.account] = balance
+        if len(self._balances) > REMEMBERED:
+            del self._balances[next(iter(self._balances))]
+
+    async def run(self) -> None:
+        """Tells what was not heard, and helps to rebuild a ledger that lost something. Runs until it is cancelled."""
+        while True:
+            try:
+                await self._ledger.announce(self.owner)
+                if self._rebuilding is not None:
+                    await self._rebuild(self._rebuilding)
+                elif self._untold:
+                    await self._retell()
+            except Overloaded:
+                pass
+            self._wake.clear()
+            await _either(self._wake, AGAIN)
+
+    async def told(self) -> None:
+        """Waits until what was told before has been heard, or could not be."""
+        if self._queue or self._under_way:
+            self._idle.clear()
+            await _either(self._idle, 1.0)
+
+    async def balances(self) -> Sequence[Balance]:
+        """Every account of the ledger. Raises Overloaded."""
+        return await self._ledger.balances()
+
+    async def close(self, seconds: float) -> None:
+        """Waits until everything told has been heard, for so long at most."""
+        until = self._monotonic() + seconds
+        while (self._under_way or self.untold) and self._monotonic() < until:
+            if self._untold and not self._under_way:
+                await self._retell_quietly()
+            await asyncio.sleep(0.005)
+
+    def _put(self, asked: _Asked) -> None:
+        self._queue.append(asked)
+        if not self._flushing and self._under_way < UNDER_WAY:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        while self._queue and self._under_way < UNDER_WAY:
+            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._under_way += 1
+            self._tasks.start(self._send(batch), name="ledger")
+
+    async def _send(self, batch: Sequence[_Asked]) -> None:
+        try:
+            applied = await self._apply([asked.operation for asked in batch])
+        except Overloaded as error:
+            self._failed((*batch, *self._queue), error)
+            self._queue.clear()
+        else:
+            for asked, outcome in zip(batch, applied.outcomes, strict=True):
+                if asked.answer is not None and not asked.answer.done():
+                    asked.answer.set_result(outcome)
+        finally:
+            self._under_way -= 1
+            if self._queue:
+                self._flush()
+            elif not self._under_way:
+                self._idle.set()
+
+    async def _apply(self, operations: Sequence[Operation]) -> Applied:
+        if self._rebuilding is not None:
+            raise unavailable()
+        try:
+            applied = await self._ledger.apply(operations)
+        except Rebuilding as error:
+            self._begin_rebuilding(error)
+            raise unavailable() from None
+        self._ahead = applied.now / 1000 - self._monotonic()
+        self._remember(operations)
+        return applied
+
+    def _remember(self, operations: Sequence[Operation]) -> None:
+        now = self._monotonic()
+        for operation in operations:
+            if isinstance(operation, Settle):
+                self._recent.append((now, operation))
+        while self._recent and (self._recent[0][0] < now - REPLAYED or len(self._recent) > REMEMBERED):
+            self._recent.popleft()
+
+    def _failed(self, asked: Iterable[_Asked], error: Overloaded) -> None:
+        for each in asked:
+            if each.answer is None:
+                self._untold.append(each.operation)
+            elif not each.answer.done():
+                each.answer.set_exception(error)
+
+    def _begin_rebuilding(self, found: Rebuilding) -> None:
+        if self._rebuilding is None:
+            log.warning("the ledger is being rebuilt", extra={"lost_everything": found.flushed})
+            self._rebuilding = found
+            self._wake.set()
+
+    async def _rebuild(self, found: Rebuilding) -> None:
+        recent = () if found.flushed else (operation for _, operation in self._recent)
+        operations = [*self.standing(found.flushed), *recent, *self._untold]
+        whole = await self._ledger.restore(self.owner, operations, list(self._balances.values()))
+        if whole:
+            log.warning("the ledger is whole again")
+            self._rebuilding = None
+
+    async def _retell(self) -> None:
+        while self._untold:
+            batch = [self._untold[index] for index in range(min(BATCH, len(self._untold)))]
+            await self._apply(batch)
+            for _ in batch:
+                self._untold.popleft()
+
+    async def _retell_quietly(self) -> None:
+        try:
+            await self._retell()
+        except Overloaded:
+            await asyncio.sleep(AGAIN)
+
+
+def unavailable() -> Overloaded:
+    return Overloaded(
+        "Budgets cannot be checked at the moment; try again shortly.", code="budget_store_unavailable", retry_after=2
+    )
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,116 @@
+"""The most that a call can use, told before it is made: for reservations that nothing can run past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tiktoken
+
+from gateway.core.call import Call, Operation
+from gateway.core.deployment import Deployment
+from gateway.core.usage import Usage
+from gateway.meter.price import ceiling, cost
+from gateway.meter.tokens import Tokens
+
+_MESSAGE = 16  # tokens round a message, and round the prompt; real dialects use 3 to 8
+_TOOLS = 1024  # what providers put round tools: Anthropic's is the longest known, with 530
+_IMAGE = 5_000  # of an image by URL; one in the body is longer in base64 than in tokens
+_GREEDY_IMAGES: Mapping[str, int] = {"gpt-4o-mini": 48_200}
+_FILE = 200_000  # of a file by reference, whose length is not known here: a whole context
+_KNOWN_SLACK = 64
+_BYTES_PER_TOKEN = 4  # of ordinary text, for a guess that need not be a bound
+
+
+class Bounds:
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def sent(self, call: Call) -> int:
+        """The most input tokens a call can have: no byte of text makes more than one, whatever the vocabulary."""
+        if call.operation is not Operation.CHAT:
+            return len(call.body) + _MESSAGE
+        most = len(call.body) + _MESSAGE * (len(call.fields["messages"]) + 1)
+        if "tools" in call.has:
+            most += _TOOLS
+        if not call.has.isdisjoint(("image", "file")):
+            most += sum(_by_reference(part, call.model) for part in _parts(call))
+        return most
+
+    async def sent_closely(self, call: Call, deployment: Deployment) -> int | None:
+        """A closer bound, by counting, where the model's own vocabulary is known; None where it is not."""
+        if not call.has.isdisjoint(("image", "file", "audio")) or not _has_public_vocabulary(deployment.upstream_model):
+            return None
+        counted = await self._tokens.sent(call, deployment.upstream_model)
+        slack = _KNOWN_SLACK + (_TOOLS if "tools" in call.has else 0)
+        return min(self.sent(call), counted + counted // 10 + slack)
+
+    def guess_sent(self, call: Call) -> int:
+        """About how many input tokens a call has, without counting."""
+        return len(call.body) // _BYTES_PER_TOKEN
+
+    def choices(self, call: Call) -> int:
+        """How often an answer is generated, and billed: `n` or `best_of`, for each prompt."""
+        prompts = call.fields.get("prompt")
+        several = isinstance(prompts, list) and all(isinstance(each, str | list) for each in prompts)
+        each_time = max(_number(call.fields.get("n")), _number(call.fields.get("best_of")))
+        return each_time * (max(1, len(prompts)) if several and isinstance(prompts, list) else 1)
+
+    def asked_output(self, call: Call) -> int | None:
+        """The output cap that the client gave."""
+        cap = call.fields.get("max_completion_tokens") or call.fields.get("max_tokens")
+        return int(cap) if cap is not None else None
+
+    async def count(self, text: str, deployment: Deployment) -> int:
+        return await self._tokens.count(text, deployment.upstream_model)
+
+    def ceiling(self, call: Call, deployment: Deployment, *, sent: int, made: int) -> int | None:
+        """The most nano-USD that so many tokens can cost; None when the deployment has no price."""
+        price = deployment.price
+        return None if price is None else ceiling(sent, made, price, kinds=kinds(call))
+
+    def cost(self, deployment: Deployment, *, sent: int, made: int) -> int:
+        """What so many tokens of text cost in nano-USD; nothing without a price."""
+        return 0 if deployment.price is None else cost(Usage(sent, made), deployment.price)
+
+
+def kinds(call: Call) -> frozenset[str]:
+    """The kinds of input and output besides text that a call may be billed for."""
+    found = set()
+    if "audio" in call.has:
+        found.add("audio_input")
+    if "image" in call.has:
+        found.add("image_input")
+    modalities = call.fields.get("modalities")
+    for kind in modalities if isinstance(modalities, list) else ():
+        if kind in ("audio", "image"):
+            found.add(f"{kind}_output")
+    return frozenset(found)
+
+
+def _number(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and value > 1 else 1
+
+
+def _parts(call: Call) -> list[Mapping[str, Any]]:
+    contents = [message.get("content") for message in call.fields["messages"]]
+    return [part for content in contents if isinstance(content, list) for part in content if isinstance(part, dict)]
+
+
+def _by_reference(part: Mapping[str, Any], model: str) -> int:
+    match part.get("type"):
+        case "image_url" | "video_url":
+            return next((most for name, most in _GREEDY_IMAGES.items() if name in model), _IMAGE)
+        case "file":
+            inner = part.get("file")
+            return _FILE if not isinstance(inner, dict) or "file_data" not in inner else 0
+        case _:
+            return 0
+
+
+def _has_public_vocabulary(model: str) -> bool:
+    try:
+        tiktoken.encoding_name_for_model(model.rpartition("/")[2])
+    except KeyError:
+        return False
+    return True

@@ -77,9 +77,9 @@ class Bounds:
 def kinds(call: Call) -> frozenset[str]:
     """The kinds of input and output besides text that a call may be billed for."""
     found = set()
-    if "audio" in call.has:
+    if "audio" in call.has or "file" in call.has:
         found.add("audio_input")
-    if "image" in call.has:
+    if "image" in call.has or "file" in call.has:
         found.add("image_input")
     modalities = call.fields.get("modalities")
     for kind in modalities if isinstance(modalities, list) else ():

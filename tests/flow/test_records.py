@@ -206,7 +206,7 @@ async def test_the_provider_s_credential_is_in_no_answer_record_or_log(
     answer = await post(house, chat(stream=stream))
 
     await house.only_record()
-    kept = b"".join(path.read_bytes() for path in house.data.iterdir())
+    kept = b"".join(path.read_bytes() for path in house.data.rglob("*") if path.is_file())
     for secret in (SECRET, SECRET[::-1], base64.b64encode(SECRET), house.key.encode()):
         assert secret not in answer.content + str(answer.headers).encode()
         assert secret not in kept + caplog.text.encode()

@@ -26,7 +26,7 @@ STAGES = {
     "auth": "gateway.auth.keyring.Keyring.identify",
     "ingress": "gateway.ingress.openai.OpenAIArrival.read",
     "template": "gateway.template.apply.template",
-    "budget": "gateway.budget.accounts.Accounts.hold",
+    "budget": "gateway.budget.budgets.Budgets.hold",
     "cache": "gateway.cache.replay.Replays.claim",
     "route": "gateway.route.plan.decide",
     "upstream": "gateway.upstream.open.Upstream.open",

@@ -7,7 +7,7 @@ What always holds (`tests/core/ledger` checks it after each step of a random his
 - held is the sum of the open reservations;
 - each reservation ends once: settled, or swept and then perhaps corrected.
 
-`gateway/store/redis/ledger.lua` says the same in Lua, and a test holds the two against each other.
+`gateway/store/redis/lua` says the same in Lua, and tests/store/test_ledger_history.py holds the two against each other.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Tables(Protocol):
         ...
 
     def forget(self, now: int) -> None:
-        """Drops the ids that need not be known any more, and the accounts that are `due`."""
+        """Drops the ids that need not be known any more, and the accounts that are due."""
         ...
 
 

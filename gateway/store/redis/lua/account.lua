@@ -1,5 +1,5 @@
--- One account, as gateway/core/ledger/account.py has it. Amounts are integers below 2^53, which Lua's doubles, Redis and msgpack
--- keep exactly.
+-- One account, as gateway/core/ledger/account.py has it. Amounts are integers below 2^53, which Lua's doubles, Redis and
+-- msgpack keep exactly.
 
 local Account = {}
 

@@ -82,7 +82,8 @@ function apply.Reserve(asked)
     local account = accounts[line.account]
     Account.hold(account, line.amount, false)
     Book.touch(account)
-    parts[i] = {account = line.account, held = line.amount, observed = line.observed, used = 0, bucket = Account.bucket_of(line.bucket)}
+    parts[i] = {account = line.account, held = line.amount, observed = line.observed, used = 0,
+      bucket = Account.bucket_of(line.bucket)}
   end
   opened = {owner = asked.owner, orphan = asked.orphan, is_slice = false, parts = parts}
   Rows.put_open(asked.id, opened, now + asked.lease)

@@ -1,6 +1,7 @@
--- What can be asked: the last part of the script. META holds `epoch`, made with the ledger; `run`, the run of this server for
--- which it is whole; `lost`, 'all' from the making of the epoch until the ledger is whole, then 'some'; `pending`, the run for which it is being
--- rebuilt; `waits`, until when workers that have lost it are waited for; and `since`, when it became whole.
+-- What can be asked: the last part of the script. META holds `epoch`, made with the ledger; `run`, the run of this server
+-- for which it is whole; `lost`, 'all' from the making of the epoch until the ledger is whole, then 'some'; `pending`, the
+-- run for which it is being rebuilt; `waits`, until when workers that have lost it are waited for; and `since`, when it
+-- became whole.
 
 local Ledger = {}
 local meta = {}
@@ -114,7 +115,9 @@ function ask.restore()
   if request.epoch ~= '' then lost_all = request.epoch ~= meta.epoch end
   if lost_all then Ledger.raise_bases() end
   Ledger.apply_all()
-  if request.is_last and (request.told == '' or request.told == server) then redis.call('HSET', READY, request.owner, server) end
+  if request.is_last and (request.told == '' or request.told == server) then
+    redis.call('HSET', READY, request.owner, server)
+  end
   if meta.run ~= server and Ledger.are_all_ready() then Ledger.write_meta({run = server, lost = 'some', since = now}) end
   return {meta.run == server and 'whole' or 'restarted', meta.epoch, server, now, {}}
 end

@@ -42,6 +42,7 @@ class Flow:
             record.call = call = apply.template(ingress.read(strict=policy.strict))
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
+                record.hold = hold
                 async with self.cache.claim(tenant, call) as claim:
                     tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
                     decision = plan.decide(call, tenant, policy.routes, lambda: tokens)
@@ -64,7 +65,6 @@ class Flow:
                             record.bill = bill = await self.meter.bill(call, answer)
                             hold.settle(bill)
 
-                    record.is_stopped = hold.is_stopped
                     last = answer.ending(bill.cost, bill.usage)
                     claim.complete(last, answer.content_type)
         reply.end(last, headers=record.closing_headers())

@@ -23,6 +23,7 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.ledger.operations import Balance, Once, Operation, Settle, Settled, Sweep
+from gateway.core.money import usd
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 
@@ -67,6 +68,7 @@ class Budgets:
         self._clock = clock
         self._journal = journal
         self._alerts = Alerts(self._tell)
+        self.overdrafts = 0
         self._shares = Shares(clock.monotonic)
         self._open: set[Hold] = set()
         self._tallies: dict[str, Tally] = {}
@@ -127,6 +129,7 @@ class Budgets:
         tally.open -= 1
         tally.calls += 1
         if bill is not None:
+            self._look_for_overdraft(hold, bill)
             tally.spent += bill.cost or 0
             tally.unpriced += bill.cost is None
 
@@ -146,6 +149,13 @@ class Budgets:
         if self._teller.untold:
             await self._journal.write(self._settlements)
         self._journal.close(heard=not self._teller.untold)
+
+    def _look_for_overdraft(self, hold: Hold, bill: Bill) -> None:
+        """The ledger keeps the excess apart; here people are told whose it was."""
+        if hold.reserved_usd is not None and (bill.cost or 0) > hold.reserved_usd:
+            self.overdrafts += 1
+            found = {"request_id": hold.id, "reserved": usd(hold.reserved_usd), "cost": usd(bill.cost or 0)}
+            log.error("a provider used more than its cap allows", extra=found)
 
     async def _observe(self) -> None:
         while True:

@@ -76,6 +76,7 @@ class Hold:
     """A context manager; leaving it settles what the call has cost, or nothing, however it ends.
 
     `is_stopped`: the answer was ended because the budget was. `is_clamped`: it was given a lower output cap than asked.
+    `reserved_usd`, in nano-USD, is known once it has been left; None where no budget in money applies.
     """
 
     __slots__ = (
@@ -96,6 +97,7 @@ class Hold:
         "is_clamped",
         "is_stopped",
         "reservations",
+        "reserved_usd",
         "tenant",
     )
 
@@ -126,6 +128,7 @@ class Hold:
         self._most = 0
         self.reservations: list[Reservation] = []
         self.degraded: frozenset[str] = frozenset()
+        self.reserved_usd: int | None = None
         self.is_clamped = False
         self.is_stopped = False
 
@@ -138,10 +141,15 @@ class Hold:
     ) -> None:
         bill = self._bill
         if self.reservations:
+            self.reserved_usd = self._reserved_usd()
             usage = Usage(0, 0) if bill is None else bill.usage
             cost = 0 if bill is None else bill.cost or 0
             self._end({Unit.USD: cost, Unit.TOKENS: usage.input + usage.output, Unit.REQUESTS: 1})
         self._joined.leave(self, bill)
+
+    @property
+    def id(self) -> str:
+        return self._call.id
 
     def of(self, model: Model) -> Hold:
         """Says which model answers, and so which accounts the call touches."""
@@ -285,6 +293,15 @@ class Hold:
                 amounts.append(rest if last[name] is reservation else min(rest, part.amount))
                 left[name] = rest - amounts[-1]
             yield reservation, amounts
+
+    def _reserved_usd(self) -> int | None:
+        """The most that is held in one account of money: the same in all, unless one counts other calls."""
+        held: dict[str, int] = {}
+        for reservation in self.reservations:
+            for part in reservation.parts:
+                if part.account.limit.unit is Unit.USD:
+                    held[part.account.name] = held.get(part.account.name, 0) + part.amount
+        return max(held.values(), default=None)
 
     def _rates(self) -> dict[Account, int]:
         left = {}

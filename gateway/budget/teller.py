@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,6 +72,7 @@ class Teller:
         self._under_way = 0
         self._flushing = False
         self._rebuilding: Rebuilding | None = None
+        self._known: Sequence[Operation] | None = None
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -107,15 +109,9 @@ class Teller:
     async def run(self) -> None:
         """Tells what was not heard, and helps to rebuild a ledger that lost something. Runs until it is cancelled."""
         while True:
-            try:
-                await self._ledger.announce(self.owner)
-                if self._rebuilding is not None:
-                    await self._rebuild(self._rebuilding)
-                elif self._untold:
-                    await self._retell()
-            except Overloaded:
-                pass
             self._wake.clear()
+            with suppress(Overloaded):
+                await self._keep_up()
             await _either(self._wake, AGAIN)
 
     async def told(self) -> None:
@@ -193,19 +189,30 @@ class Teller:
             elif not each.answer.done():
                 each.answer.set_exception(error)
 
+    async def _keep_up(self) -> None:
+        try:
+            await self._ledger.announce(self.owner)
+        except Rebuilding as error:
+            self._begin_rebuilding(error)
+        if self._rebuilding is not None:
+            await self._rebuild(self._rebuilding)
+        if self._untold and self._rebuilding is None:
+            await self._retell()
+
     def _begin_rebuilding(self, found: Rebuilding) -> None:
-        if self._rebuilding is None:
+        if self._rebuilding is None and (self._balances or self._recent):
             log.warning("the ledger is being rebuilt", extra={"lost_everything": found.flushed})
-            self._rebuilding = found
-            self._wake.set()
+        self._rebuilding = self._rebuilding or found
+        self._wake.set()
 
     async def _rebuild(self, found: Rebuilding) -> None:
-        recent = () if found.flushed else (operation for _, operation in self._recent)
-        operations = [*self.standing(found.flushed), *recent, *self._untold]
-        whole = await self._ledger.restore(self.owner, operations, list(self._balances.values()))
-        if whole:
-            log.warning("the ledger is whole again")
-            self._rebuilding = None
+        if self._known is None:  # once: what is said twice must be the same
+            recent = () if found.flushed else (operation for _, operation in self._recent)
+            self._known = [*self.standing(found.flushed), *recent, *self._untold]
+        if await self._ledger.restore(self.owner, self._known, list(self._balances.values())):
+            if self._known or self._balances:
+                log.warning("the ledger is whole again")
+            self._rebuilding = self._known = None
 
     async def _retell(self) -> None:
         while self._untold:

@@ -37,6 +37,16 @@ class Bill(Protocol):
     def cost(self) -> int | None: ...
 
 
+class Held(Protocol):
+    """What the call holds of budgets; `reserved_usd` in nano-USD, None where no budget in money applied."""
+
+    @property
+    def is_stopped(self) -> bool: ...
+
+    @property
+    def reserved_usd(self) -> int | None: ...
+
+
 class Served(Protocol):
     """The answer a call got: from a deployment, or kept from before (then the deployment has no name)."""
 
@@ -64,8 +74,8 @@ class Record:
         "ended",
         "error",
         "first_byte",
+        "hold",
         "id",
-        "is_stopped",
         "outcome",
         "policy",
         "received",
@@ -93,7 +103,7 @@ class Record:
         self.status = 200
         self.error: GatewayError | None = None
         self.outcome = "upstream"
-        self.is_stopped = False
+        self.hold: Held | None = None
         self.ended = 0.0
 
     def __enter__(self) -> Record:
@@ -105,7 +115,7 @@ class Record:
         self.ended = self._clock.monotonic()
         if error is not None:
             self._fail(error)
-        elif self.is_stopped:
+        elif self.hold is not None and self.hold.is_stopped:
             self.outcome = "stopped_budget"
         elif self.served is not None and not self.served.deployment.name:
             self.outcome = "cache_replay"
@@ -181,6 +191,7 @@ class Record:
             "audio_tokens": bill.usage.details.audio_input + bill.usage.details.audio_output if bill else None,
             "estimated": bill.usage.estimated if bill else None,
             "cost_nano_usd": bill.cost if bill else None,
+            "reserved_nano_usd": self.hold.reserved_usd if self.hold else None,
             "duration_ms": _milliseconds(self.ended - self.received),
             "first_byte_ms": None if self.first_byte is None else _milliseconds(self.first_byte - self.received),
             "overhead_ms": _milliseconds(self.overhead()),

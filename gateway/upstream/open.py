@@ -71,7 +71,7 @@ class Opening:
         deployment = self._next(waiting)
         while deployment is not None:
             try:
-                return await self._start(deployment, failure)
+                return await self._start(deployment)
             except UpstreamError as error:
                 failure = error
                 self._judge(deployment, error)
@@ -91,8 +91,19 @@ class Opening:
             self._judge(self._try.deployment, error)
         self._try.close(error)
 
-    async def _start(self, deployment: Deployment, failure: UpstreamError | None) -> Answer:
-        cap = await self._purse.reserve(deployment)
+    async def _start(self, deployment: Deployment) -> Answer:
+        try:
+            cap = await self._purse.reserve(deployment)
+            answer = await self._begin(deployment, cap)
+        except UpstreamError:
+            raise
+        except BaseException:
+            self._upstream.health.abandoned(deployment)
+            raise
+        self._upstream.health.answered(deployment)
+        return answer
+
+    async def _begin(self, deployment: Deployment, cap: int | None) -> Answer:
         before = self._attempts[-1] if self._attempts else None
         reason = "primary" if before is None else "retry" if before.deployment == deployment.name else "fallback"
         if reason != "retry":
@@ -107,15 +118,7 @@ class Opening:
         self._attempts.append(attempt)
         wire = self._upstream.wires[deployment.provider.dialect]
         self._try = Try(wire, deployment, self._call, cap, attempt, self._upstream.clock)
-        try:
-            answer = await self._try.start()
-            self._upstream.health.answered(deployment)
-            return answer
-        except UpstreamError:
-            raise
-        except BaseException:
-            self._upstream.health.abandoned(deployment)
-            raise
+        return await self._try.start()
 
     def _judge(self, deployment: Deployment, error: BaseException | None) -> None:
         """Tells the deployment's health how it did: well, too, when it answered that the call itself is wrong."""

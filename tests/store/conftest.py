@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from gateway.store.open import EMBEDDED, open_store
 from tests.redis_server import RedisServer, redis_sentinel, redis_server
 
 Opens = Callable[..., Awaitable[Store]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_pytest_collected() -> None:
+    """Is never garbage; to look through it would take longer than a caller of a store waits."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

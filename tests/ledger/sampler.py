@@ -1,0 +1,83 @@
+"""Looks at the public budget API again and again, and keeps whatever should never have been seen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from tests.ledger.gateway import AUTHORIZED, Account, Gateway, accounts_of
+
+EVERY = 0.02
+AWAY = (aiohttp.ClientError, TimeoutError, ConnectionError)
+
+
+@dataclass(slots=True)
+class Watch:
+    """`over` are accounts seen with more committed than their limit; one whose limit was cut is passed over until it grows."""
+
+    samples: int = 0
+    over: list[str] = field(default_factory=list)
+    last: dict[str, Account] = field(default_factory=dict)
+
+    def look(self, accounts: Mapping[str, Account]) -> None:
+        self.samples += 1
+        for name, account in accounts.items():
+            before = self.last.get(name)
+            grows = before is None or account.committed > before.committed
+            if account.limit is not None and account.committed > account.limit and grows:
+                self.over.append(f"{name}: {account.committed} > {account.limit}")
+        self.last |= accounts
+
+
+@contextlib.asynccontextmanager
+async def watching(gateway: Gateway) -> AsyncIterator[Watch]:
+    """Samples until the block is left, in a thread, so that busy clients do not keep it from looking."""
+    watch, is_over = Watch(), threading.Event()
+    looking = asyncio.create_task(asyncio.to_thread(_look_on, gateway.admin_port, watch, is_over))
+    try:
+        yield watch
+    finally:
+        is_over.set()
+        await looking
+
+
+async def at_rest(gateway: Gateway, *, patience: float = 5.0) -> dict[str, Account]:
+    """The accounts once nothing is held any more, slices included, or after `patience` seconds however they are."""
+    deadline = time.monotonic() + patience
+    accounts: dict[str, Account] = {}
+    while time.monotonic() < deadline:
+        with contextlib.suppress(*AWAY):
+            accounts = await gateway.accounts()
+            if not held(accounts.values()):
+                break
+        await asyncio.sleep(0.1)
+    return accounts
+
+
+def held(accounts: Iterable[Account]) -> list[str]:
+    """The accounts in which something is held."""
+    return [f"{each.name}: {each.held} + {each.escrowed}" for each in accounts if each.held or each.escrowed]
+
+
+def _look_on(port: int, watch: Watch, is_over: threading.Event) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        while not is_over.is_set():
+            due = time.monotonic() + EVERY
+            try:
+                connection.request("GET", "/admin/v1/budgets", headers=AUTHORIZED)
+                answer = connection.getresponse()
+                said = answer.read()
+                if answer.status == 200:
+                    watch.look(accounts_of(json.loads(said)))
+            except (OSError, http.client.HTTPException):
+                connection.close()  # it connects again by itself
+            is_over.wait(max(0.0, due - time.monotonic()))

@@ -97,7 +97,7 @@ class Budgets:
         await self._teller.told()
         found = {each.account: each for each in await self._teller.balances()}
         for account in limits.shared():
-            span = account.limit.window.span(self._teller.now)
+            span = account.span(self._teller.now)
             found.setdefault(account_name(account, span), balance(account, span, 0))
         return list(found.values())
 

@@ -39,15 +39,16 @@ class Slice:
     __slots__ = (
         "_acknowledged",
         "_confirmed",
+        "_is_hard",
         "_peak",
         "account",
         "drawn_at",
+        "end",
         "granted",
         "held",
         "held_by_all",
         "id",
         "in_flight",
-        "is_dead",
         "needed_at",
         "span",
         "spent",
@@ -67,7 +68,8 @@ class Slice:
         self.drawn_at = now - RENEWED
         self.needed_at = now
         self.in_flight = False
-        self.is_dead = False
+        self.end = span.end  # 0 when the ledger has settled it already
+        self._is_hard = account.limit.hard
         self.was_drawn = False
         self._acknowledged = 0  # of `used`, sent to the ledger
         self._confirmed = 0  # of `used`, heard by it
@@ -76,10 +78,6 @@ class Slice:
     @property
     def name(self) -> str:
         return account_name(self.account, self.span)
-
-    @property
-    def free(self) -> int:
-        return self.granted - (self.used - self._acknowledged) - self.held
 
     @property
     def left(self) -> int:
@@ -91,9 +89,15 @@ class Slice:
     def is_idle(self) -> bool:
         return not (self.held or self.granted or self.used > self._acknowledged)
 
-    def take(self, amount: int, now: float) -> None:
+    def take(self, amount: int, now: float) -> bool:
+        """Holds an amount without asking anybody, if there is enough and the ledger has lately been heard."""
+        unsaid = self.used - self._acknowledged
+        if self._is_hard and (self.granted - unsaid - self.held < amount or now - self.drawn_at >= TRUSTED):
+            return False
         self.held += amount
-        self.note_need(0, now)
+        self.needed_at = now
+        self._peak = max(self._peak, self.held + unsaid)
+        return True
 
     def give_back(self, amount: int, used: int) -> None:
         self.held -= amount
@@ -114,26 +118,30 @@ class Slice:
         self.in_flight = self.was_drawn = True
         return Draw(self.id, owner, LEASE, self.line(want, observed=observed))
 
+    def hear(self, *, spent: int, held: int) -> None:
+        """How the whole account stands."""
+        self.spent, self.held_by_all = spent, held
+
     def drawn(self, outcome: Outcome, now: float) -> None:
         self.in_flight = False
         match outcome:
             case Granted(spent, held):
-                self.granted, self.held_by_all = held
-                self.spent = spent[0]
+                self.granted = held[0]
+                self.hear(spent=spent[0], held=held[1])
                 self._confirmed = self._acknowledged
                 self.drawn_at = now
             case Stale():
                 self._confirmed = self._acknowledged
                 self.drawn_at = now
             case _:
-                self.is_dead = True
+                self.end = 0
 
     def failed(self) -> None:
         self.in_flight = False
 
     def is_due(self, now: float) -> bool:
         """Whether the ledger does not know what was used, or should hold another amount, or more time has passed than may."""
-        if self.in_flight or self.is_dead:
+        if self.in_flight or not self.end:
             return False
         wanted = self._wanted(now)
         is_off = wanted > self._mine or wanted * 4 < self._mine * 3
@@ -186,19 +194,12 @@ class Escrow:
         self._slices: dict[str, Slice] = {}
         self._draining: list[Slice] = []
 
-    def slice(self, account: Account) -> Slice:
-        """The slice of the account in the window of now."""
+    def slice(self, account: Account, now: int) -> Slice:
+        """The slice of the account in the window in which `now` lies, by the ledger's clock."""
         found = self._slices.get(account.name)
-        now = self._teller.now
-        if found is not None and _is_same(found.account, account) and now < found.span.end and not found.is_dead:
+        if found is not None and now < found.end and _is_same(found.account, account):
             return found
         return self._renewed(found, account, now)
-
-    def fits(self, slice: Slice, amount: int, monotonic: float) -> bool:
-        """Whether an amount can be taken without asking anybody."""
-        if not slice.account.limit.hard:
-            return True
-        return slice.free >= amount and monotonic - slice.drawn_at < TRUSTED
 
     def all(self) -> Sequence[Slice]:
         return (*self._slices.values(), *self._draining)
@@ -253,14 +254,14 @@ class Escrow:
     def _renewed(self, old: Slice | None, account: Account, now: int) -> Slice:
         if old is not None:
             self._draining.append(old)
-        fresh = self._slices[account.name] = Slice(account, account.limit.window.span(now), now=self._monotonic())
+        fresh = self._slices[account.name] = Slice(account, account.span(now), now=self._monotonic())
         return fresh
 
     def _tidy(self) -> None:
         """Ends slices whose window has ended, or that nobody has needed for long, once nothing is held in them."""
         now = self._monotonic()
         for name, each in list(self._slices.items()):
-            if each.is_dead or each.span.end <= self._teller.now or (each.is_idle and now - each.needed_at > 5 * IDLE):
+            if each.end <= self._teller.now or (each.is_idle and now - each.needed_at > 5 * IDLE):
                 del self._slices[name]
                 self._draining.append(each)
         for each in [each for each in self._draining if not each.held and not each.in_flight]:

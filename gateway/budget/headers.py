@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
-from gateway.budget.limits import Account, Kind, Unit
+from gateway.budget.limits import Account, Unit
+from gateway.budget.windows import Window
 from gateway.core.arrival import Headers
 from gateway.core.ledger.operations import BUCKETS
 
@@ -14,16 +16,25 @@ def rate_headers(left: Mapping[Account, int]) -> Headers:
 
     `reset` is when all of it would be there again if nobody called any more: the call just made leaves its window last.
     """
+    tightest: dict[str, Account] = {}
+    for account, rest in left.items():
+        limit = account.limit
+        if account.is_rate and limit.unit is not Unit.CALLS:
+            unit = limit.unit.value
+            other = tightest.get(unit)
+            if other is None or rest * other.limit.amount < left[other] * limit.amount:
+                tightest[unit] = account
     headers: list[tuple[str, str]] = []
-    for unit in (Unit.REQUESTS, Unit.TOKENS):
-        rates = [each for each in left if each.limit.unit is unit and each.limit.kind is Kind.RATE]
-        if not rates:
-            continue
-        account = min(rates, key=lambda each: left[each] / each.limit.amount)
-        seconds = account.limit.window.span(0).bucket * (BUCKETS + 1) // 1000
-        headers += [
-            (f"x-ratelimit-limit-{unit.value}", str(account.limit.amount)),
-            (f"x-ratelimit-remaining-{unit.value}", str(left[account])),
-            (f"x-ratelimit-reset-{unit.value}", f"{seconds}s"),
-        ]
+    for unit, account in tightest.items():
+        headers += (*_fixed(unit, account.limit.amount, account.limit.window), (_REMAINING[unit], str(left[account])))
     return tuple(headers)
+
+
+_REMAINING = {each.value: f"x-ratelimit-remaining-{each.value}" for each in Unit}
+
+
+@lru_cache(maxsize=1000)
+def _fixed(unit: str, amount: int, window: Window) -> Headers:
+    """What does not change from call to call."""
+    seconds = window.span(0).bucket * (BUCKETS + 1) // 1000
+    return (f"x-ratelimit-limit-{unit}", str(amount)), (f"x-ratelimit-reset-{unit}", f"{seconds}s")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
 from typing import Protocol
 
 from gateway.budget import refusals
 from gateway.budget.headers import rate_headers
-from gateway.budget.limits import Account, Kind, Limits, Unit
+from gateway.budget.limits import NOTHING, Account, Limits, Used
 from gateway.budget.local import Demand
 from gateway.budget.needs import Estimates, Needs
 from gateway.budget.reserve import NotAffordable, Reservation, Reserver
@@ -141,10 +141,7 @@ class Hold:
     ) -> None:
         bill = self._bill
         if self.reservations:
-            self.reserved_usd = self._reserved_usd()
-            usage = Usage(0, 0) if bill is None else bill.usage
-            cost = 0 if bill is None else bill.cost or 0
-            self._end({Unit.USD: cost, Unit.TOKENS: usage.input + usage.output, Unit.REQUESTS: 1})
+            self._end((0, 0, 1, 0) if bill is None else (bill.cost or 0, bill.usage.input + bill.usage.output, 1, 0))
         self._joined.leave(self, bill)
 
     @property
@@ -166,7 +163,7 @@ class Hold:
         """
         if self._needs is None:
             return None
-        self._end({})
+        self._end(NOTHING)
         return await self._reserve(self._needs, deployment)
 
     async def admit(self) -> None:
@@ -204,8 +201,7 @@ class Hold:
             return
         sent, made = self._estimates.guess_sent(self._call), answer.produced_length() // 4
         cost = self._estimates.cost(answer.deployment, sent=sent, made=made)
-        used = {Unit.USD: cost, Unit.TOKENS: sent + made, Unit.REQUESTS: 1}
-        for reservation, amounts in self._spread(used):
+        for reservation, amounts in self._spread((cost, sent + made, 1, 0)):
             for part, amount in zip(reservation.parts, amounts, strict=True):
                 part.observe(amount)
 
@@ -216,8 +212,9 @@ class Hold:
         sent, is_close = self._estimates.sent(self._call), False
         while True:
             first = min(cap, STEP) if self._call.stream else cap
+            amounts = needs.amounts(deployment, sent=sent, made=first * needs.choices)
             try:
-                await self._hold(needs.all(deployment, sent=sent, made=first * needs.choices))
+                await self._hold(needs.all(amounts))
             except NotAffordable as error:
                 closely = None if is_close else await self._estimates.sent_closely(self._call, deployment)
                 if closely is not None:
@@ -234,6 +231,7 @@ class Hold:
                 cap, self.is_clamped = shorter, True
             else:
                 self._sent, self._reserved, self._most = sent, first * needs.choices, cap * needs.choices
+                self.reserved_usd = amounts[0] if needs.has_money else None
                 return cap if makes and (self.is_clamped or (needs.is_bound and asked is None)) else None
 
     async def _hold(self, demands: list[Demand]) -> None:
@@ -250,8 +248,10 @@ class Hold:
             made += await self._estimates.count(answer.fresh_text(), answer.deployment)
             if self._reserved < self._most and made >= self._reserved - early and is_hopeful:
                 is_hopeful = await self._extend(answer.deployment, needs)
-            if made > self._reserved and (
-                self._reserved >= self._most or not await self._extend(answer.deployment, needs)
+            if (
+                self._reserved < self._most
+                and made > self._reserved
+                and not await self._extend(answer.deployment, needs)
             ):
                 self.is_stopped = True
                 yield answer.cut()
@@ -261,53 +261,51 @@ class Hold:
     async def _extend(self, deployment: Deployment, needs: Needs) -> bool:
         """Reserves the next step of output, or as much of one as there is. False: there is too little to go on with."""
         step = min(STEP * needs.choices, self._most - self._reserved)
+        before = needs.amounts(deployment, sent=self._sent, made=self._reserved)
         for more in (step, step // 4, step // 16, step // 64):
             if more < LEAST:
                 return False
             try:
-                await self._hold(needs.more(deployment, sent=self._sent, made=self._reserved, more=more))
+                after = needs.amounts(deployment, sent=self._sent, made=self._reserved + more)
+                await self._hold(needs.more(before, after))
             except NotAffordable:
                 continue
             self._reserved += more
+            self.reserved_usd = after[0] if needs.has_money else None
             return True
         return False
 
-    def _end(self, used: dict[Unit, int]) -> None:
+    def _end(self, used: Used) -> None:
+        if not self.reservations:
+            return
         for reservation, amounts in self._spread(used):
             self._reserver.settle(reservation, amounts)
         self.reservations.clear()
 
-    def _spread(self, used: dict[Unit, int]) -> Iterator[tuple[Reservation, list[int]]]:
+    def _spread(self, used: Used) -> Iterable[tuple[Reservation, list[int]]]:
         """What was used of each part: an account's earlier reservations are filled first, its last one takes what remains."""
         if len(self.reservations) == 1:
             only = self.reservations[0]
-            yield only, [used.get(part.account.limit.unit, 0) for part in only.parts]
-            return
+            return ((only, [used[part.account.index] for part in only.parts]),)
+        return self._spread_over_several(used)
+
+    def _spread_over_several(self, used: Used) -> Iterator[tuple[Reservation, list[int]]]:
         left: dict[str, int] = {}
         last = {part.account.name: reservation for reservation in self.reservations for part in reservation.parts}
         for reservation in self.reservations:
             amounts = []
             for part in reservation.parts:
                 name = part.account.name
-                rest = left.setdefault(name, used.get(part.account.limit.unit, 0))
+                rest = left.setdefault(name, used[part.account.index])
                 amounts.append(rest if last[name] is reservation else min(rest, part.amount))
                 left[name] = rest - amounts[-1]
             yield reservation, amounts
-
-    def _reserved_usd(self) -> int | None:
-        """The most that is held in one account of money: the same in all, unless one counts other calls."""
-        held: dict[str, int] = {}
-        for reservation in self.reservations:
-            for part in reservation.parts:
-                if part.account.limit.unit is Unit.USD:
-                    held[part.account.name] = held.get(part.account.name, 0) + part.amount
-        return max(held.values(), default=None)
 
     def _rates(self) -> dict[Account, int]:
         left = {}
         for reservation in self.reservations:
             for part in reservation.parts:
-                if part.account.limit.kind is Kind.RATE:
+                if part.account.is_rate:
                     name = part.account.name
                     left[part.account] = reservation.left.get(name, 0) if part.slice is None else part.slice.left
         return left

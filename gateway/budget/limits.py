@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from gateway.budget.windows import Window
+from gateway.budget.windows import Span, Window
 from gateway.core.deployment import Provider
 from gateway.core.ledger.operations import Orphan
 from gateway.core.tenant import Tenant
@@ -36,6 +36,14 @@ class Unit(Enum):
 
 Counted = tuple[Unit, tuple[str, ...], Window]
 """What a limit counts: two limits of one subject that count the same would be one account."""
+
+
+_NO_SPAN = Span("", begin=0, end=0)
+_INDICES = {unit: index for index, unit in enumerate(Unit)}
+
+Used = tuple[int, int, int, int]
+"""Amounts of each unit: nano-USD, tokens, requests, calls."""
+NOTHING: Used = (0, 0, 0, 0)
 
 
 class Kind(Enum):
@@ -69,12 +77,38 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A limit and whose it is: `scope` is org, team, key, user or model, `subject` which one. `name` tells it from all others."""
+    """A limit and whose it is: `scope` is org, team, key, user or model, `subject` which one. `name` tells it from all others.
+
+    `index` is where amounts of its unit stand in a tuple of them: see Used.
+    """
 
     scope: str
     subject: str
     limit: Limit
     name: str
+    index: int = field(init=False, repr=False)
+    is_rate: bool = field(init=False, repr=False)
+    _span: Span = field(init=False, repr=False, compare=False)
+
+    def span(self, now: int) -> Span:
+        """The account's window in which the moment `now` lies, by the ledger's clock."""
+        known = self._span
+        if not known.begin <= now < known.end:
+            known = self.limit.window.span(now)
+            object.__setattr__(self, "_span", known)
+        return known
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", _INDICES[self.limit.unit])
+        object.__setattr__(self, "is_rate", self.limit.kind is Kind.RATE)
+        object.__setattr__(self, "_span", _NO_SPAN)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def assumed(self, amount: int) -> int:
+        """What is settled of a hold whose worker dies before anything of it was seen."""
+        return amount if self.limit.orphan is Orphan.RESERVED else 0
 
     def fits(self, model: str) -> bool:
         """Whether calls of this model count."""

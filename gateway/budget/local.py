@@ -53,6 +53,6 @@ class LocalLedger:
         del self._tables.gone[id]
 
     def _line(self, account: Account, amount: int, now: int) -> Line:
-        whole = line(account, account.limit.window.span(now), amount)
+        whole = line(account, account.span(now), amount)
         share = max(1, account.limit.amount // max(1, self._workers()))
         return Line(whole.account, amount, share, whole.begin, whole.end, whole.bucket)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.budget import refusals
-from gateway.budget.limits import Account, Kind, Unit
+from gateway.budget.limits import Account, Unit, Used
 from gateway.budget.local import Demand
 from gateway.budget.reserve import Shortage
 from gateway.core.call import Call
@@ -38,39 +38,41 @@ class Needs:
         self._call = call
         self._estimates = estimates
         self.accounts = accounts
+        self.has_money = any([each.index == 0 for each in accounts])
         self.choices = estimates.choices(call)
 
     @property
     def is_bound(self) -> bool:
         """Whether a hard budget is among them, which the provider must not run past."""
-        return any(each.limit.hard and each.limit.kind is Kind.BUDGET for each in self.accounts)
+        return any([each.limit.hard and not each.is_rate for each in self.accounts])
 
     def places(self) -> list[Demand]:
         """What a call needs that costs nothing."""
         return [(each, 1) for each in self.accounts if each.limit.unit in (Unit.REQUESTS, Unit.CALLS)]
 
-    def all(self, deployment: Deployment, *, sent: int, made: int) -> list[Demand]:
+    def amounts(self, deployment: Deployment, *, sent: int, made: int) -> Used:
         """Raises InvalidRequest where a price is needed and there is none."""
-        demands = [(each, self._amount(each, deployment, sent, made)) for each in self.accounts]
-        return [(account, amount) for account, amount in demands if amount]
+        cost = self._estimates.ceiling(self._call, deployment, sent=sent, made=made)
+        if cost is None:
+            self._check_unpriced(deployment)
+        return cost or 0, sent + made, 1, 1
 
-    def more(self, deployment: Deployment, *, sent: int, made: int, more: int) -> list[Demand]:
-        """What `more` tokens of output need besides."""
-        demands = []
-        for account in self.accounts:
-            if account.limit.unit in (Unit.USD, Unit.TOKENS):
-                before = self._amount(account, deployment, sent, made)
-                demands.append((account, self._amount(account, deployment, sent, made + more) - before))
-        return [(account, amount) for account, amount in demands if amount > 0]
+    def all(self, amounts: Used) -> list[Demand]:
+        return [(each, amount) for each in self.accounts if (amount := amounts[each.index])]
+
+    def more(self, before: Used, after: Used) -> list[Demand]:
+        """What is needed besides, of money and tokens."""
+        grown = [(each, after[each.index] - before[each.index]) for each in self.accounts]
+        return [(account, amount) for account, amount in grown if amount > 0]
 
     def longest(self, shortages: Sequence[Shortage], deployment: Deployment, *, sent: int, most: int) -> int | None:
         """The largest output cap, up to `most`, for which enough is left; None when a rate is short, or even one token."""
-        if any(each.account.limit.kind is Kind.RATE for each in shortages):
+        if any(each.account.is_rate for each in shortages):
             return None
 
         def fits(cap: int) -> bool:
-            made = cap * self.choices
-            return all(self._amount(each.account, deployment, sent, made) <= each.left for each in shortages)
+            amounts = self.amounts(deployment, sent=sent, made=cap * self.choices)
+            return all(amounts[each.account.index] <= each.left for each in shortages)
 
         if most < 1 or not fits(1):
             return None
@@ -80,14 +82,8 @@ class Needs:
             low, high = (middle, high) if fits(middle) else (low, middle - 1)
         return low
 
-    def _amount(self, account: Account, deployment: Deployment, sent: int, made: int) -> int:
-        match account.limit.unit:
-            case Unit.USD:
-                cost = self._estimates.ceiling(self._call, deployment, sent=sent, made=made)
-                if cost is None and account.limit.hard and not account.limit.allows_unpriced:
-                    raise refusals.unpriced(account, deployment)
-                return cost or 0
-            case Unit.TOKENS:
-                return sent + made
-            case _:
-                return 1
+    def _check_unpriced(self, deployment: Deployment) -> None:
+        for account in self.accounts:
+            limit = account.limit
+            if limit.unit is Unit.USD and limit.hard and not limit.allows_unpriced:
+                raise refusals.unpriced(account, deployment)

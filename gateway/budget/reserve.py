@@ -6,9 +6,10 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from gateway.budget.escrow import Escrow, Slice, line
-from gateway.budget.limits import Account, Kind
+from gateway.budget.limits import Account
 from gateway.budget.local import Demand, LocalLedger
 from gateway.budget.teller import Teller, unavailable
 from gateway.budget.windows import Span
@@ -41,9 +42,6 @@ class Part:
     slice: Slice | None = None
     is_local: bool = False
     observed: int = 0
-
-    def __post_init__(self) -> None:
-        self.observe(0)
 
     def observe(self, used: int) -> None:
         """Notes what has been used so far; what is settled if this worker dies is what the policy says of orphans."""
@@ -97,6 +95,8 @@ class Reserver:
         self._escrow = escrow
         self._local = local
         self._seen = seen
+        token = secrets.token_hex(8)
+        self._ids = (f"call:{token}:{number}" for number in count())
         self.direct: dict[str, Reservation] = {}
 
     async def reserve(self, demands: Sequence[Demand], *, monotonic: float) -> Reservation:
@@ -144,23 +144,34 @@ class Reserver:
         escrow = self._escrow
         if escrow is None:
             return None
-        slices = [escrow.slice(account) for account, _ in demands]
-        for slice, (_, amount) in zip(slices, demands, strict=True):
-            if not escrow.fits(slice, amount, monotonic):
-                for each, (_, needed) in zip(slices, demands, strict=True):
-                    each.note_need(needed, monotonic)
+        now = self._teller.now
+        parts: list[Part] = []
+        for account, amount in demands:
+            slice = escrow.slice(account, now)
+            if not slice.take(amount, monotonic):
+                self._put_back(parts, demands, monotonic)
                 return None
-        parts = []
-        for slice, (account, amount) in zip(slices, demands, strict=True):
-            slice.take(amount, monotonic)
-            parts.append(Part(account, slice.span, amount, slice))
+            parts.append(Part(account, slice.span, amount, slice, observed=account.assumed(amount)))
         return Reservation("", parts)
+
+    def _put_back(self, parts: Sequence[Part], demands: Sequence[Demand], monotonic: float) -> None:
+        """Gives back what was taken of slices, one of which was too small, and notes what would have been enough."""
+        assert self._escrow is not None
+        for part in parts:
+            assert part.slice is not None
+            part.slice.give_back(part.amount, 0)
+        for account, amount in demands:
+            self._escrow.slice(account, self._teller.now).note_need(amount, monotonic)
 
     async def _from_ledger(self, demands: Sequence[Demand]) -> Reservation:
         shrunk = self._escrow is None
         for _ in range(TRIES):
-            id = "call:" + secrets.token_hex(12)
-            parts = [Part(account, account.limit.window.span(self._teller.now), amount) for account, amount in demands]
+            id = next(self._ids)
+            now = self._teller.now
+            parts = [
+                Part(account, account.span(now), amount, observed=account.assumed(amount))
+                for account, amount in demands
+            ]
             outcome = await self._ask(id, parts)
             match outcome:
                 case Granted():
@@ -185,7 +196,9 @@ class Reserver:
     async def _give_back(self, demands: Sequence[Demand]) -> bool:
         """Gives to the ledger what our own slices hold and nobody uses, which may be just what is missing."""
         assert self._escrow is not None
-        await self._escrow.refresh([self._escrow.slice(account) for account, _ in demands], shrink=True)
+        await self._escrow.refresh(
+            [self._escrow.slice(account, self._teller.now) for account, _ in demands], shrink=True
+        )
         return True
 
     def _granted(self, id: str, parts: list[Part], outcome: Granted) -> Reservation:
@@ -193,40 +206,49 @@ class Reserver:
         for part, spent, held in zip(parts, outcome.spent, outcome.held, strict=True):
             reservation.left[part.account.name] = max(0, part.account.limit.amount - spent - held)
             self._seen(part.account, part.span, spent)
+            self._let_slice_hear(part, spent=spent, held=held - part.amount)  # this call's own hold does not last
         self.direct[id] = reservation
         return reservation
 
+    def _let_slice_hear(self, part: Part, *, spent: int, held: int) -> None:
+        """Lets the slice know how its account stands before it is drawn for the first time."""
+        if self._escrow is not None:
+            slice = self._escrow.slice(part.account, self._teller.now)
+            if slice.span == part.span and not slice.in_flight:
+                slice.hear(spent=spent, held=held)
+
     def _without_ledger(self, demands: Sequence[Demand], monotonic: float) -> Reservation:
         """Hard budgets from slices alone, rates by this worker's own count, soft budgets as they come."""
-        id = "call:" + secrets.token_hex(12)
-        slices = [self._slice_of(account) for account, _ in demands]
-        for slice, (account, amount) in zip(slices, demands, strict=True):
-            is_hard = account.limit.hard and account.limit.kind is Kind.BUDGET
-            if is_hard and (slice is None or self._escrow is None or not self._escrow.fits(slice, amount, monotonic)):
-                raise unavailable()
-        parts = [
-            self._part_without_ledger(slice, demand, monotonic) for slice, demand in zip(slices, demands, strict=True)
-        ]
-        rates = [part for part in parts if part.is_local]
-        demanded = [(part.account, part.amount) for part in rates]
-        refused = self._local.reserve(id, demanded, self._teller.now) if rates else None
-        if refused is not None:
-            raise NotAffordable(_shortages(rates, refused, self._teller.now), self._teller.now)
-        for part in parts:
-            if part.slice is not None:
-                part.slice.take(part.amount, monotonic)
+        id = next(self._ids)
+        parts: list[Part] = []
+        try:
+            for account, amount in demands:
+                parts.append(self._part_without_ledger(account, amount, monotonic))
+            self._count_locally(id, parts)
+        except (Overloaded, NotAffordable):
+            for part in parts:
+                if part.slice is not None:
+                    part.slice.give_back(part.amount, 0)
+            raise
         degraded = {"ratelimit" if part.is_local else "budget" for part in parts if part.slice is None}
         return Reservation(id, parts, degraded=frozenset(degraded))
 
-    def _slice_of(self, account: Account) -> Slice | None:
-        return None if self._escrow is None else self._escrow.slice(account)
-
-    def _part_without_ledger(self, slice: Slice | None, demand: Demand, monotonic: float) -> Part:
-        account, amount = demand
-        if slice is not None and self._escrow is not None and self._escrow.fits(slice, amount, monotonic):
+    def _part_without_ledger(self, account: Account, amount: int, monotonic: float) -> Part:
+        now = self._teller.now
+        slice = None if self._escrow is None else self._escrow.slice(account, now)
+        if slice is not None and slice.take(amount, monotonic):
             return Part(account, slice.span, amount, slice)
-        span = account.limit.window.span(self._teller.now)
-        return Part(account, span, amount, is_local=account.limit.kind is Kind.RATE)
+        if account.limit.hard and not account.is_rate:
+            raise unavailable()
+        return Part(account, account.span(now), amount, is_local=account.is_rate)
+
+    def _count_locally(self, id: str, parts: Sequence[Part]) -> None:
+        rates = [part for part in parts if part.is_local]
+        if rates:
+            demanded = [(part.account, part.amount) for part in rates]
+            refused = self._local.reserve(id, demanded, self._teller.now)
+            if refused is not None:
+                raise NotAffordable(_shortages(rates, refused, self._teller.now), self._teller.now)
 
 
 def _lines(parts: Sequence[Part]) -> tuple[Line, ...]:

@@ -27,6 +27,8 @@ AGAIN = 0.25
 """Seconds between two attempts to tell what was not heard."""
 REPLAYED = 120.0
 """Seconds for which settled operations are remembered, to be told again to a ledger that lost its last moments."""
+DOUBT = 0.5
+"""Seconds by which the answers to two batches may have overtaken each other."""
 REMEMBERED = 20_000
 """Operations and balances remembered at most."""
 
@@ -67,8 +69,9 @@ class Teller:
         self._ahead = clock.now() - clock.monotonic()
         self._queue: deque[_Asked] = deque()
         self._untold: deque[Operation] = deque()
-        self._recent: deque[tuple[float, Operation]] = deque()
+        self._recent: deque[tuple[float, Settle]] = deque()
         self._balances: dict[str, Balance] = {}
+        self._seen_at: dict[str, float] = {}
         self._under_way = 0
         self._flushing = False
         self._rebuilding: Rebuilding | None = None
@@ -101,10 +104,11 @@ class Teller:
 
     def see(self, balance: Balance) -> None:
         """Remembers how an account stood, for a ledger that loses everything."""
-        self._balances.pop(balance.account, None)
-        self._balances[balance.account] = balance
+        name = balance.account
+        self._balances[name], self._seen_at[name] = balance, self._monotonic()
         if len(self._balances) > REMEMBERED:
-            del self._balances[next(iter(self._balances))]
+            oldest = next(iter(self._balances))
+            del self._balances[oldest], self._seen_at[oldest]
 
     async def run(self) -> None:
         """Tells what was not heard, and helps to rebuild a ledger that lost something. Runs until it is cancelled."""
@@ -207,12 +211,19 @@ class Teller:
 
     async def _rebuild(self, found: Rebuilding) -> None:
         if self._known is None:  # once: what is said twice must be the same
-            recent = () if found.flushed else (operation for _, operation in self._recent)
+            recent = self._not_seen() if found.flushed else [settle for _, settle in self._recent]
             self._known = [*self.standing(found.flushed), *recent, *self._untold]
         if await self._ledger.restore(self.owner, self._known, list(self._balances.values())):
             if self._known or self._balances:
                 log.warning("the ledger is whole again")
             self._rebuilding = self._known = None
+
+    def _not_seen(self) -> Iterable[Settle]:
+        """What was settled since its accounts were last seen, or just before: better counted twice than not at all."""
+        for at, settle in self._recent:
+            lines = tuple(line for line in settle.lines if at > self._seen_at.get(line.account, 0.0) - DOUBT)
+            if lines:
+                yield Settle(settle.id, lines)
 
     async def _retell(self) -> None:
         while self._untold:

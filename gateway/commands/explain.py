@@ -132,7 +132,7 @@ class _Story:
         yield f"budget    reserves for at most {sent} tokens in (counted: {self.count}) and {made} out"
         if is_written:
             yield f"          and writes {deployments[0].provider.output_cap}: {cap} into the request"
-        for account, amount in needs.all(deployments[0], sent=sent, made=made):
+        for account, amount in needs.all(needs.amounts(deployments[0], sent=sent, made=made)):
             yield from self._account(account, amount)
 
     def _cap(self, needs: Needs) -> tuple[int, bool]:
@@ -144,7 +144,7 @@ class _Story:
 
     def _account(self, account: Account, amount: int) -> Iterator[str]:
         limit = account.limit
-        balance = self.balances.get(account_name(account, limit.window.span(int(time.time() * 1000))))
+        balance = self.balances.get(account_name(account, account.span(int(time.time() * 1000))))
         taken = 0 if balance is None else balance.spent + balance.held
         left = max(0, limit.amount - taken)
         of = f"of {_shown(account, left)} left of {_shown(account, limit.amount)} per {limit.window}"

@@ -22,6 +22,9 @@ _KNOWN_SLACK = 64
 _BYTES_PER_TOKEN = 4  # of ordinary text, for a guess that need not be a bound
 
 
+_SEVERAL = frozenset({"n", "best_of", "prompt"})
+
+
 class Bounds:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -51,6 +54,8 @@ class Bounds:
 
     def choices(self, call: Call) -> int:
         """How often an answer is generated, and billed: `n` or `best_of`, for each prompt."""
+        if _SEVERAL.isdisjoint(call.fields):
+            return 1
         prompts = call.fields.get("prompt")
         several = isinstance(prompts, list) and all(isinstance(each, str | list) for each in prompts)
         each_time = max(_number(call.fields.get("n")), _number(call.fields.get("best_of")))

@@ -16,25 +16,34 @@ import aiohttp
 from tests.ledger.gateway import AUTHORIZED, Account, Gateway, accounts_of
 
 EVERY = 0.02
+IN_FORCE = 1.2
+"""Seconds within which every worker has a new policy; until then the old limit and the new one are both in force."""
 AWAY = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
 @dataclass(slots=True)
 class Watch:
-    """`over` are accounts seen with more committed than their limit; one whose limit was cut is passed over until it grows."""
+    """`over` are accounts seen with more committed than any limit in force; after a cut, only those that grow."""
 
     samples: int = 0
     over: list[str] = field(default_factory=list)
     last: dict[str, Account] = field(default_factory=dict)
+    _limits: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def look(self, accounts: Mapping[str, Account]) -> None:
         self.samples += 1
         for name, account in accounts.items():
             before = self.last.get(name)
             grows = before is None or account.committed > before.committed
-            if account.limit is not None and account.committed > account.limit and grows:
+            if account.limit is not None and grows and account.committed > self._limit(name, account.limit):
                 self.over.append(f"{name}: {account.committed} > {account.limit}")
         self.last |= accounts
+
+    def _limit(self, name: str, limit: int) -> int:
+        """The largest limit that was seen a moment ago."""
+        seen, now = self._limits.setdefault(name, {}), time.monotonic()
+        seen[limit] = now
+        return max(each for each, at in seen.items() if at > now - IN_FORCE)
 
 
 @contextlib.asynccontextmanager

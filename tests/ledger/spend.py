@@ -19,7 +19,7 @@ from tests.ledger import oracle
 from tests.ledger.clients import Key, Replies, closed_loop, mixed, open_loop
 from tests.ledger.finding import Finding, at_least, at_most, equal, figure, nothing
 from tests.ledger.gateway import Account, Gateway, Row, Wanted, serving, sum_of
-from tests.ledger.sampler import Watch, at_rest, held, watching
+from tests.ledger.sampler import IN_FORCE, Watch, at_rest, held, watching
 
 POLICY = """\
 version: 1
@@ -38,8 +38,6 @@ tenants:
 KEYS = (("searching", "acme/search"), ("small", "acme/search"), ("advertising", "acme/ads"))
 ANSWERS = ("200", "429 budget_exceeded", "429 budget_insufficient_for_request")
 USED = 0.95
-IN_FORCE = 1.2
-"""Seconds after which every worker has a new policy."""
 BEFORE_MINUTE = 8.0
 
 

@@ -1,0 +1,172 @@
+"""What holds after every operation of the ledger. A breach is raised as Broken, with the operation that made it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
+
+from gateway.core.ledger.book import Open
+from gateway.core.ledger.operations import (
+    Draw,
+    Ended,
+    Granted,
+    Line,
+    Operation,
+    Outcome,
+    Renew,
+    Reserve,
+    Settle,
+    Settled,
+    Sweep,
+    Swept,
+)
+from tests.simulation.tables import Rows
+
+EVERY = 20
+"""Operations after which all that is open is counted, and not only what was touched."""
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+class Limits(Protocol):
+    def hard(self, account: str) -> int | None:
+        """The limit of an account that was never lowered; None when it has none."""
+        ...
+
+
+class Invariants:
+    """ledger.Watch."""
+
+    def __init__(self, rows: Rows, limits: Limits, trace: Callable[[str], None]) -> None:
+        self._rows = rows
+        self._limits = limits
+        self._trace = trace
+        self._before: dict[str, int] = {}
+        self._was_open = False
+        self.operations = 0
+        self.seen: Counter[str] = Counter()
+        self.swept = 0
+
+    def before(self, operation: Operation, now: int) -> None:
+        self._was_open = not isinstance(operation, Sweep) and operation.id in self._rows.open
+        self._before = {name: self._spent(name, now) for name in self._touched(operation)}
+
+    def after(self, operation: Operation, outcome: Outcome, now: int, *, is_replayed: bool) -> None:
+        self.operations += 1
+        self.seen[f"{type(operation).__name__} {type(outcome).__name__}"] += 1
+        self._trace(f"{'replayed ' if is_replayed else ''}{_told(operation)} -> {_told_outcome(outcome)}")
+        self._charge(now)
+        self._note_end(operation, outcome)
+        for name in self._before:
+            self._check_account(name)
+        if not is_replayed:
+            self._check_grant(operation, outcome)
+        if self.operations % EVERY == 0:
+            self.check_held()
+
+    def check_held(self) -> None:
+        """I2: what accounts hold is what open reservations hold, slices apart."""
+        held: Counter[str] = Counter()
+        escrowed: Counter[str] = Counter()
+        for opened in self._rows.open.values():
+            for part in opened.parts:
+                held[part.account] += part.held
+                escrowed[part.account] += part.held * opened.is_slice
+        for name, account in self._rows.accounts.items():
+            if (account.held, account.escrowed) != (held.pop(name, 0), escrowed[name]):
+                raise Broken(f"I2: {name} holds {account}, and open reservations something else")
+        if any(held.values()):
+            raise Broken(f"I2: held in accounts that are not there: {dict(held)}")
+
+    def _touched(self, operation: Operation) -> Collection[str]:
+        if isinstance(operation, Sweep):
+            return list(self._rows.accounts)
+        names = [line.account for line in _lines(operation)]
+        opened: Open | None = None if not self._was_open else self._rows.open[_id(operation)]
+        return dict.fromkeys([*names, *(part.account for part in opened.parts)]) if opened else dict.fromkeys(names)
+
+    def _spent(self, name: str, now: int) -> int:
+        account = self._rows.accounts.get(name)
+        if account is None:
+            return 0
+        account.leave(now)
+        return int(account.settled + account.over)
+
+    def _charge(self, now: int) -> None:
+        """Notes what accounts were charged in all, whatever leaves their window later."""
+        for name, before in self._before.items():
+            if name in self._rows.accounts and (change := self._spent(name, now) - before):
+                self._rows.charged[name] = self._rows.charged.get(name, 0) + change
+
+    def _check_account(self, name: str) -> None:
+        account = self._rows.accounts.get(name)
+        if account is None:
+            return
+        if min(account.settled, account.over, account.held, account.escrowed, account.base) < 0:
+            raise Broken(f"an amount below nothing: {name} {account}")
+        limit = self._limits.hard(name)
+        if limit is not None and account.base + account.held + account.settled > limit:
+            raise Broken(f"I1: {name} of {limit} is at {account}")
+        if account.bucket and sum(account.buckets.values()) != account.settled + account.over:
+            raise Broken(f"I5: {name} {account}")
+        charged = self._rows.charged.get(name, 0)
+        if not account.bucket and charged != account.settled + account.over:
+            raise Broken(f"I5: {name} was charged {charged} and is at {account}")
+
+    def _check_grant(self, operation: Operation, outcome: Outcome) -> None:
+        """I1, whatever became of the limit: nothing new is held beyond it."""
+        if not isinstance(outcome, Granted) or self._was_open or not isinstance(operation, Reserve | Draw):
+            return
+        for line in _lines(operation):
+            account = self._rows.accounts[line.account]
+            if line.limit is not None and line.amount and account.held and account.spent + account.held > line.limit:
+                new = self._rows.open[operation.id].parts
+                if any(part.held for part in new if part.account == line.account):
+                    raise Broken(f"I1: {operation} was granted: {account}")
+
+    def _note_end(self, operation: Operation, outcome: Outcome) -> None:
+        """I3: each id ends once, and a swept one is corrected once."""
+        ends = self._rows.ends
+        match operation, outcome:
+            case Sweep(), Swept(owners):
+                self.swept += len(owners)
+                for id in owners:
+                    self._end(id, "swept", {None})
+            case Settle(), Settled():
+                self._end(operation.id, "settled", {None, "swept"})
+            case (Reserve() | Draw() | Renew()), Granted():
+                if ends.get(operation.id) is not None:
+                    raise Broken(f"I3: {operation.id} was {ends[operation.id]} and is open again")
+
+    def _end(self, id: str, how: str, may_be: set[str | None]) -> None:
+        if (before := self._rows.ends.get(id)) not in may_be:
+            raise Broken(f"I3: {id} was {before} and is {how} again")
+        self._rows.ends[id] = how
+
+
+def _lines(operation: Operation) -> Iterable[Line]:
+    match operation:
+        case Draw():
+            return (operation.line,)
+        case Reserve() | Renew() | Settle():
+            return operation.lines
+        case _:
+            return ()
+
+
+def _id(operation: Operation) -> str:
+    return "" if isinstance(operation, Sweep) else operation.id
+
+
+def _told(operation: Operation) -> str:
+    lines = " ".join(
+        f"{line.account}={line.amount}{f' used {line.used}' if line.used else ''}" for line in _lines(operation)
+    )
+    return f"{type(operation).__name__} {_id(operation)} {lines}"
+
+
+def _told_outcome(outcome: Outcome) -> str:
+    return "Ended" if isinstance(outcome, Ended) else str(outcome)

@@ -1,0 +1,86 @@
+"""What calls have really used: known here from the provider's side, and told to nobody.
+
+`lower` and `upper` are what the accounts may come to. They are the same but for what a worker had used that was killed:
+what had ended before its last write to the disk is counted; of what came after, and of calls under way, anything between
+nothing and what they had used, or held (where the policy charges orphans so).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+RECENT = 130.0
+"""Seconds for which each ended call is remembered by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What one call has used when it ended, and the most that it held, by account without its window."""
+
+    at: float
+    used: Counter[str]
+    held: Counter[str]
+
+
+@dataclass(slots=True)
+class Worker:
+    used: Counter[str] = field(default_factory=Counter)
+    recent: deque[Toll] = field(default_factory=deque)
+
+
+class Oracle:
+    def __init__(self) -> None:
+        self._workers: dict[str, Worker] = {}
+        self.slack: Counter[str] = Counter()
+        """What may be counted besides."""
+        self.excess: Counter[str] = Counter()
+        """What was used above what had been held."""
+        self.was_flushed = False
+        self.calls = 0
+
+    @property
+    def lower(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for worker in self._workers.values():
+            total.update(worker.used)
+        return total
+
+    @property
+    def upper(self) -> Counter[str]:
+        return self.lower + self.slack
+
+    def ended(self, owner: str, toll: Toll) -> None:
+        self.calls += 1
+        worker = self._workers.setdefault(owner, Worker())
+        worker.used.update(toll.used)
+        worker.recent.append(toll)
+        while worker.recent[0].at < toll.at - RECENT:
+            worker.recent.popleft()
+        for name, used in toll.used.items():
+            self.excess[name] += max(0, used - toll.held[name])
+
+    def killed(self, owner: str, written: float, under_way: Iterable[Toll]) -> None:
+        """`written`: when the last write to its disk was begun."""
+        worker = self._workers.setdefault(owner, Worker())
+        for toll in worker.recent:
+            if toll.at >= written:
+                worker.used.subtract(toll.used)
+                self.slack.update(toll.used | toll.held)
+        for toll in under_way:
+            self.slack.update(toll.used | toll.held)
+
+    def flushed(self, alive: Iterable[str], now: float, under_way: Iterable[Toll]) -> None:
+        """Everything is lost but what the workers that live know. They may count again what they did lately."""
+        self.was_flushed = True
+        known = set(alive)
+        for owner, worker in self._workers.items():
+            for toll in worker.recent:
+                if toll.at > now - RECENT:
+                    self.slack.update(toll.used | toll.held)
+            if owner not in known:
+                self.slack.update(worker.used)
+                worker.used.clear()
+        for toll in under_way:
+            self.slack.update(toll.held)

@@ -40,6 +40,7 @@ class Slice:
         "_acknowledged",
         "_confirmed",
         "_is_hard",
+        "_missed",
         "_peak",
         "account",
         "drawn_at",
@@ -73,7 +74,8 @@ class Slice:
         self.was_drawn = False
         self._acknowledged = 0  # of `used`, sent to the ledger
         self._confirmed = 0  # of `used`, heard by it
-        self._peak = 0
+        self._peak = 0  # the most that calls have lately needed at once
+        self._missed = 0
 
     @property
     def name(self) -> str:
@@ -104,17 +106,17 @@ class Slice:
         self.used += used
 
     def note_need(self, amount: int, now: float) -> None:
-        """Remembers the most that calls have needed at once."""
+        """Remembers what calls needed that found too little here."""
         self.needed_at = now
-        need = self.held + (self.used - self._acknowledged) + amount
-        self._peak = max(self._peak, need)
+        self._missed += amount
+        self._peak = max(self._peak, self.held + self.used - self._acknowledged + self._missed)
 
     def draw(self, *, owner: str, observed: int, now: float) -> Draw:
         """What to ask the ledger for. Until it answers, the slice is as small as the answer may make it."""
         want = self._wanted(now)
         self.granted = min(self._mine, want)
         self._acknowledged = self.used
-        self._peak = max(self.held, self._peak * 3 // 4)
+        self._peak, self._missed = max(self.held, self._peak * 3 // 4), 0
         self.in_flight = self.was_drawn = True
         return Draw(self.id, owner, LEASE, self.line(want, observed=observed))
 

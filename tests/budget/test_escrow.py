@@ -187,7 +187,9 @@ async def test_another_limit_is_another_slice(worker: Worker, ledger: BookLedger
     with pytest.raises(NotAffordable):
         await worker.reserve((lowered, 100))
 
-    assert ledger.balance(lowered).limit == 50
+    await worker.beat()
+    await worker.teller.told()
+    assert ledger.balance(DAILY).held == 0
 
 
 async def test_a_slice_that_the_ledger_took_away_is_replaced_and_what_was_used_of_it_counts(

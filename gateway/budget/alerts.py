@@ -32,7 +32,7 @@ class Alerts:
         limit = account.limit
         if limit.kind is not Kind.BUDGET or not limit.warn or spent < limit.warn[0] * limit.amount:
             return
-        name = account_name(account, span)
+        name = f"{account_name(account, span)}:{limit.amount}"
         share = max(each for each in limit.warn if spent >= each * limit.amount)
         if self._told.get(name, 0.0) >= share:
             return

@@ -148,7 +148,7 @@ class Budgets:
         await self._teller.close(CLOSING)
         if self._teller.untold:
             await self._journal.write(self._settlements)
-        self._journal.close(heard=not self._teller.untold)
+        await self._journal.close(heard=not self._teller.untold)
 
     def _look_for_overdraft(self, hold: Hold, bill: Bill) -> None:
         """The ledger keeps the excess apart; here people are told whose it was."""

@@ -141,12 +141,16 @@ class Slice:
     def failed(self) -> None:
         self.in_flight = False
 
-    def is_due(self, now: float) -> bool:
-        """Whether the ledger does not know what was used, or should hold another amount, or more time has passed than may."""
+    def is_due(self, now: float, *, to_the_last: bool = False) -> bool:
+        """Whether the ledger does not know what was used, or should hold another amount, or more time has passed than may.
+
+        What is not needed is given back once it is a quarter; `to_the_last`: however little it is.
+        """
         if self.in_flight or not self.end:
             return False
         wanted = self._wanted(now)
         is_off = wanted > self._mine or wanted * 4 < self._mine * 3
+        is_off = is_off or (to_the_last and wanted < self._mine)
         return is_off or self.used != self._acknowledged or now - self.drawn_at >= RENEWED
 
     def reopened(self, owner: str, *, flushed: bool) -> Draw:
@@ -220,7 +224,7 @@ class Escrow:
         for each in slices:
             if shrink:
                 each.needed_at = now - IDLE - 1
-            if each.is_due(now):
+            if each.is_due(now, to_the_last=shrink):
                 due.append(each)
         draws = [each.draw(owner=self._teller.owner, observed=observed.get(each.name, 0), now=now) for each in due]
         await asyncio.gather(*(self._draw(each, draw) for each, draw in zip(due, draws, strict=True)))

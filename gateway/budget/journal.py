@@ -8,6 +8,7 @@ that are gone; to tell it twice changes nothing.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -23,6 +24,8 @@ from gateway.core.ledger.operations import Settle
 EVERY = 0.05
 LARGEST = 32 * 1024 * 1024
 """Bytes after which a file is begun again with what is still open."""
+KEPT = 1024 * 1024
+"""Bytes that are kept for a disk that fails; of more, only what is open is written once it works again."""
 FOLDER = "ledger"
 _HEAD = 8
 
@@ -42,6 +45,7 @@ class Journal:
         self._amounts: dict[str, tuple[int, ...]] = {}
         self._size = 0
         self._is_failing = False
+        self._writing = asyncio.Lock()
 
     def note(self, settled: Settle) -> None:
         """Something has been settled for good, and is being told."""
@@ -54,8 +58,18 @@ class Journal:
             await self.write(open)
 
     async def write(self, open: Callable[[], Iterable[Settle]]) -> None:
-        if self._file.closed:
-            return
+        async with self._writing:
+            if not self._file.closed:
+                await self._write(open)
+
+    async def close(self, *, heard: bool) -> None:
+        """`heard`: the ledger knows everything, so the file can go."""
+        async with self._writing:
+            if heard:
+                self._path.unlink(missing_ok=True)
+            self._file.close()
+
+    async def _write(self, open: Callable[[], Iterable[Settle]]) -> None:
         amounts: dict[str, tuple[int, ...]] = {}
         for settle in open():
             amounts[settle.id] = used = tuple([line.amount for line in settle.lines])
@@ -74,23 +88,25 @@ class Journal:
             await asyncio.to_thread(self._append, data, is_full)
             self._is_failing = False
         except OSError as error:
+            self._amounts.clear()  # what is open is written again
+            if len(data) <= KEPT:
+                self._pending.insert(0, data)
             if not self._is_failing:
                 log.error("the budget journal cannot be written", extra={"reason": str(error)})
             self._is_failing = True
-
-    def close(self, *, heard: bool) -> None:
-        """`heard`: the ledger knows everything, so the file can go."""
-        if heard:
-            self._path.unlink(missing_ok=True)
-        self._file.close()
 
     def _append(self, data: bytes, begin_again: bool) -> None:
         if begin_again:
             self._file.truncate(0)
             self._size = 0
-        self._file.write(data)
-        self._file.flush()
-        os.fdatasync(self._file.fileno())
+        try:
+            if self._file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, "the disk took only a part of it")
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self._size)  # whoever reads it would stop at a torn entry
+            raise
         self._size += len(data)
 
 

@@ -76,6 +76,7 @@ class Teller:
         self._flushing = False
         self._rebuilding: Rebuilding | None = None
         self._known: Sequence[Operation] | None = None
+        self._retelling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -226,11 +227,12 @@ class Teller:
                 yield Settle(settle.id, lines)
 
     async def _retell(self) -> None:
-        while self._untold:
-            batch = [self._untold[index] for index in range(min(BATCH, len(self._untold)))]
-            await self._apply(batch)
-            for _ in batch:
-                self._untold.popleft()
+        async with self._retelling:  # a worker that closes does this while its loop may still do so
+            while self._untold:
+                batch = [self._untold[index] for index in range(min(BATCH, len(self._untold)))]
+                await self._apply(batch)
+                for _ in batch:
+                    self._untold.popleft()
 
     async def _retell_quietly(self) -> None:
         try:

@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._retiring = retiring
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""
         self._body_size = 0
         self._waiting_size = 0
         self._owes_continue = False
@@ -212,7 +212,12 @@ class Connection(asyncio.Protocol):
             self._answer_expectation(expect)
 
     def on_body(self, body: bytes) -> None:
-        self._body += body
+        if not self._body:
+            self._body = body  # most come in one piece
+        elif isinstance(self._body, bytearray):
+            self._body += body
+        else:
+            self._body = bytearray(self._body) + body
         self._body_size += len(body)
         if self._body_size > self._limits.body:
             raise refusals.body_too_large(self._limits.body)
@@ -222,7 +227,7 @@ class Connection(asyncio.Protocol):
             return
         request = self._request
         request.body = bytes(self._body)
-        self._body = bytearray()
+        self._body = b""
         self._body_size = 0
         self._fed = 0
         self._head_done = self._has_bytes = False

@@ -94,6 +94,7 @@ class Try:
         for fresh in (False, True):
             exchange = self._exchange = await self._wire.acquire(provider, fresh=fresh)
             exchange.phase, exchange.deadline = "the response headers", deadline
+            exchange.is_whole = not self._call.stream
             exchange.send(request)
             try:
                 return exchange, await exchange.head()

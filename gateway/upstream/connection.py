@@ -8,19 +8,21 @@ from gateway.core.errors import Broken, Timeout, Unavailable, UpstreamError
 from gateway.upstream.response import ResponseReader
 
 _HIGH_WATER = 32 * 1024
+_HIGH_WATER_WHOLE = 1024 * 1024
 _AT_ONCE = 0.25
 
 
 class Connection(asyncio.BufferedProtocol):
     """Carries one exchange at a time. `deadline` (the loop's seconds) is enforced by the pool's sweep.
 
-    At most 32 KiB and what one read of the socket brings are buffered: past that the provider is not read on.
+    Of a stream at most 32 KiB and what one read of the socket brings are buffered: past that the provider is not read on.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chunk: memoryview) -> None:
-        """`chunk` is what a read of the socket is put into; all connections of a loop may share it."""
+        """`chunk` is what a read of the socket is put into, 32 KiB of it for a stream; all connections of a loop share it."""
         self._loop = loop
         self._chunk = chunk
+        self._small = chunk[:_HIGH_WATER]
         self._transport: asyncio.Transport | None = None
         self._reader = ResponseReader()
         self._waiter: asyncio.Future[None] | None = None
@@ -32,6 +34,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lost_at = 0.0
         self.deadline = float("inf")
         self.phase = "headers"
+        self.is_whole = False
         self.used = 0
         self.idle_since = 0.0
 
@@ -116,8 +119,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's class does not derive from asyncio's
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """One read takes 32 KiB at the most: uvloop would take eight times that, for a client that may be slow."""
-        return self._chunk
+        """One read of a stream takes 32 KiB at the most: uvloop would take eight times that, for a client that may be slow."""
+        return self._chunk if self.is_whole else self._small
 
     def buffer_updated(self, nbytes: int) -> None:
         self.data_received(bytes(self._chunk[:nbytes]))
@@ -135,11 +138,15 @@ class Connection(asyncio.BufferedProtocol):
             self._buffered += len(data)
         if reader.surplus:
             self.close()
-        elif self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:
+        elif self._buffered > (_HIGH_WATER_WHOLE if self.is_whole else _HIGH_WATER):
+            self._pause()
+        if reader.is_complete or (reader.is_headed and (self._paused or not self.is_whole)):
+            self._wake()
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        if reader.is_headed:
-            self._wake()
 
     def eof_received(self) -> bool:
         return False

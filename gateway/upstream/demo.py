@@ -38,6 +38,7 @@ class DemoExchange:
     def __init__(self) -> None:
         self.deadline = math.inf
         self.phase = ""
+        self.is_whole = False
         self.is_stale = False
         self.status = 200
         self.headers: Mapping[bytes, bytes] = {}

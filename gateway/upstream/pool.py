@@ -16,7 +16,7 @@ from gateway.upstream.wire import Exchange
 
 _IDLE_SECONDS = 30.0
 _MAX_IDLE = 512
-_CHUNK = 32 * 1024
+_CHUNK = 256 * 1024
 _NAME_SECONDS = 30.0
 SWEEP_SECONDS = 0.05
 

@@ -19,10 +19,14 @@ class Head(Protocol):
 
 
 class Exchange(Protocol):
-    """One request and its response. Past `deadline` (the loop's seconds) it fails with a Timeout that names `phase`."""
+    """One request and its response. Past `deadline` (the loop's seconds) it fails with a Timeout that names `phase`.
+
+    `is_whole`, said before the request: nothing is done with the response before all of it is there.
+    """
 
     deadline: float
     phase: str
+    is_whole: bool
 
     def send(self, request: bytes) -> None: ...
 

@@ -115,6 +115,7 @@ async def test_two_who_tell_again_at_once_leave_nothing_out(running: Worker, led
 
     assert running.teller.untold == 0
     assert ledger.balance(DAILY).spent == count
+    assert len(running.tasks) == 1, "the teller's loop has died"
 
 
 async def test_what_is_told_is_noted_first(worker: Worker) -> None:

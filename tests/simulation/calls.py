@@ -1,4 +1,4 @@
-"""One call as flow.py makes it: attempts with fallbacks, an answer that streams, a bill, and a client that may leave at any time."""
+"""One call as flow.py makes it: attempts with fallbacks, an answer that streams, a bill; and clients may leave at any time."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class CallUnderWay:
         self.refused: str | None = None
         self.toll: Toll | None = None
 
-    async def run(self, limits: Limits, now: float) -> None:
+    async def run(self, limits: Limits) -> None:
         with self._budgets.hold(self._tenant, self._call, limits) as hold:
             self._hold = hold
             try:
@@ -110,8 +110,15 @@ class CallUnderWay:
                 self.refused = error.code
             except Failed:
                 self.refused = "failed"
+            except asyncio.CancelledError:
+                self.refused = "left"
+                raise
             finally:
                 self.toll = self._reckoned(settled=True)
+
+    @property
+    def name(self) -> str:
+        return f"{self._call.id} of {self._tenant.name}"
 
     def under_way(self) -> Toll:
         """What it has used by now, and holds where the policy charges orphans for that."""
@@ -145,9 +152,7 @@ class CallUnderWay:
         total = int(most * share) * int(fields[CHOICES])
         sent = int(fields[SENT])
         breaks = self._random.random() < 0.05
-        self._answer = Answer(
-            deployment, self._random, stream=self._call.stream, sent=sent, total=total, breaks=breaks
-        )
+        self._answer = Answer(deployment, self._random, stream=self._call.stream, sent=sent, total=total, breaks=breaks)
         return self._answer
 
     async def _bill(self, answer: Answer) -> Charge:
@@ -165,7 +170,7 @@ class CallUnderWay:
         for account in hold._needs.accounts:
             part = parts.get(account.name)
             is_sure = part is not None and (reservation.is_direct or part.slice is not None)
-            if part is None or not is_sure and account.limit.hard and account.limit.kind is Kind.BUDGET:
+            if part is None or (not is_sure and account.limit.hard and account.limit.kind is Kind.BUDGET):
                 raise Broken(f"I8: a call is served without a reservation in {account.name}")
             if not is_sure and not hold.degraded:
                 raise Broken(f"I8: nobody is told that {account.name} was not asked")

@@ -52,13 +52,16 @@ class Invariants:
 
     def before(self, operation: Operation, now: int) -> None:
         self._was_open = not isinstance(operation, Sweep) and operation.id in self._rows.open
-        self._before = {name: self._spent(name, now) for name in self._touched(operation)}
+        if isinstance(operation, Sweep):  # which lets nothing leave a window
+            self._before = {name: row.settled + row.over for name, row in self._rows.accounts.items()}
+        else:
+            self._before = {name: self._spent(name, now) for name in self._touched(operation)}
 
     def after(self, operation: Operation, outcome: Outcome, now: int, *, is_replayed: bool) -> None:
         self.operations += 1
         self.seen[f"{type(operation).__name__} {type(outcome).__name__}"] += 1
         self._trace(f"{'replayed ' if is_replayed else ''}{_told(operation)} -> {_told_outcome(outcome)}")
-        self._charge(now)
+        self._charge()
         self._note_end(operation, outcome)
         for name in self._before:
             self._check_account(name)
@@ -82,10 +85,8 @@ class Invariants:
             raise Broken(f"I2: held in accounts that are not there: {dict(held)}")
 
     def _touched(self, operation: Operation) -> Collection[str]:
-        if isinstance(operation, Sweep):
-            return list(self._rows.accounts)
         names = [line.account for line in _lines(operation)]
-        opened: Open | None = None if not self._was_open else self._rows.open[_id(operation)]
+        opened: Open | None = self._rows.open.get(_id(operation))
         return dict.fromkeys([*names, *(part.account for part in opened.parts)]) if opened else dict.fromkeys(names)
 
     def _spent(self, name: str, now: int) -> int:
@@ -95,10 +96,11 @@ class Invariants:
         account.leave(now)
         return int(account.settled + account.over)
 
-    def _charge(self, now: int) -> None:
+    def _charge(self) -> None:
         """Notes what accounts were charged in all, whatever leaves their window later."""
         for name, before in self._before.items():
-            if name in self._rows.accounts and (change := self._spent(name, now) - before):
+            account = self._rows.accounts.get(name)
+            if account is not None and (change := account.settled + account.over - before):
                 self._rows.charged[name] = self._rows.charged.get(name, 0) + change
 
     def _check_account(self, name: str) -> None:
@@ -108,7 +110,7 @@ class Invariants:
         if min(account.settled, account.over, account.held, account.escrowed, account.base) < 0:
             raise Broken(f"an amount below nothing: {name} {account}")
         limit = self._limits.hard(name)
-        if limit is not None and account.base + account.held + account.settled > limit:
+        if limit is not None and not account.base and account.held + account.settled > limit:
             raise Broken(f"I1: {name} of {limit} is at {account}")
         if account.bucket and sum(account.buckets.values()) != account.settled + account.over:
             raise Broken(f"I5: {name} {account}")
@@ -137,7 +139,7 @@ class Invariants:
                     self._end(id, "swept", {None})
             case Settle(), Settled():
                 self._end(operation.id, "settled", {None, "swept"})
-            case (Reserve() | Draw() | Renew()), Granted():
+            case ((Reserve() | Draw() | Renew()), Granted()):
                 if ends.get(operation.id) is not None:
                     raise Broken(f"I3: {operation.id} was {ends[operation.id]} and is open again")
 
@@ -162,10 +164,12 @@ def _id(operation: Operation) -> str:
 
 
 def _told(operation: Operation) -> str:
-    lines = " ".join(
-        f"{line.account}={line.amount}{f' used {line.used}' if line.used else ''}" for line in _lines(operation)
-    )
-    return f"{type(operation).__name__} {_id(operation)} {lines}"
+    lines = [
+        f"{line.account}={line.amount}" + (f" used {line.used}" if line.used else "")
+        for line in _lines(operation)
+        if line.amount or line.used
+    ]
+    return f"{type(operation).__name__} {_id(operation)} {' '.join(lines)}"
 
 
 def _told_outcome(outcome: Outcome) -> str:

@@ -30,9 +30,7 @@ from gateway.store.redis.ledger import GATHERING
 from tests.simulation.tables import Rows
 
 _KEPT = int(OWNER_TTL * 1000)
-_KINDS: dict[str, type[Operation]] = {
-    kind.__name__: kind for kind in (Reserve, Renew, Draw, Settle, Sweep, Once)
-}
+_KINDS: dict[str, type[Operation]] = {kind.__name__: kind for kind in (Reserve, Renew, Draw, Settle, Sweep, Once)}
 
 
 class _Request(msgspec.Struct):

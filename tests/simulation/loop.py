@@ -11,6 +11,7 @@ import heapq
 from asyncio import events
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from random import Random
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -22,6 +23,7 @@ TURN = 0.000_05
 """Seconds after which a worker that has something to do does it, on average."""
 WRITTEN = 0.004
 """Seconds that a write to the disk takes, on average."""
+ENDED = 5
 
 
 class Agenda:
@@ -75,15 +77,16 @@ class WorkerLoop(asyncio.BaseEventLoop):
         self.is_dead = True
         self._todo.clear()
         events._set_running_loop(self)
-        for task in asyncio.all_tasks(self):
-            coroutine = task.get_coro()
-            if asyncio.iscoroutine(coroutine):
-                coroutine.close()
+        ended: set[asyncio.Task[Any]] = set()
+        while begun := asyncio.all_tasks(self) - ended:  # ending one may begin another
+            for task in begun:
+                _end(task)
+            ended |= begun
         events._set_running_loop(None)
         self.close()
 
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> events.Handle:
         handle = events.Handle(callback, args, self, context)
         if not self.is_dead:
@@ -92,12 +95,12 @@ class WorkerLoop(asyncio.BaseEventLoop):
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> events.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> events.TimerHandle:
         handle = events.TimerHandle(when, callback, args, self, context)
         if not self.is_dead:
@@ -105,7 +108,7 @@ class WorkerLoop(asyncio.BaseEventLoop):
         return handle
 
     def run_in_executor(  # type: ignore[override]
-        self, executor: None, function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: None, function: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """Only journals use it."""
         done: asyncio.Future[T] = self.create_future()
@@ -114,9 +117,13 @@ class WorkerLoop(asyncio.BaseEventLoop):
         def write() -> None:
             if self.is_dead:
                 return
-            result = function(*args)
-            self.written = begun
-            self.call_soon(lambda: done.done() or done.set_result(result))
+            try:
+                result = function(*args)
+            except Exception as error:
+                self._failed(f"a write to the disk failed: {error!r}")
+            else:
+                self.written = begun
+                self.call_soon(lambda: done.done() or done.set_result(result))
 
         self._agenda.after(self._agenda.random.expovariate(1 / WRITTEN), write)
         return done
@@ -156,3 +163,12 @@ class WorkerLoop(asyncio.BaseEventLoop):
             events._set_running_loop(None)
         if self._todo:
             self._arm()
+
+
+def _end(task: asyncio.Task[Any]) -> None:
+    """Closes its coroutine, once more for each `finally` in which it waits."""
+    coroutine = task.get_coro()
+    for _ in range(ENDED):
+        with suppress(RuntimeError):
+            coroutine.close()
+            return

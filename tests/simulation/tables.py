@@ -82,9 +82,7 @@ class Rows:
     def __init__(self) -> None:
         self.undo = Undo()
         self.accounts: Table[Account] = Table(self.undo, lambda row: replace(row, buckets=dict(row.buckets)))
-        self.open: Table[Open] = Table(
-            self.undo, lambda row: replace(row, parts=[replace(part) for part in row.parts])
-        )
+        self.open: Table[Open] = Table(self.undo, lambda row: replace(row, parts=[replace(part) for part in row.parts]))
         self.gone: Table[Gone] = Table(self.undo, replace)
         self.meta: Table[str] = Table(self.undo, _same)
         self.owners: Table[int] = Table(self.undo, _same)

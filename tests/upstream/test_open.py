@@ -40,6 +40,7 @@ class Scripted:
         self.headers = headers
         self.deadline = 0.0
         self.phase = ""
+        self.is_whole = False
         self.is_stale = False
         self.sent = b""
         self._pieces = list(pieces)

@@ -1,0 +1,127 @@
+"""One worker: the real budgets, over a link that may fail, in a process that may be stopped or killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gateway.budget.budgets import Budgets
+from gateway.budget.journal import Journal, open_journal
+from gateway.budget.limits import Limits
+from gateway.budget.teller import Teller
+from gateway.core.call import Call
+from gateway.core.clock import Clock
+from gateway.core.tasks import Tasks
+from gateway.core.tenant import Tenant
+from gateway.store.redis.ledger import RedisLedger
+from tests.simulation.calls import CallUnderWay
+from tests.simulation.estimates import Bounds
+from tests.simulation.invariants import Broken
+from tests.simulation.loop import Agenda, WorkerLoop
+from tests.simulation.network import Link, Network
+from tests.simulation.oracle import Oracle, Toll
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What workers are in. `failed` hears what must not happen."""
+
+    agenda: Agenda
+    network: Network
+    oracle: Oracle
+    workers: Callable[[], int]
+    failed: Callable[[str], None]
+    trace: Callable[[str], None]
+
+
+class Worker:
+    """`ahead` is seconds that its wall clock is ahead."""
+
+    def __init__(self, around: Around, owner: str, folder: Path, *, escrow: bool) -> None:
+        self.owner = owner
+        self.ahead = 0.0
+        self.is_closing = False
+        self.is_closed = False
+        self.attempts = 0
+        self._around = around
+        self._folder = folder
+        self.loop = WorkerLoop(around.agenda, around.failed)
+        self.link = Link(around.network, self.loop)
+        self._running: dict[CallUnderWay, asyncio.Task[None]] = {}
+        self._clock = Clock(self.loop.time, lambda: 1_800_000_000 + self.loop.time() + self.ahead)
+        self._tasks = Tasks()
+        self._journal: Journal = open_journal(folder, owner)
+        self._bounds = Bounds(around.agenda.random)
+        self.teller = Teller(
+            RedisLedger(self.link), owner, note=self._journal.note, tasks=self._tasks, clock=self._clock
+        )
+        self.budgets = Budgets(
+            self.teller,
+            escrow=escrow,
+            estimates=self._bounds,
+            workers=around.workers,
+            notify=lambda message: None,
+            tasks=self._tasks,
+            clock=self._clock,
+            journal=self._journal,
+        )
+        self.loop.call_soon(lambda: self._tasks.start(self.budgets.run(folder), name="budgets"))
+
+    @property
+    def takes_calls(self) -> bool:
+        return not (self.loop.is_dead or self.loop.is_stopped or self.is_closing)
+
+    def begin(self, call: Call, tenant: Tenant, limits: Limits) -> None:
+        under_way = CallUnderWay(
+            call, tenant, self.budgets, self._tasks, bounds=self._bounds, random=self._around.agenda.random
+        )
+        self.loop.call_soon(lambda: self._begin(under_way, limits))
+
+    def cancel_one(self) -> None:
+        """A client leaves."""
+        running = list(self._running.values())
+        if running:
+            task = running[self._around.agenda.random.randrange(len(running))]
+            self.loop.call_soon(task.cancel)
+
+    def under_way(self) -> Iterator[Toll]:
+        for call in self._running:
+            yield call.under_way()
+
+    def kill(self) -> None:
+        """As `kill -9`: what was not written is gone."""
+        self._around.oracle.killed(self.owner, self.loop.written, list(self.under_way()))
+        self._journal._file.close()
+        self.loop.kill()
+
+    def close(self) -> None:
+        """As SIGTERM."""
+        self.is_closing = True
+        self.loop.call_soon(lambda: self._tasks.start(self._close(), name="close"))
+
+    async def _close(self) -> None:
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self.budgets.close()
+        self.is_closed = True
+
+    def _begin(self, call: CallUnderWay, limits: Limits) -> None:
+        self._running[call] = self._tasks.start(self._run(call, limits), name="call")
+
+    async def _run(self, call: CallUnderWay, limits: Limits) -> None:
+        try:
+            await call.run(limits)
+        except Broken as error:
+            self._around.failed(str(error))
+        finally:
+            self._ended(call)
+
+    def _ended(self, call: CallUnderWay) -> None:
+        del self._running[call]
+        self.attempts += call.attempts
+        if call.toll is not None and not self.loop.is_dead:
+            self._around.oracle.ended(self.owner, replace(call.toll, at=self.loop.time()))
+            self._around.trace(f"{self.owner} ended {call.name}: {call.refused or 'served'} {dict(call.toll.used)}")

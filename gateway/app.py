@@ -195,7 +195,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
                 watch=watch,
                 compile_folder=compile_folder,
                 resting=health.resting,
-                balances=lambda: budgets.balances(policy.current.limits),
+                budgets=budgets,
                 unready=unready,
                 clock=clock,
             )

@@ -78,7 +78,7 @@ class House:
 
     async def balances(self) -> dict[str, Balance]:
         """Every account, by name."""
-        return {each.account: each for each in await self.worker.budgets.balances(Limits())}
+        return {each.account: each for each in (await self.worker.budgets.balances(Limits()))[0]}
 
     def account(self) -> tuple[int, int]:
         """What the ready-made key's tenant has spent (nano-USD), and its calls under way."""

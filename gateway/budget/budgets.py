@@ -69,6 +69,7 @@ class Budgets:
         self._journal = journal
         self._alerts = Alerts(self._tell)
         self.overdrafts = 0
+        self.refused = 0
         self._shares = Shares(clock.monotonic)
         self._open: set[Hold] = set()
         self._tallies: dict[str, Tally] = {}
@@ -88,18 +89,21 @@ class Budgets:
         """By tenant, what this worker has seen."""
         return self._tallies
 
-    async def balances(self, limits: Limits) -> Sequence[Balance]:
+    async def balances(self, limits: Limits) -> tuple[Sequence[Balance], Mapping[str, int]]:
         """How every account stands, this worker's latest calls included and the others' of a moment ago, and those of `limits`
-        that nobody has touched. Raises Overloaded.
+        that nobody has touched; and the limits of those that are shared, by account. Raises Overloaded.
         """
         if self._escrow is not None:
             await self._escrow.refresh(self._escrow.all())
         await self._teller.told()
         found = {each.account: each for each in await self._teller.balances()}
+        known = {}
         for account in limits.shared():
             span = account.span(self._teller.now)
-            found.setdefault(account_name(account, span), balance(account, span, 0))
-        return list(found.values())
+            name = account_name(account, span)
+            known[name] = account.limit.amount
+            found.setdefault(name, balance(account, span, 0))
+        return list(found.values()), known
 
     def held(self) -> Mapping[str, int]:
         """What calls of this worker hold now, by account."""
@@ -128,6 +132,7 @@ class Budgets:
         tally = self._tallies[hold.tenant.name]
         tally.open -= 1
         tally.calls += 1
+        self.refused += hold.is_refused
         if bill is not None:
             self._look_for_overdraft(hold, bill)
             tally.spent += bill.cost or 0

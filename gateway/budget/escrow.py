@@ -251,6 +251,9 @@ class Escrow:
     async def _draw(self, slice: Slice, draw: Draw) -> None:
         try:
             outcome = await self._teller.ask(draw)
+        except asyncio.CancelledError:  # the call that needed it has been given up
+            slice.failed()
+            raise
         except Overloaded:
             slice.failed()
             return

@@ -95,6 +95,7 @@ class Hold:
         "_sent",
         "degraded",
         "is_clamped",
+        "is_refused",
         "is_stopped",
         "reservations",
         "reserved_usd",
@@ -131,6 +132,7 @@ class Hold:
         self.reserved_usd: int | None = None
         self.is_clamped = False
         self.is_stopped = False
+        self.is_refused = False
 
     def __enter__(self) -> Hold:
         self._joined.enter(self)
@@ -173,7 +175,7 @@ class Hold:
         try:
             await self._hold(self._needs.places())
         except NotAffordable as error:
-            raise _refusal(error, None) from None
+            raise self._refusal(error, None) from None
 
     def within(self, answer: Watched) -> AsyncIterator[bytes]:
         """The answer's chunks, as far as the budget goes."""
@@ -209,7 +211,7 @@ class Hold:
         asked = self._estimates.asked_output(self._call)
         makes = self._call.operation is not Operation.EMBEDDINGS
         cap = (asked or self._max_output) if makes else 0
-        sent, is_close = self._estimates.sent(self._call), False
+        sent, is_close = self._estimates.sent(self._call, deployment), False
         while True:
             first = min(cap, STEP) if self._call.stream else cap
             amounts = needs.amounts(deployment, sent=sent, made=first * needs.choices)
@@ -227,7 +229,7 @@ class Hold:
                     or not LEAST <= shorter < cap
                     or not all(each.account.limit.clamps for each in error.shortages)
                 ):
-                    raise _refusal(error, shorter) from None
+                    raise self._refusal(error, shorter) from None
                 cap, self.is_clamped = shorter, True
             else:
                 self._sent, self._reserved, self._most = sent, first * needs.choices, cap * needs.choices
@@ -301,6 +303,12 @@ class Hold:
                 left[name] = rest - amounts[-1]
             yield reservation, amounts
 
+    def _refusal(self, error: NotAffordable, affordable: int | None) -> CallerError:
+        self.is_refused = True
+        found = refusals.refusal(error, affordable=affordable)
+        found.headers += rate_headers({each.account: each.left for each in error.shortages})
+        return found
+
     def _rates(self) -> dict[Account, int]:
         left = {}
         for reservation in self.reservations:
@@ -309,12 +317,6 @@ class Hold:
                     name = part.account.name
                     left[part.account] = reservation.left.get(name, 0) if part.slice is None else part.slice.left
         return left
-
-
-def _refusal(error: NotAffordable, affordable: int | None) -> CallerError:
-    found = refusals.refusal(error, affordable=affordable)
-    found.headers += rate_headers({each.account: each.left for each in error.shortages})
-    return found
 
 
 def _user(call: Call) -> str | None:

@@ -128,7 +128,7 @@ class _Story:
             return
         needs = Needs(self.call, accounts, self.bounds)
         cap, is_written = self._cap(needs)
-        sent, made = self.bounds.sent(self.call), cap * needs.choices
+        sent, made = self.bounds.sent(self.call, deployments[0]), cap * needs.choices
         yield f"budget    reserves for at most {sent} tokens in (counted: {self.count}) and {made} out"
         if is_written:
             yield f"          and writes {deployments[0].provider.output_cap}: {cap} into the request"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import tiktoken
 
 from gateway.core.call import Call, Operation
@@ -19,6 +20,8 @@ _IMAGE = 5_000  # of an image by URL; one in the body is longer in base64 than i
 _GREEDY_IMAGES: Mapping[str, int] = {"gpt-4o-mini": 48_200}
 _FILE = 200_000  # of a file by reference, whose length is not known here: a whole context
 _KNOWN_SLACK = 64
+_COUNTED = frozenset({"messages", "prompt", "input"})
+_COUNTED_OF_A_MESSAGE = frozenset({"role", "content", "tool_calls"})
 _BYTES_PER_TOKEN = 4  # of ordinary text, for a guess that need not be a bound
 
 
@@ -29,7 +32,7 @@ class Bounds:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def sent(self, call: Call) -> int:
+    def sent(self, call: Call, deployment: Deployment) -> int:
         """The most input tokens a call can have: no byte of text makes more than one, whatever the vocabulary."""
         if call.operation is not Operation.CHAT:
             return len(call.body) + _MESSAGE
@@ -37,16 +40,19 @@ class Bounds:
         if "tools" in call.has:
             most += _TOOLS
         if not call.has.isdisjoint(("image", "file")):
-            most += sum(_by_reference(part, call.model) for part in _parts(call))
+            most += sum(_by_reference(part, deployment.upstream_model) for part in _parts(call))
         return most
 
     async def sent_closely(self, call: Call, deployment: Deployment) -> int | None:
-        """A closer bound, by counting, where the model's own vocabulary is known; None where it is not."""
+        """A closer bound, by counting, where the model's own vocabulary is known; None where it is not.
+
+        What is not counted as text (tools, schemas, names, fields nobody has heard of) is as many tokens as bytes.
+        """
         if not call.has.isdisjoint(("image", "file", "audio")) or not _has_public_vocabulary(deployment.upstream_model):
             return None
         counted = await self._tokens.sent(call, deployment.upstream_model)
         slack = _KNOWN_SLACK + (_TOOLS if "tools" in call.has else 0)
-        return min(self.sent(call), counted + counted // 10 + slack)
+        return min(self.sent(call, deployment), counted + counted // 10 + slack + _uncounted(call))
 
     def guess_sent(self, call: Call) -> int:
         """About how many input tokens a call has, without counting."""
@@ -91,6 +97,17 @@ def kinds(call: Call) -> frozenset[str]:
         if kind in ("audio", "image"):
             found.add(f"{kind}_output")
     return frozenset(found)
+
+
+def _uncounted(call: Call) -> int:
+    """Bytes of the call that Tokens.sent does not look at."""
+    size = sum(len(orjson.dumps(value)) for name, value in call.fields.items() if name not in _COUNTED)
+    if call.operation is Operation.CHAT:
+        for message in call.fields["messages"]:
+            size += sum(
+                len(orjson.dumps(value)) for name, value in message.items() if name not in _COUNTED_OF_A_MESSAGE
+            )
+    return size
 
 
 def _number(value: Any) -> int:

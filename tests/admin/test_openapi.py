@@ -37,14 +37,14 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         watch=worker.watch,
         compile_folder=compile_folder,
         resting=dict,
-        balances=store.ledger.balances,
+        budgets=worker.budgets,
         unready=lambda: None,
         clock=Clock(),
     ).application()
     await store.close()
 
     routes = {(route.method, route.resource.canonical) for route in served.router.routes() if route.resource}
-    health = {("GET", "/healthz"), ("GET", "/readyz")}
+    health = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
     named = {(each.method.upper(), PREFIX + each.path) for each in OPERATIONS}
     assert named == {(method, path) for method, path in routes if method != "HEAD"} - health
     assert len(named) == len(OPERATIONS)

@@ -111,9 +111,7 @@ async def test_a_slice_is_not_spent_from_when_it_has_not_been_renewed_for_as_lon
     assert TRUSTED < LEASE / 1000
 
 
-async def test_a_slice_is_renewed_before_it_is_trusted_no_more(
-    worker: Worker, ledger: BookLedger, time: Time
-) -> None:
+async def test_a_slice_is_renewed_before_it_is_trusted_no_more(worker: Worker, ledger: BookLedger, time: Time) -> None:
     await warm(worker)
     for _ in range(10):
         time.passes(TRUSTED / 5)

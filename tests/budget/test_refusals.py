@@ -50,12 +50,27 @@ def short(*shortages: tuple[Account, int, int]) -> NotAffordable:
             "budget_insufficient_for_request",
             "What is left of the team's budget per day does not cover this call, whatever its max_tokens.",
         ),
-        (short((MONEY, 7, NEVER), (TOKENS, 0, NEVER)), None, "budget_exceeded", "The organisation's token budget is spent."),
+        (
+            short((MONEY, 7, NEVER), (TOKENS, 0, NEVER)),
+            None,
+            "budget_exceeded",
+            "The organisation's token budget is spent.",
+        ),
         (short((RPM, 0, NOW), (MONEY, 0, NEVER)), None, "budget_exceeded", "The team's budget per day is spent."),
         (short((RPM, 0, NOW)), None, "rate_limit_exceeded", "The key's limit of 600 requests per minute is reached."),
         (short((TPD, 3, NOW)), None, "rate_limit_exceeded", "The end user's limit of 9000 tokens per day is reached."),
-        (short((HOURLY, 3, NOW)), None, "rate_limit_exceeded", "The model's limit of 9000 tokens per 3600s is reached."),
-        (short((AT_ONCE, 0, NEVER)), None, "concurrency_exceeded", "The key has 50 calls under way, which is its limit."),
+        (
+            short((HOURLY, 3, NOW)),
+            None,
+            "rate_limit_exceeded",
+            "The model's limit of 9000 tokens per 3600s is reached.",
+        ),
+        (
+            short((AT_ONCE, 0, NEVER)),
+            None,
+            "concurrency_exceeded",
+            "The key has 50 calls under way, which is its limit.",
+        ),
     ],
 )
 def test_a_refusal_names_the_level_and_what_would_help(

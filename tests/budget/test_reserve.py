@@ -110,9 +110,7 @@ async def test_a_window_that_has_changed_by_the_ledgers_clock_is_asked_for_again
     assert reservation.parts[0].span.id == "2027-01-15"
 
 
-@pytest.mark.parametrize(
-    ("orphan", "charged"), [(Orphan.OBSERVED, 30), (Orphan.RESERVED, 100), (Orphan.RELEASE, 0)]
-)
+@pytest.mark.parametrize(("orphan", "charged"), [(Orphan.OBSERVED, 30), (Orphan.RESERVED, 100), (Orphan.RELEASE, 0)])
 async def test_the_call_of_a_worker_that_died_is_settled_as_its_policy_says(
     direct: Worker, ledger: BookLedger, time: Time, orphan: Orphan, charged: int
 ) -> None:

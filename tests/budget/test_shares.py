@@ -39,9 +39,7 @@ def test_who_asks_for_no_more_than_an_equal_share_gets_all_of_it(asked: dict[str
 
 
 @given(ASKED, CAPACITY, st.integers(1, 1_000_000))
-def test_who_does_not_get_all_gains_nothing_by_asking_for_more(
-    asked: dict[str, int], capacity: int, more: int
-) -> None:
+def test_who_does_not_get_all_gains_nothing_by_asking_for_more(asked: dict[str, int], capacity: int, more: int) -> None:
     before = given_to(asked, capacity)
 
     for name in asked:

@@ -22,14 +22,14 @@ class Bounds:
     def __init__(self, random: Random) -> None:
         self._random = random
 
-    def sent(self, call: Call) -> int:
+    def sent(self, call: Call, deployment: Deployment) -> int:
         return int(call.fields[SENT_BOUND])
 
     async def sent_closely(self, call: Call, deployment: Deployment) -> int | None:
         if int(call.fields[SENT]) % 2:
             return None
         await asyncio.sleep(0.001)
-        return min(self.sent(call), int(call.fields[SENT]) * 11 // 10 + 1)
+        return min(self.sent(call, deployment), int(call.fields[SENT]) * 11 // 10 + 1)
 
     def guess_sent(self, call: Call) -> int:
         return int(call.fields[SENT]) // 2

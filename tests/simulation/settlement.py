@@ -39,7 +39,7 @@ def check_healed(world: Healed) -> None:
     _check_usage(world, spent, rolling)
     _check_overdrafts(world)
     if not world.oracle.was_flushed:
-        _check_sums(spent, rolling, world.oracle.slack)
+        _check_sums(spent, rolling, world.oracle.slack + world.invariants.charged_again)
 
 
 def _spent(world: Healed) -> tuple[Counter[str], set[str]]:
@@ -62,8 +62,8 @@ def _spent(world: Healed) -> tuple[Counter[str], set[str]]:
 
 def _check_usage(world: Healed, spent: Counter[str], rolling: set[str]) -> None:
     """I6."""
-    lower, upper = world.oracle.lower, world.oracle.upper
-    for name in {*lower, *spent}:
+    lower, upper = world.oracle.lower, world.oracle.upper + world.invariants.charged_again
+    for name in sorted({*lower, *spent}):
         is_forgotten = name not in spent and "60s" in name
         if spent[name] < lower[name] and not is_forgotten and not (name in rolling and world.oracle.was_flushed):
             raise Broken(f"I6: {name} is at {spent[name]}; {lower[name]} to {upper[name]} was used")

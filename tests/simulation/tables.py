@@ -81,6 +81,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.undo = Undo()
+        self.before_forgetting: Callable[[], None] = lambda: None
         self.accounts: Table[Account] = Table(self.undo, lambda row: replace(row, buckets=dict(row.buckets)))
         self.open: Table[Open] = Table(self.undo, lambda row: replace(row, parts=[replace(part) for part in row.parts]))
         self.gone: Table[Gone] = Table(self.undo, replace)
@@ -95,6 +96,7 @@ class Rows:
         return [id for _, id in found[:most]]
 
     def forget(self, now: int) -> None:
+        self.before_forgetting()
         if now >= int(self.meta.get("since", 0)) + 180_000:  # as Ledger.forget_ids
             for id in [id for id, gone in self.gone.items() if gone.until <= now]:
                 del self.gone[id]

@@ -235,6 +235,7 @@ class World:
         if self.random.random() < 0.5:
             self.trace(f"the ledger's clock is {ahead} s ahead")
             self._ahead, self._quiet_since = ahead, self.agenda.time
+            self.invariants.is_forgetful = True
             return
         worker = self.random.choice(self.workers)
         self.trace(f"the clock of {worker.owner} is {ahead} s ahead")

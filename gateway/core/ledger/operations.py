@@ -27,7 +27,9 @@ class Orphan(IntEnum):
 
 @dataclass(slots=True)
 class Line:
-    """One account in an operation, never changed; not frozen, for that costs 10 µs a call. `account` is its name with its window in it, so that a reset is another account.
+    """One account in an operation, never changed; not frozen, for that costs 10 µs a call.
+
+    `account` is its name with its window in it, so that a reset is another account.
 
     `limit` is None for an account that is counted and never refused. The window is `begin` to `end`; `bucket` is 0 for a
     calendar window, else the milliseconds of one of the BUCKETS of a rolling one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,12 +15,13 @@ from aiohttp import web
 from gateway.auth.description import describe
 from gateway.auth.virtual_key import mint
 from gateway.auth.wanted import DEFAULT_TENANT, Wanted, expiry
+from gateway.budget.budgets import Budgets
 from gateway.core.clock import Clock
 from gateway.core.errors import InvalidRequest, NotFound, Overloaded
-from gateway.core.ledger.operations import Balance
 from gateway.core.secret import Secret
 from gateway.ingress.admin import draft, fields, openapi
-from gateway.ingress.admin.balances import rows
+from gateway.ingress.admin.balances import Row, rows
+from gateway.ingress.admin.metrics import CONTENT_TYPE, budget_metrics
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
@@ -51,7 +52,7 @@ class Admin:
     watch: Watch
     compile_folder: Callable[[Path], Snapshot]
     resting: Resting
-    balances: Callable[[], Awaitable[Sequence[Balance]]]
+    budgets: Budgets
     unready: Callable[[], str | None]
     clock: Clock
 
@@ -59,6 +60,7 @@ class Admin:
         """Without a key there are only the health checks, which a warning says once."""
         application = web.Application(middlewares=[doorkeeper(self.key)], client_max_size=fields.MAX_BODY)
         application.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
+        application.add_routes([web.get("/metrics", self._metrics)])
         if self.key is None:
             log.warning("there is no admin key, so the admin port only answers health checks; set LLMGW_ADMIN_KEY")
             return application
@@ -171,7 +173,18 @@ class Admin:
         return _json({"deployments": rows})
 
     async def _budgets(self, request: web.Request) -> web.Response:
-        return _json({"budgets": rows(await self.balances(), now=self.clock.now())})
+        return _json({"budgets": await self._budget_rows()})
+
+    async def _budget_rows(self) -> list[Row]:
+        balances, limits = await self.budgets.balances(self.policy.current.limits)
+        return rows(balances, limits, now=self.clock.now())
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        found = self.budgets
+        text = budget_metrics(
+            await self._budget_rows(), crossed=found.crossed, overdrafts=found.overdrafts, refused=found.refused
+        )
+        return web.Response(text=text, headers={"content-type": CONTENT_TYPE})
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return _json(openapi.document(PREFIX))

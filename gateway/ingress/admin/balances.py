@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.core.ledger.operations import NEVER, Balance
 from gateway.core.money import usd
@@ -14,22 +14,29 @@ _NAME = re.compile(
 )
 
 
-def rows(balances: Sequence[Balance], *, now: float) -> list[dict[str, object]]:
-    """One row for each account in a window that has not ended; money in nano-USD and as a decimal number of dollars."""
-    return [_row(each) for each in sorted(balances, key=lambda each: each.account) if each.end > now * 1000]
+Row = dict[str, object]
 
 
-def _row(balance: Balance) -> dict[str, object]:
+def rows(balances: Sequence[Balance], limits: Mapping[str, int], *, now: float) -> list[Row]:
+    """One row for each account in a window that has not ended; money in nano-USD and as a decimal number of dollars.
+
+    `limits` are those of the policy by account, for soft budgets: the ledger keeps no limit that it does not enforce.
+    """
+    current = [each for each in balances if each.end > now * 1000]
+    return [_row(each, limits) for each in sorted(current, key=lambda each: each.account)]
+
+
+def _row(balance: Balance, limits: Mapping[str, int]) -> Row:
     found = _NAME.fullmatch(balance.account)
     named = found.groupdict() if found is not None else {}
-    left = None if balance.limit is None else max(0, balance.limit - balance.spent - balance.held)
+    limit = limits.get(balance.account) if balance.limit is None else balance.limit
     amounts = {
-        "limit": balance.limit,
+        "limit": limit,
         "settled": balance.base + balance.settled,
         "overdraft": balance.over,
         "held": balance.held - balance.escrowed,
         "escrowed": balance.escrowed,
-        "left": left,
+        "left": None if limit is None else max(0, limit - balance.spent - balance.held),
     }
     is_money = named.get("unit") == "usd"
     in_usd = {f"{name}_usd": usd(value) for name, value in amounts.items() if is_money and value is not None}

@@ -8,15 +8,21 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway.auth.virtual_key import well_formed
 from gateway.policy.compile import compile_policy
 from gateway.settings import PREFIX, add_flags
 from tests.conftest import House
+from tests.faults.gateway_process import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -79,6 +85,61 @@ async def test_the_keys_snippet(house: House) -> None:
 
     assert re.search(rf"{id} +search-ci +acme/search +cheap .* active", shown)
     assert await run(house, "sh", "-c", revoke.replace("ID", id)) == f"key {id} is revoked\n"
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Mapping[str, str]]:
+    """`llmgw serve` in a folder with a copy of `policies`; what it prints for another shell, and where its admin API is."""
+    shutil.copytree(ROOT / "policies", folder / "policies")
+    ports = ["--port", str(free_port()), "--admin-port", str(free_port())]
+    environment = {"PATH": os.environ["PATH"], "LLMGW_DRAIN_DELAY": "0"}
+    command = [sys.executable, "-m", "gateway", "serve", *ports]
+    with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            pasted: dict[str, str] = {}
+            while "LLMGW_ADMIN_KEY" not in pasted:
+                pasted |= re.findall(r"(\w+)=(\S+)", process.stdout.readline())
+            yield {**environment, **pasted, "ADMIN": f"http://127.0.0.1:{ports[3]}"}
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+
+
+def sh(folder: Path, environment: Mapping[str, str], commands: str) -> str:
+    """What a shell prints into which the commands are pasted."""
+    done = subprocess.run(
+        ["sh", "-e"],
+        input=commands,
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@NEEDS_CURL
+def test_the_budgets_snippet(tmp_path: Path) -> None:
+    snippet = block("sh", "policies/acme.yaml").replace(".venv/bin/llmgw", f"'{sys.executable}' -m gateway")
+
+    with serving(tmp_path) as shell:
+        pasted = snippet.replace("http://127.0.0.1:8081", shell["ADMIN"])
+        policy, end, rest = pasted.rpartition("EOF\n")
+        commands = rest.splitlines()
+        sh(tmp_path, shell, policy + end)
+        key, story, budgets = (sh(tmp_path, shell, command) for command in commands)
+        while not json.loads(budgets)["budgets"]:  # an edit is in force within a second
+            budgets = sh(tmp_path, shell, commands[2])
+
+    assert well_formed(key.splitlines()[-1])
+    assert re.search(r"team acme/search: \S+ USD of 50 USD left of 50 USD per day@Europe/Berlin", story)
+    rows = {row["account"].partition("|")[0]: row for row in json.loads(budgets)["budgets"]}
+    assert rows["team:acme/search:usd/day@Europe/Berlin"]["left_usd"] == "50"
+    assert rows["team:acme/search:requests/60s"]["limit"] == 600
 
 
 def test_the_policy_compiles(tmp_path: Path) -> None:

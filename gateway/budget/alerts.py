@@ -9,6 +9,7 @@ from gateway.budget.escrow import account_name
 from gateway.budget.limits import Account, Kind, Unit
 from gateway.budget.refusals import level
 from gateway.budget.windows import Span
+from gateway.core.ledger.operations import BUCKETS
 from gateway.core.money import usd
 
 _REMEMBERED = 10_000
@@ -27,12 +28,16 @@ class Alerts:
         self._told: dict[str, float] = {}
         self.crossed = 0
 
-    def look(self, account: Account, span: Span, spent: int) -> None:
-        """Called with what an account has spent, as often as that is heard."""
+    def look(self, account: Account, span: Span, spent: int, now: int) -> None:
+        """Called with what an account has spent, as often as that is heard; `now` by the ledger's clock.
+
+        A rolling window is told of once in its length.
+        """
         limit = account.limit
         if limit.kind is not Kind.BUDGET or not limit.warn or spent < limit.warn[0] * limit.amount:
             return
-        name = f"{account_name(account, span)}:{limit.amount}"
+        turn = now // (span.bucket * BUCKETS) if span.bucket else 0
+        name = f"{account_name(account, span)}:{limit.amount}:{turn}"
         share = max(each for each in limit.warn if spent >= each * limit.amount)
         if self._told.get(name, 0.0) >= share:
             return

@@ -17,7 +17,7 @@ from gateway.budget.local import LocalLedger
 from gateway.budget.needs import Estimates
 from gateway.budget.reserve import Reserver
 from gateway.budget.shares import Shares
-from gateway.budget.teller import Teller
+from gateway.budget.teller import REPLAYED, Teller
 from gateway.budget.windows import Span
 from gateway.core.call import Call
 from gateway.core.clock import Clock
@@ -77,6 +77,7 @@ class Budgets:
         self._escrow = Escrow(teller, monotonic=monotonic, observed=self._observed, seen=self._seen) if escrow else None
         self._reserver = Reserver(teller, self._escrow, LocalLedger(workers), self._seen)
         teller.standing = self._standing
+        teller.heard = journal.heard
 
     def hold(self, tenant: Tenant, call: Call, limits: Limits) -> Hold:
         """A context manager for the time in which the call is answered; see Hold. Raises Overloaded; see Shares."""
@@ -181,7 +182,7 @@ class Budgets:
     async def _take_over(self, data_folder: Path) -> None:
         """Tells the ledger what workers that died had settled."""
         while True:
-            for path, settled in left_behind(data_folder):
+            for path, settled in left_behind(data_folder, self._teller.now - int(REPLAYED * 1000)):
                 if await self._ask_all(settled):
                     path.unlink(missing_ok=True)
                     log.warning("a worker's journal was taken over", extra={"settled": len(settled)})
@@ -201,6 +202,7 @@ class Budgets:
         yield from self._reserver.standing()
 
     def _settlements(self) -> Iterable[Settle]:
+        yield from self._teller.unheard()
         if self._escrow is not None:
             yield from self._escrow.settlements()
         yield from self._reserver.settlements()
@@ -217,7 +219,7 @@ class Budgets:
         return found
 
     def _seen(self, account: Account, span: Span, spent: int) -> None:
-        self._alerts.look(account, span, spent)
+        self._alerts.look(account, span, spent, self._teller.now)
         self._teller.see(balance(account, span, spent))
 
     def _tell(self, id: str, message: Mapping[str, object]) -> None:

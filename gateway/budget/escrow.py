@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from gateway.budget.limits import Account
 from gateway.budget.teller import Teller
@@ -19,11 +20,11 @@ from gateway.core.ledger.operations import Draw, Granted, Line, Operation, Outco
 
 EVERY = 0.1
 """Seconds between two looks at what the slices need."""
-LEASE = 60_000
+LEASE = 33_000
 """Milliseconds for which the ledger keeps a slice whose worker is silent."""
 RENEWED = 10.0
 """Seconds after which a slice is drawn again though nothing has changed."""
-TRUSTED = 45.0
+TRUSTED = 30.0
 """Seconds after its last renewal for which a slice is spent from: well within its lease, whatever the clocks say."""
 SHARE = 4
 """A worker takes at most one part in so many of what is left."""
@@ -199,6 +200,7 @@ class Escrow:
         self._seen = seen
         self._slices: dict[str, Slice] = {}
         self._draining: list[Slice] = []
+        self._has_landed = asyncio.Event()
 
     def slice(self, account: Account, now: int) -> Slice:
         """The slice of the account in the window in which `now` lies, by the ledger's clock."""
@@ -218,6 +220,9 @@ class Escrow:
 
     async def refresh(self, slices: Iterable[Slice], *, shrink: bool = False) -> None:
         """Tells the ledger what was used and asks for what is needed; `shrink`: for nothing, so that others can have it."""
+        slices = list(slices)
+        if shrink and any(each.in_flight for each in slices):
+            await self._landed()
         now = self._monotonic()
         observed = self._observed()
         due = []
@@ -229,6 +234,13 @@ class Escrow:
         draws = [each.draw(owner=self._teller.owner, observed=observed.get(each.name, 0), now=now) for each in due]
         await asyncio.gather(*(self._draw(each, draw) for each, draw in zip(due, draws, strict=True)))
         self._tidy()
+
+    async def _landed(self) -> None:
+        """Waits for the draw that is under way: what it asked for is not what is wanted any more."""
+        self._has_landed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY):
+                await self._has_landed.wait()
 
     def standing(self, flushed: bool) -> Iterable[Operation]:
         """What opens the slices again in a ledger that lost them. After a flush, what they had used is known otherwise."""
@@ -257,6 +269,8 @@ class Escrow:
         except Overloaded:
             slice.failed()
             return
+        finally:
+            self._has_landed.set()
         slice.drawn(outcome, self._monotonic())
         self._seen(slice.account, slice.span, slice.spent)
 

@@ -150,9 +150,14 @@ class Hold:
     def id(self) -> str:
         return self._call.id
 
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Input and output tokens that are held for."""
+        return self._sent, self._reserved
+
     def of(self, model: Model) -> Hold:
         """Says which model answers, and so which accounts the call touches."""
-        accounts = self._limits.accounts(self.tenant, _user(self._call), model.name)
+        accounts = self._limits.accounts(self.tenant, user_of(self._call), model.name)
         self._needs = Needs(self._call, accounts, self._estimates) if accounts else None
         self._max_output = model.max_output
         return self
@@ -319,7 +324,7 @@ class Hold:
         return left
 
 
-def _user(call: Call) -> str | None:
+def user_of(call: Call) -> str | None:
     """The end user that the caller names."""
     user = call.fields.get("user") or call.fields.get("safety_identifier")
     return user if isinstance(user, str) else None

@@ -13,7 +13,7 @@ import fcntl
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -32,7 +32,8 @@ _HEAD = 8
 log = logging.getLogger("llmgw.budget")
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Settle).decode
+_Heard = tuple[int, tuple[str, ...]]
+_decode = msgspec.msgpack.Decoder(Settle | _Heard).decode
 
 
 class Journal:
@@ -50,6 +51,10 @@ class Journal:
     def note(self, settled: Settle) -> None:
         """Something has been settled for good, and is being told."""
         self._pending.append(_frame(settled))
+
+    def heard(self, ids: Sequence[str], now: int) -> None:
+        """The ledger has settled these, at `now` by its clock."""
+        self._pending.append(_frame((now, tuple(ids))))
 
     async def run(self, open: Callable[[], Iterable[Settle]]) -> None:
         """Writes until it is cancelled."""
@@ -120,18 +125,21 @@ def open_journal(data_folder: Path, owner: str) -> Journal:
     return Journal(path, file)
 
 
-def left_behind(data_folder: Path) -> Iterator[tuple[Path, list[Settle]]]:
-    """The files of workers that are gone, and what they had settled. Remove each once the ledger has heard it."""
+def left_behind(data_folder: Path, since: int) -> Iterator[tuple[Path, list[Settle]]]:
+    """The files of workers that are gone, and what they had settled. Remove each once the ledger has heard it.
+
+    What the ledger had heard before `since` is left out: it would take an id that it has forgotten for a new one.
+    """
     for path in sorted((data_folder / FOLDER).glob("*.journal")):
         try:
             with path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield path, list(_settlements(file.read()).values())
+                yield path, list(_settlements(file.read(), since).values())
         except OSError:
             continue  # its worker lives, or another has just taken care of it
 
 
-def _settlements(data: bytes) -> dict[str, Settle]:
+def _settlements(data: bytes, since: int) -> dict[str, Settle]:
     """The last entry of each id; a torn or odd one ends them, for there its writer died."""
     found: dict[str, Settle] = {}
     at = 0
@@ -141,15 +149,19 @@ def _settlements(data: bytes) -> dict[str, Settle]:
         if len(entry) < size or zlib.crc32(entry) != sum:
             break
         try:
-            settle = _decode(entry)
+            read = _decode(entry)
         except msgspec.MsgspecError:
             break
-        found.pop(settle.id, None)
-        found[settle.id] = settle
+        if isinstance(read, Settle):
+            found.pop(read.id, None)
+            found[read.id] = read
+        elif read[0] < since:
+            for id in read[1]:
+                found.pop(id, None)
         at += _HEAD + size
     return found
 
 
-def _frame(settle: Settle) -> bytes:
-    entry = _encode(settle)
+def _frame(written: Settle | _Heard) -> bytes:
+    entry = _encode(written)
     return len(entry).to_bytes(4, "big") + zlib.crc32(entry).to_bytes(4, "big") + entry

@@ -152,7 +152,7 @@ class Reserver:
                 self._put_back(parts, demands, monotonic)
                 return None
             parts.append(Part(account, slice.span, amount, slice, observed=account.assumed(amount)))
-        return Reservation("", parts)
+        return Reservation("", parts, degraded=_degraded(parts) if self._teller.is_away else frozenset())
 
     def _put_back(self, parts: Sequence[Part], demands: Sequence[Demand], monotonic: float) -> None:
         """Gives back what was taken of slices, one of which was too small, and notes what would have been enough."""
@@ -181,7 +181,8 @@ class Reserver:
                 case Refused():
                     shrunk = await self._give_back(demands)
                 case Corrupt():
-                    raise Overloaded("The accounts of this budget cannot be read.", code="budget_store_corrupt")
+                    message = "The accounts of this budget cannot be read; an operator has to mend them."
+                    raise Overloaded(message, code="budget_store_corrupt", should_retry=False)
                 case Stale():
                     continue
         raise unavailable()
@@ -230,14 +231,13 @@ class Reserver:
                 if part.slice is not None:
                     part.slice.give_back(part.amount, 0)
             raise
-        degraded = {"ratelimit" if part.is_local else "budget" for part in parts if part.slice is None}
-        return Reservation(id, parts, degraded=frozenset(degraded))
+        return Reservation(id, parts, degraded=_degraded(parts))
 
     def _part_without_ledger(self, account: Account, amount: int, monotonic: float) -> Part:
         now = self._teller.now
         slice = None if self._escrow is None else self._escrow.slice(account, now)
         if slice is not None and slice.take(amount, monotonic):
-            return Part(account, slice.span, amount, slice)
+            return Part(account, slice.span, amount, slice, observed=account.assumed(amount))
         if account.limit.hard and not account.is_rate:
             raise unavailable()
         return Part(account, account.span(now), amount, is_local=account.is_rate)
@@ -249,6 +249,12 @@ class Reserver:
             refused = self._local.reserve(id, demanded, self._teller.now)
             if refused is not None:
                 raise NotAffordable(_shortages(rates, refused, self._teller.now), self._teller.now)
+
+
+def _degraded(parts: Sequence[Part]) -> frozenset[str]:
+    """What was not checked: soft budgets, whose slices hold whatever is asked, and what is held in no slice."""
+    unchecked = [part for part in parts if part.slice is None or not part.account.limit.hard]
+    return frozenset("ratelimit" if part.is_local else "budget" for part in unchecked)
 
 
 def _lines(parts: Sequence[Part]) -> tuple[Line, ...]:

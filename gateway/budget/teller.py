@@ -55,13 +55,14 @@ class _Asked:
 
 class Teller:
     """`standing` gives the operations that open again, in a ledger that lost them, what this worker still holds. `note` gets
-    what is settled before it is told."""
+    what is settled before it is told, `heard` its ids and the ledger's time once it has been heard."""
 
     def __init__(
         self, ledger: Ledger, owner: str, *, note: Callable[[Settle], None], tasks: Tasks, clock: Clock
     ) -> None:
         self.owner = owner
         self.standing: Callable[[bool], Iterable[Operation]] = lambda flushed: ()
+        self.heard: Callable[[Sequence[str], int], None] = lambda ids, now: None
         self._ledger = ledger
         self._note = note
         self._tasks = tasks
@@ -69,10 +70,12 @@ class Teller:
         self._ahead = clock.now() - clock.monotonic()
         self._queue: deque[_Asked] = deque()
         self._untold: deque[Operation] = deque()
+        self._unheard: dict[str, Settle] = {}
         self._recent: deque[tuple[float, Settle]] = deque()
         self._balances: dict[str, Balance] = {}
         self._seen_at: dict[str, float] = {}
         self._under_way = 0
+        self._is_away = False
         self._flushing = False
         self._rebuilding: Rebuilding | None = None
         self._known: Sequence[Operation] | None = None
@@ -86,9 +89,18 @@ class Teller:
         return int((self._monotonic() + self._ahead) * 1000)
 
     @property
+    def is_away(self) -> bool:
+        """Whether the ledger did not answer when it was last asked."""
+        return self._is_away or self._rebuilding is not None
+
+    @property
     def untold(self) -> int:
         """Operations that have not been heard yet."""
-        return len(self._untold) + sum(asked.answer is None for asked in self._queue)
+        return len(self._unheard)
+
+    def unheard(self) -> Iterable[Settle]:
+        """What was told and has not been heard yet."""
+        return self._unheard.values()
 
     async def ask(self, operation: Operation) -> Outcome:
         """The answer. Raises Overloaded when there is none in time; the operation may have been applied all the same."""
@@ -101,6 +113,7 @@ class Teller:
     def tell(self, operation: Settle) -> None:
         """Sends it, and again until it is heard."""
         self._note(operation)
+        self._unheard[operation.id] = operation
         self._put(_Asked(operation, None))
 
     def see(self, balance: Balance) -> None:
@@ -151,16 +164,17 @@ class Teller:
             self._tasks.start(self._send(batch), name="ledger")
 
     async def _send(self, batch: Sequence[_Asked]) -> None:
+        error, outcomes = unavailable(), None
         try:
-            applied = await self._apply([asked.operation for asked in batch])
-        except Overloaded as error:
-            self._failed((*batch, *self._queue), error)
-            self._queue.clear()
-        else:
-            for asked, outcome in zip(batch, applied.outcomes, strict=True):
-                if asked.answer is not None and not asked.answer.done():
-                    asked.answer.set_result(outcome)
-        finally:
+            outcomes = (await self._apply([asked.operation for asked in batch])).outcomes
+        except Overloaded as found:
+            error = found
+        finally:  # a mistake of ours leaves nobody waiting either, and takes no money with it
+            if outcomes is None:
+                self._failed((*batch, *self._queue), error)
+                self._queue.clear()
+            else:
+                _answer(batch, outcomes)
             self._under_way -= 1
             if self._queue:
                 self._flush()
@@ -175,15 +189,22 @@ class Teller:
         except Rebuilding as error:
             self._begin_rebuilding(error)
             raise unavailable() from None
+        except Overloaded:
+            self._is_away = True
+            raise
+        self._is_away = False
         self._ahead = applied.now / 1000 - self._monotonic()
-        self._remember(operations)
+        self._remember(operations, applied.now)
         return applied
 
-    def _remember(self, operations: Sequence[Operation]) -> None:
+    def _remember(self, operations: Sequence[Operation], ledger_now: int) -> None:
         now = self._monotonic()
-        for operation in operations:
-            if isinstance(operation, Settle):
-                self._recent.append((now, operation))
+        settled = [operation for operation in operations if isinstance(operation, Settle)]
+        self._recent.extend((now, settle) for settle in settled)
+        for settle in settled:
+            self._unheard.pop(settle.id, None)
+        if settled:
+            self.heard([settle.id for settle in settled], ledger_now)
         while self._recent and (self._recent[0][0] < now - REPLAYED or len(self._recent) > REMEMBERED):
             self._recent.popleft()
 
@@ -218,6 +239,8 @@ class Teller:
             if self._known or self._balances:
                 log.warning("the ledger is whole again")
             self._rebuilding = self._known = None
+            now = self._monotonic()  # what was told just now may be lost again
+            self._recent = deque((now, settle) for _, settle in self._recent)
 
     def _not_seen(self) -> Iterable[Settle]:
         """What was settled since its accounts were last seen, or just before: better counted twice than not at all."""
@@ -239,6 +262,12 @@ class Teller:
             await self._retell()
         except Overloaded:
             await asyncio.sleep(AGAIN)
+
+
+def _answer(batch: Sequence[_Asked], outcomes: Sequence[Outcome]) -> None:
+    for asked, outcome in zip(batch, outcomes, strict=True):
+        if asked.answer is not None and not asked.answer.done():
+            asked.answer.set_result(outcome)
 
 
 def unavailable() -> Overloaded:

@@ -7,7 +7,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,14 +20,14 @@ from gateway.auth.tenants import tenant_of
 from gateway.auth.virtual_key import fingerprint, ready_made_key
 from gateway.auth.wanted import DEFAULT_TENANT, Wanted
 from gateway.budget.escrow import account_name
-from gateway.budget.hold import STEP
-from gateway.budget.limits import Account, Unit
-from gateway.budget.needs import Needs
+from gateway.budget.hold import user_of
+from gateway.budget.limits import Account, Limits, Unit
+from gateway.budget.preview import Books, preview
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
-from gateway.core.deployment import Deployment
-from gateway.core.errors import GatewayError
-from gateway.core.ledger.operations import Balance
+from gateway.core.deployment import Deployment, Model
+from gateway.core.errors import GatewayError, Overloaded
+from gateway.core.ledger.operations import Balance, Line
 from gateway.core.money import usd
 from gateway.core.secret import Secret
 from gateway.core.tenant import Tenant, VirtualKey
@@ -37,7 +38,6 @@ from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy
 from gateway.policy.mistakes import PolicyError
-from gateway.policy.snapshot import Snapshot
 from gateway.route.plan import Decision, decide, order
 from gateway.settings import add_store_flags, policy_environment, shipped_policies
 from gateway.store.contract import OpenError, Store
@@ -47,6 +47,11 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _OPERATIONS = {each.value: each for each in Operation}
+_SHORT = {
+    Operation.CHAT: b'{"messages": [{"role": "user", "content": "Say hello"}]}',
+    Operation.COMPLETION: b'{"prompt": "Say hello"}',
+    Operation.EMBEDDINGS: b'{"input": "Say hello"}',
+}
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -54,9 +59,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--key", help="a virtual key: its text, its id or its name (default: OPENAI_API_KEY)")
     parser.add_argument("--tenant", metavar="ORG[/TEAM]", help="instead of a key: a key of this tenant")
     parser.add_argument("--model", help="the model asked for; default: the one in the file")
-    parser.add_argument(
-        "--file", type=Path, metavar="BODY.json", help="the body of the call; default: one short message"
-    )
+    parser.add_argument("--file", type=Path, metavar="BODY.json", help="the body of the call; default: a short one")
     parser.add_argument("--tags", default="", metavar="A,B", help="tags of the call")
     parser.add_argument("--operation", choices=sorted(_OPERATIONS), default="chat", help="default: %(default)s")
     parser.add_argument("--policies", type=Path, default=shipped_policies(), metavar="DIR", help="default: %(default)s")
@@ -89,69 +92,73 @@ async def _explain(args: argparse.Namespace) -> int:
     print(f"tenant    {tenant.name}, key {tenant.key_name or tenant.key_id or 'of nobody'}")
     count = await tokens.sent(call, call.model)
     decision = decide(call, tenant, snapshot.routes, lambda: count)
-    story = _Story(call, tenant, snapshot, decision, count, Bounds(tokens), balances)
-    refused = False
-    for line in story.lines():
+    deployments = order(decision.model, Random())
+    for line in _story(call, decision, deployments):
         print(line)
-        refused = refused or line.startswith("refused")
-    return int(refused)
+    if not deployments:
+        raise Overloaded("no provider of this model is switched on", code="no_upstream_available")
+    budget = _Budget(call, tenant, snapshot.limits, decision.model, deployments[0], Bounds(tokens), balances)
+    async for line in budget.lines(counted=count):
+        print(line)
+    return 0
+
+
+def _story(call: Call, decision: Decision, deployments: Sequence[Deployment]) -> Iterator[str]:
+    yield "template  none"
+    yield "cache     " + ("by its Idempotency-Key alone" if call.idempotency_key else "bypass")
+    reason = "the model the client named" if decision.route is None else f"by route {decision.route}"
+    yield f"route     {decision.model.name}, {reason}"
+    for number, each in enumerate(deployments, 1):
+        price = each.price
+        per = "no price" if price is None else f"{usd(price.input)} USD in, {usd(price.output)} USD out per million"
+        yield f"upstream  {number}. {each.name} ({per})"
 
 
 @dataclass(frozen=True, slots=True)
-class _Story:
+class _Budget:
     call: Call
     tenant: Tenant
-    snapshot: Snapshot
-    decision: Decision
-    count: int
+    limits: Limits
+    model: Model
+    deployment: Deployment
     bounds: Bounds
     balances: Mapping[str, Balance]
 
-    def lines(self) -> Iterator[str]:
-        deployments = order(self.decision.model, Random())
-        yield "template  none"
-        yield from self._budget(deployments)
-        yield "cache     " + ("by its Idempotency-Key alone" if self.call.idempotency_key else "bypass")
-        reason = "the model the client named" if self.decision.route is None else f"by route {self.decision.route}"
-        yield f"route     {self.decision.model.name}, {reason}"
-        if not deployments:
-            yield "refused   503 no_upstream_available: no provider of this model is switched on"
-        for number, each in enumerate(deployments, 1):
-            price = each.price
-            per = "no price" if price is None else f"{usd(price.input)} USD in, {usd(price.output)} USD out per million"
-            yield f"upstream  {number}. {each.name} ({per})"
-
-    def _budget(self, deployments: Sequence[Deployment]) -> Iterator[str]:
-        accounts = self.snapshot.limits.accounts(self.tenant, _user(self.call), self.decision.model.name)
-        if not accounts or not deployments:
+    async def lines(self, *, counted: int) -> AsyncIterator[str]:
+        """Raises what the call would be refused with, once it has been said how the accounts stand."""
+        accounts = self.limits.accounts(self.tenant, user_of(self.call), self.model.name)
+        if not accounts:
             yield "budget    none applies"
             return
-        needs = Needs(self.call, accounts, self.bounds)
-        cap, is_written = self._cap(needs)
-        sent, made = self.bounds.sent(self.call, deployments[0]), cap * needs.choices
-        yield f"budget    reserves for at most {sent} tokens in (counted: {self.count}) and {made} out"
-        if is_written:
-            yield f"          and writes {deployments[0].provider.output_cap}: {cap} into the request"
-        for account, amount in needs.all(needs.amounts(deployments[0], sent=sent, made=made)):
-            yield from self._account(account, amount)
+        books = Books(self.balances, Clock())
+        try:
+            held = await preview(
+                self.call,
+                self.tenant,
+                self.limits,
+                model=self.model,
+                deployment=self.deployment,
+                estimates=self.bounds,
+                books=books,
+            )
+        except GatewayError:
+            yield "budget    would not cover it:"
+            for account in accounts:
+                yield self._left(account, books)
+            raise
+        yield f"budget    reserves for at most {held.sent} tokens in (counted: {counted}) and {held.made} out"
+        if held.cap is not None:
+            lowered = ", which is lowered to what is left" if held.is_clamped else ""
+            yield f"          and writes {self.deployment.provider.output_cap}: {held.cap} into the request{lowered}"
+        for account, amount in held.amounts.items():
+            yield self._left(account, books, f"{_shown(account, amount)} of ")
 
-    def _cap(self, needs: Needs) -> tuple[int, bool]:
-        if self.call.operation is Operation.EMBEDDINGS:
-            return 0, False
-        asked = self.bounds.asked_output(self.call)
-        cap = asked or self.decision.model.max_output
-        return min(cap, STEP) if self.call.stream else cap, needs.is_bound and asked is None
-
-    def _account(self, account: Account, amount: int) -> Iterator[str]:
+    def _left(self, account: Account, books: Books, amount: str = "") -> str:
         limit = account.limit
-        balance = self.balances.get(account_name(account, account.span(int(time.time() * 1000))))
-        taken = 0 if balance is None else balance.spent + balance.held
-        left = max(0, limit.amount - taken)
-        of = f"of {_shown(account, left)} left of {_shown(account, limit.amount)} per {limit.window}"
+        own = Line(account_name(account, account.span(int(time.time() * 1000))), 0, limit.amount)
+        left = f"{_shown(account, books.left(own))} left of {_shown(account, limit.amount)} per {limit.window}"
         mode = "" if limit.hard else " (soft)"
-        yield f"          {account.scope} {account.subject}{mode}: {_shown(account, amount)} {of}"
-        if limit.hard and amount > left:
-            yield f"refused   429: the {account.scope}'s limit does not cover this call"
+        return f"          {account.scope} {account.subject}{mode}: {amount}{left}"
 
 
 def _shown(account: Account, amount: int) -> str:
@@ -160,13 +167,15 @@ def _shown(account: Account, amount: int) -> str:
 
 
 def _call(args: argparse.Namespace) -> OpenAIArrival:
-    body = args.file.read_bytes() if args.file else b'{"messages": [{"role": "user", "content": "Say hello"}]}'
+    operation = _OPERATIONS[args.operation]
+    body = args.file.read_bytes() if args.file else _SHORT[operation]
     if args.model is not None:
-        fields = orjson.loads(body)
-        body = orjson.dumps({**fields, "model": args.model}) if isinstance(fields, dict) else body
+        with suppress(orjson.JSONDecodeError):  # what is wrong with it is told as any client is told
+            fields = orjson.loads(body)
+            body = orjson.dumps({**fields, "model": args.model}) if isinstance(fields, dict) else body
     headers = {b"x-llmgw-tags": args.tags.encode()} if args.tags else {}
     request = Request(method=b"POST", target=b"/", headers=headers, body=body, received=0.0, peer="")
-    return OpenAIArrival(request, operation=_OPERATIONS[args.operation], id="explained")
+    return OpenAIArrival(request, operation=operation, id="explained")
 
 
 async def _key(args: argparse.Namespace, store: Store) -> VirtualKey:
@@ -181,11 +190,7 @@ async def _key(args: argparse.Namespace, store: Store) -> VirtualKey:
     mark = fingerprint(named, store.pepper.reveal().encode()).hex()
     _, keys = await store.keys.load(since=0)
     for key in keys:
-        if (not key.revoked and named in (key.id, key.name)) or key.fingerprint == mark:
+        is_over = key.revoked or (key.expires is not None and key.expires <= time.time())
+        if not is_over and (named in (key.id, key.name) or key.fingerprint == mark):
             return key
-    raise OSError("there is no such key; `llmgw keys list` shows them")
-
-
-def _user(call: Call) -> str | None:
-    user = call.fields.get("user")
-    return user if isinstance(user, str) else None
+    raise OSError("there is no such key that is valid; `llmgw keys list` shows them")

@@ -128,7 +128,7 @@ class Response:
             self.add(name, value)
         if error.should_retry is not None:
             self.add("x-should-retry", "true" if error.should_retry else "false")
-        if error.retry_after is not None:
+        if error.retry_after is not None and error.should_retry is not False:
             self.add("retry-after", str(max(0, math.ceil(error.retry_after))))
         if error.status == 401:
             self.add("www-authenticate", "Bearer")

@@ -156,7 +156,8 @@ class OpenError(Exception):
 
 def corrupt() -> Overloaded:
     """What is raised when the ledger cannot be read."""
-    return Overloaded("The books cannot be read; an operator has to mend them.", code="budget_store_corrupt")
+    message = "The books cannot be read; an operator has to mend them."
+    return Overloaded(message, code="budget_store_corrupt", should_retry=False)
 
 
 def away() -> Overloaded:

@@ -13,6 +13,7 @@ from gateway.budget.reserve import Reservation, Reserver
 from gateway.budget.teller import Teller
 from gateway.budget.windows import Calendar, Forever, Period, Rolling, Span, Window
 from gateway.core.clock import Clock
+from gateway.core.ledger import account as accounts
 from gateway.core.ledger import book
 from gateway.core.ledger.operations import Applied, Balance, Operation, Rebuilding, Settle
 from gateway.core.tasks import Tasks
@@ -106,7 +107,7 @@ class BookLedger:
         moment = self._time.milliseconds if at is None else int(at * 1000)
         name = f"{account.name}|{account.limit.window.span(moment).id}"
         row = self.tables.accounts.get(name)
-        found = row or book.Account()
+        found = row or accounts.Account()
         return found.balance(name, self._time.milliseconds)
 
     def lose_everything(self) -> None:

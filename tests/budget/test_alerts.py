@@ -22,14 +22,14 @@ class People:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Mapping[str, object]]] = []
-        self.alerts = Alerts(lambda id, message: self.told.append((id, message)))
+        self.alerts = Alerts(lambda *told: self.told.append(told))
 
     def shares(self) -> list[object]:
         return [message["share"] for _, message in self.told]
 
     def look(self, account: Account, *spent: int, at: int = NOW) -> None:
         for amount in spent:
-            self.alerts.look(account, account.span(at), amount)
+            self.alerts.look(account, account.span(at), amount, at)
 
 
 @pytest.fixture

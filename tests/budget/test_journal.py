@@ -20,6 +20,10 @@ def settle(id: str, amount: int) -> Settle:
     return Settle(id, (Line("org:acme:tokens/day|d", amount, 100),))
 
 
+SINCE = 1_000
+"""By the ledger's clock."""
+
+
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     journal = open_journal(tmp_path, "host:1:aa")
@@ -33,7 +37,7 @@ async def dies(journal: Journal) -> None:
 
 
 def found(data: Path) -> list[list[Settle]]:
-    return [settled for _, settled in left_behind(data)]
+    return [settled for _, settled in left_behind(data, SINCE)]
 
 
 async def test_what_was_settled_and_what_is_open_is_found_by_the_next_worker(journal: Journal, tmp_path: Path) -> None:
@@ -52,6 +56,17 @@ async def test_the_last_entry_of_an_id_holds(journal: Journal, tmp_path: Path) -
     await dies(journal)
 
     assert found(tmp_path) == [[settle("slice:1", 4)]]
+
+
+async def test_what_the_ledger_had_heard_long_ago_is_not_told_again(journal: Journal, tmp_path: Path) -> None:
+    for number in range(3):
+        journal.note(settle(f"call:{number}", 5))
+    journal.heard(["call:0"], SINCE - 1)
+    journal.heard(["call:1"], SINCE)
+    await journal.write(lambda: [])
+    await dies(journal)
+
+    assert found(tmp_path) == [[settle("call:1", 5), settle("call:2", 5)]]
 
 
 async def test_what_has_not_changed_is_not_written_again(journal: Journal, tmp_path: Path) -> None:
@@ -99,7 +114,7 @@ def test_of_a_file_that_ends_anywhere_every_whole_entry_counts(entries: list[Set
     whole = b"".join(frames)
     end = data.draw(st.integers(0, len(whole)))
 
-    read = journals._settlements(whole[:end])
+    read = journals._settlements(whole[:end], SINCE)
 
     count = sum(1 for number in range(1, len(frames) + 1) if len(b"".join(frames[:number])) <= end)
     assert read == {each.id: each for each in entries[:count]}
@@ -114,14 +129,14 @@ def test_an_entry_that_was_damaged_ends_what_is_believed(entries: list[Settle], 
     bytes[place] ^= data.draw(st.integers(1, 255))
     frames[damaged] = memoryview(bytes).tobytes()
 
-    read = journals._settlements(b"".join(frames))
+    read = journals._settlements(b"".join(frames), SINCE)
 
     assert read == {each.id: each for each in entries[:damaged]}
 
 
 @given(st.binary(max_size=200))
 def test_a_file_that_is_none_of_ours_says_nothing(data: bytes) -> None:
-    assert journals._settlements(data) == {}
+    assert journals._settlements(data, SINCE) == {}
 
 
 class SmallDisk:

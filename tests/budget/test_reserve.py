@@ -180,10 +180,15 @@ class TestWithoutTheLedger:
         reservation = await worker.reserve((soft, 100))
         worker.reserver.settle(reservation, [60])
         await worker.beat()
+        second = await worker.reserve((soft, 100))
+        worker.reserver.settle(second, [0])
         ledger.is_away = False
         time.passes(10)
         await worker.beat()
+        third = await worker.reserve((soft, 100))
 
+        assert second.degraded == {"budget"}
+        assert third.degraded == frozenset()
         assert ledger.balance(soft).spent == 60
 
     @pytest.mark.parametrize("unit", [Unit.REQUESTS, Unit.CALLS])

@@ -1,9 +1,8 @@
-"""Operations travel in batches and in order; what was spent is told until it is heard; a ledger that lost something hears it once."""
+"""Operations travel in batches and in order, what was spent is told until it is heard, and a lost ledger is told of it once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,10 +16,10 @@ DAILY = budget(1_000_000)
 
 
 @pytest.fixture
-async def running(worker: Worker) -> AsyncIterator[Worker]:
+async def running(worker: Worker) -> Worker:
     """A worker whose teller does what it does all the time."""
     worker.tasks.start(worker.teller.run(), name="teller")
-    yield worker
+    return worker
 
 
 def settle(worker: Worker, id: str, amount: int = 1) -> Settle:

@@ -222,6 +222,7 @@ FAULTS: tuple[tuple[str, Build], ...] = (
     ("fault/usage-negative", with_usage(-5, -7)),
     ("fault/usage-text", with_usage("7", "3")),
     ("fault/usage-float", with_usage(7.5, 3.5)),
+    ("fault/usage-much", with_usage(10_000, 10_000)),
     ("fault/usage-huge", with_usage(10**30, 10**30)),
     ("fault/usage-twice", lambda asked: (*say(asked), Finish(), Usage(7, 1), Usage(7, 3), DONE)),
     ("fault/ignores-max-tokens", ignores_max_tokens),

@@ -39,6 +39,15 @@ async def pitfalls(provider: Chaosprov) -> AsyncIterator[dict[str, str]]:
         }
 
 
+LIMITED = """\
+  "limited/spent*": {use: "chaos/fault/usage-much", budget: [{tokens: 6000, per: ever}]}
+  "limited/small*": {use: "chaos/ok", budget: [{tokens: 4000, per: ever}]}
+  "limited/unpriced*": {use: "chaos/ok", budget: [{usd: 1, per: ever}]}
+  "limited/rare*": {use: "chaos/ok", rate: {rpm: 1}}
+"""
+"""Models that few calls may use, whatever is put behind their names."""
+
+
 def policy(provider: Chaosprov, addresses: dict[str, str], *, strict: bool) -> str:
     """A policy with the provider, short deadlines, and each pitfall under its model's name."""
     rows = {"chaos": provider.base_url} | {_row_name(model): f"{url}/v1" for model, url in addresses.items()}
@@ -51,7 +60,7 @@ def policy(provider: Chaosprov, addresses: dict[str, str], *, strict: bool) -> s
         '  "fault/*": {use: "chaos/fault/*"}',
     ]
     lines += [f'  "{model}*": {{use: "{_row_name(model)}/*"}}' for model in addresses]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + LIMITED
 
 
 def _row_name(model: str) -> str:

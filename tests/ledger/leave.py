@@ -28,6 +28,7 @@ providers:
   deaf: {{dialect: openai, base_url: "http://127.0.0.1:{deaf}/v1", key: sk-chaos-canary, allow_private: true}}
 models:
   scripted: {{use: chaos/ok, price: {price}}}
+  hanging: {{use: chaos/fault/hang-before-headers, price: {price}}}
   unreachable: {{use: deaf/ok, price: {price}}}
 tenants:
   acme: {{keys: [{{name: "*", budget: [{{usd: 100, per: day}}]}}]}}
@@ -36,6 +37,10 @@ WORDS = tuple(Say("word ") for _ in range(200))
 SSE = Head(headers=(("Content-Type", "text/event-stream"),))
 CLOSED_P99, CLOSED_MAX = 0.25, 1.0
 SLACK_TOKENS, SLACK_SHARE = 8, 0.02
+READ = 0.02
+"""Seconds in which the gateway reads what the provider has written."""
+PERHAPS = 0.2
+"""Seconds after which a call that may come to the provider has come."""
 ENDED = 1.0
 """Seconds within which what a call held has been settled."""
 
@@ -52,12 +57,12 @@ class Phase:
 
 
 PHASES: Mapping[str, Phase] = {
-    "auth": Phase((HANG,), reaches=None),
+    "auth": Phase(model="hanging", reaches=None),
     "connect": Phase(model="unreachable", reaches=False),
     "waiting for headers": Phase((HANG,)),
     "mid-stream": Phase((SSE, *WORDS, Say("last"), HANG), waits_for=b"last"),
     "after the last frame": Phase((SSE, *WORDS, Say("last"), Finish(), Usage(57, 201), HANG), waits_for=b"last"),
-    "after DONE": Phase((SSE, *WORDS, Finish(), Usage(57, 200), DONE, HANG), waits_for=b"word "),
+    "after DONE": Phase((SSE, *WORDS, Say("last"), Finish(), Usage(57, 201), DONE, HANG), waits_for=b"last"),
     "non-stream, waiting": Phase((HANG,), stream=False),
     "non-stream, within the body": Phase((*WORDS, Finish(), HANG), stream=False),
 }
@@ -69,22 +74,24 @@ class Left:
     """What has become of the calls of one phase: seconds until the provider's connection was closed, and its calls."""
 
     closed: list[float] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    calls: dict[str, Call] = field(default_factory=dict)
     odd: list[str] = field(default_factory=list)
 
 
-async def leave(folder: Path, *, times: int, wanted: Wanted) -> list[Finding]:
+async def leave(folder: Path, *, times: int, wanted: Wanted, phases: Mapping[str, Phase] = PHASES) -> list[Finding]:
     """In each phase and manner, so many times. The policy in `wanted` is replaced by the scenario's own."""
     async with Chaosprov() as provider:
         with _deaf() as deaf:
             policy = POLICY.format(base_url=provider.base_url, deaf=deaf, price=oracle.PRICE)
             async with serving(folder, replace(wanted, policy=policy)) as gateway:
-                return await _leave_all(gateway, provider, times)
+                return await _leave_all(gateway, provider, times, phases)
 
 
-async def _leave_all(gateway: Gateway, provider: Chaosprov, times: int) -> list[Finding]:
+async def _leave_all(
+    gateway: Gateway, provider: Chaosprov, times: int, phases: Mapping[str, Phase]
+) -> list[Finding]:
     left: dict[str, Left] = {}
-    for name, phase in PHASES.items():
+    for name, phase in phases.items():
         for manner in MANNERS:
             key = Key(f"{name} {manner}", await gateway.create_key(f"{name} {manner}", "acme"))
             left[key.name] = await _leave_often(gateway, provider, key, phase, manner=manner, times=times)
@@ -122,10 +129,13 @@ def _wrong_statuses(records: Sequence[Row]) -> list[str]:
     return [f"{each['status']} {each['outcome']}" for each in records if each["status"] not in (200, 499)]
 
 
-def _wrong_bills(calls: Sequence[Call], records: Sequence[Row]) -> list[str]:
-    """Each record beside the provider's call of its turn: exact where a usage was told, near where it was not."""
-    wrong = []
-    for call, record in zip(calls, reversed(records), strict=False):
+def _wrong_bills(calls: Mapping[str, Call], records: Sequence[Row]) -> list[str]:
+    """The records beside the provider's calls, in their order: exact where a usage was told, near where it was not.
+
+    Of a call that never came to the provider nothing is billed.
+    """
+    wrong = [f"{each['cost_nano_usd']} nano-USD for nothing" for each in records if not calls and each["cost_nano_usd"]]
+    for call, record in zip(calls.values(), reversed(records), strict=False):
         billed = record["output_tokens"] or 0
         if call.usage is not None:
             if record["cost_nano_usd"] != oracle.cost(call):
@@ -140,32 +150,31 @@ async def _leave_often(
 ) -> Left:
     left = Left()
     for number in range(times):
-        before = len(provider.calls)
-        request = chat(key, f"call {number}", model=phase.model, stream=phase.stream)
-        if phase.reaches is not False:
+        text = f"leaves {number}."
+        if phase.steps:
             provider.will(*phase.steps)
         async with _connected(gateway) as connection:
+            request = chat(key, text, model=phase.model, stream=phase.stream)
             await asyncio.get_running_loop().sock_sendall(connection, _bytes(request, key))
             if phase.reaches:
-                await provider.asked(before + 1)
+                await _until_said(await _asked(provider, key, text), phase)
                 await _read_until(connection, phase.waits_for)
             elif phase.reaches is False:
                 await asyncio.sleep(0.02)
             left_at = time.monotonic()
             _go(connection, manner)
-        await _follow(provider, phase, left, before=before, left_at=left_at)
+        await _follow(provider, key, text, phase, left, left_at=left_at)
     return left
 
 
-async def _follow(provider: Chaosprov, phase: Phase, left: Left, *, before: int, left_at: float) -> None:
+async def _follow(provider: Chaosprov, key: Key, text: str, phase: Phase, left: Left, *, left_at: float) -> None:
     """Waits for the provider's end of the call, if it has heard of it."""
     if phase.reaches is None:
-        await asyncio.sleep(0.05)
-    if len(provider.calls) == before:
-        provider.forget_scripts()
+        await asyncio.sleep(PERHAPS)
+    call = _find(provider, key, text)
+    if call is None:
         return
-    call = provider.calls[before]
-    left.calls.append(call)
+    left.calls[text] = call
     try:
         async with asyncio.timeout(5):
             await provider.ended(call)
@@ -173,6 +182,30 @@ async def _follow(provider: Chaosprov, phase: Phase, left: Left, *, before: int,
         left.odd.append(f"call {call.number} goes on")
     if call.closed_at is not None:
         left.closed.append(max(0.0, call.closed_at - left_at))
+
+
+def _find(provider: Chaosprov, key: Key, text: str) -> Call | None:
+    """The provider's end of a call of ours."""
+    mark = oracle.marked(key.name, text).encode()
+    return next((call for call in reversed(provider.calls) if mark in call.body), None)
+
+
+async def _asked(provider: Chaosprov, key: Key, text: str) -> Call:
+    async with asyncio.timeout(5):
+        while (call := _find(provider, key, text)) is None:
+            await provider.asked(len(provider.calls) + 1)
+    return call
+
+
+async def _until_said(call: Call, phase: Phase) -> None:
+    """The provider has said all it is going to say, and the gateway has had the time to read it."""
+    words = sum(step.tokens for step in phase.steps if isinstance(step, Say))
+    tells_usage = any(isinstance(step, Usage) for step in phase.steps)
+    async with asyncio.timeout(5):
+        while call.produced < words or (tells_usage and call.usage is None):
+            await asyncio.sleep(0.002)
+    if words:
+        await asyncio.sleep(READ)
 
 
 async def _read_until(connection: socket.socket, words: bytes) -> None:

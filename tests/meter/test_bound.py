@@ -1,4 +1,4 @@
-"""No call has more input tokens than its bound, whatever is in it and whatever the vocabulary, nor more answers than it asks for."""
+"""No call has more input tokens than its bound, whatever is in it and whatever the vocabulary."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(operation: Operation = Operation.CHAT, *, escaped: bool = False, **fiel
     return OpenAIArrival(request, operation=operation, id="r").read(strict=False)
 
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=80) | st.sampled_from(
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80) | st.sampled_from(
     ["", "\n", "  \n\n", "\u0000\u0001", "🦊" * 9, "ﷺ" * 5, "a\u0301" * 9, "<|endoftext|>", '"\\"', "\u202e\ufeff"]
 )
 NAMES = st.from_regex(r"[a-zA-Z0-9_-]{1,40}", fullmatch=True)
@@ -126,7 +126,8 @@ def test_token_ids_are_no_more_than_their_bytes(prompt: list[Any]) -> None:
 
 @given(MESSAGES, st.lists(TOOL, max_size=6, unique_by=name_of))
 async def test_the_closer_bound_is_one_too(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> None:
-    call = read(messages=messages, **({"tools": tools} if tools else {}))
+    fields: dict[str, Any] = {"messages": messages, **({"tools": tools} if tools else {})}
+    call = read(**fields)
 
     closely = await BOUNDS.sent_closely(call, KNOWN)
 
@@ -239,7 +240,7 @@ def test_an_image_is_as_large_as_the_model_that_answers_makes_it_whatever_its_al
 def test_an_answer_is_billed_as_often_as_it_is_generated(
     operation: Operation, fields: dict[str, Any], choices: int
 ) -> None:
-    messages = {"messages": [{"role": "user", "content": "hi"}]} if operation is Operation.CHAT else {}
+    messages: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]} if operation is Operation.CHAT else {}
 
     assert BOUNDS.choices(read(operation, **messages, **fields)) == choices
 

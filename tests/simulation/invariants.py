@@ -65,7 +65,7 @@ class Invariants:
         self.operations += 1
         self.seen[f"{type(operation).__name__} {type(outcome).__name__}"] += 1
         self._trace(f"{'replayed ' if is_replayed else ''}{_told(operation)} -> {_told_outcome(outcome)}")
-        if not isinstance(operation, Sweep):
+        if isinstance(operation, Draw | Settle):
             self._charge()
         self._note_end(operation, outcome)
         for name in self._before:

@@ -29,6 +29,8 @@ from gateway.store.contract import OWNER_TTL
 from gateway.store.redis.ledger import GATHERING
 from tests.simulation.tables import Rows
 
+LAG = 20.0
+"""Seconds of its latest history that a ledger may lose, if it does not lose everything."""
 _KEPT = int(OWNER_TTL * 1000)
 _KINDS: dict[str, type[Operation]] = {kind.__name__: kind for kind in (Reserve, Renew, Draw, Settle, Sweep, Once)}
 
@@ -62,10 +64,11 @@ class Watch(Protocol):
 class Shared:
     """`wall` and `lease` give milliseconds: what windows and what leases go by."""
 
-    def __init__(self, wall: Callable[[], int], lease: Callable[[], int]) -> None:
+    def __init__(self, time: Callable[[], float], wall: Callable[[], int], lease: Callable[[], int]) -> None:
         self.rows = Rows()
         self.server = "run 1"
         self.watch: Watch | None = None
+        self._time = time
         self._wall = wall
         self._lease = lease
 
@@ -74,13 +77,13 @@ class Shared:
         return bool(self.rows.meta.get("epoch")) and self.rows.meta.get("run") == self.server
 
     def restart(self, server: str, *, lost: int) -> int:
-        """Begins another run without what the last so many requests did."""
+        """Begins another run without what the last so many requests did, as far as they are not old."""
         self.server = server
-        return self.rows.undo.undo(lost)
+        return self.rows.undo.undo(lost, since=self._time() - LAG)
 
     def answer(self, argument: bytes) -> bytes:
         asked = _request(argument)
-        self.rows.undo.begin()
+        self.rows.undo.begin(self._time())
         now = self._wall()
         match asked.ask:
             case "apply":

@@ -57,6 +57,7 @@ class WorkerLoop(asyncio.BaseEventLoop):
         self._failed = failed
         self._todo: deque[events.Handle] = deque()
         self._is_armed = False
+        self._began = agenda.time
         self._stopped_until = 0.0
         self.is_dead = False
         self.written = 0.0
@@ -66,7 +67,15 @@ class WorkerLoop(asyncio.BaseEventLoop):
 
     def stop_until(self, when: float) -> None:
         """Does nothing before: the machine has suspended it."""
-        self._stopped_until = when
+        self._stopped_until = max(self._stopped_until, when)
+
+    def go_on(self) -> None:
+        """Ends a suspension."""
+        self._stopped_until = self._agenda.time
+
+    @property
+    def running_since(self) -> float:
+        return max(self._began, self._stopped_until)
 
     @property
     def is_stopped(self) -> bool:
@@ -123,7 +132,7 @@ class WorkerLoop(asyncio.BaseEventLoop):
                 self._failed(f"a write to the disk failed: {error!r}")
             else:
                 self.written = begun
-                self.call_soon(lambda: done.done() or done.set_result(result))
+                self.call_soon(give, done, result)
 
         self._agenda.after(self._agenda.random.expovariate(1 / WRITTEN), write)
         return done
@@ -163,6 +172,12 @@ class WorkerLoop(asyncio.BaseEventLoop):
             events._set_running_loop(None)
         if self._todo:
             self._arm()
+
+
+def give(waiting: asyncio.Future[T], result: T) -> None:
+    """Unless whoever waited has left."""
+    if not waiting.done():
+        waiting.set_result(result)
 
 
 def _end(task: asyncio.Task[Any]) -> None:

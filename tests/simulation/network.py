@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.store.contract import away
 from gateway.store.redis.server import GRACE, LIMIT, Script, Server
 from tests.simulation.ledger import Shared
-from tests.simulation.loop import Agenda, WorkerLoop
+from tests.simulation.loop import Agenda, WorkerLoop, give
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Link(Server):
 
         def answered(reply: bytes) -> None:
             if not self._loop.is_dead:
-                self._loop.call_soon(lambda: answer.done() or answer.set_result(reply))
+                self._loop.call_soon(give, answer, reply)
 
         self._network.send(argument, lambda: self._loop.time() < self.cut_until, answered)
         try:

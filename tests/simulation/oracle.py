@@ -64,21 +64,29 @@ class Oracle:
     def killed(self, owner: str, written: float, under_way: Iterable[Toll]) -> None:
         """`written`: when the last write to its disk was begun."""
         worker = self._workers.setdefault(owner, Worker())
-        for toll in worker.recent:
-            if toll.at >= written:
-                worker.used.subtract(toll.used)
-                self.slack.update(toll.used | toll.held)
+        while worker.recent and worker.recent[-1].at >= written:
+            toll = worker.recent.pop()
+            worker.used.subtract(toll.used)
+            self.slack.update(toll.used | toll.held)
         for toll in under_way:
             self.slack.update(toll.used | toll.held)
 
-    def flushed(self, alive: Iterable[str], now: float, under_way: Iterable[Toll]) -> None:
+    def doubt(self, owners: Iterable[str]) -> None:
+        """The ledger has lost its last moments about the time when these workers went: nobody may know what they did then."""
+        for owner in owners:
+            worker = self._workers.setdefault(owner, Worker())
+            for toll in worker.recent:
+                worker.used.subtract(toll.used)
+                self.slack.update(toll.used | toll.held)
+            worker.recent.clear()
+
+    def flushed(self, alive: Iterable[str], under_way: Iterable[Toll]) -> None:
         """Everything is lost but what the workers that live know. They may count again what they did lately."""
         self.was_flushed = True
         known = set(alive)
         for owner, worker in self._workers.items():
             for toll in worker.recent:
-                if toll.at > now - RECENT:
-                    self.slack.update(toll.used | toll.held)
+                self.slack.update(toll.used | toll.held)
             if owner not in known:
                 self.slack.update(worker.used)
                 worker.used.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from gateway.core.ledger.account import Account
@@ -16,23 +16,31 @@ REMEMBERED = 300
 """Requests that can be undone."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    at: float
+    changes: list[Callable[[], None]]
+
+
 class Undo:
     """What the latest requests have changed."""
 
     def __init__(self) -> None:
-        self._requests: deque[list[Callable[[], None]]] = deque([[]], maxlen=REMEMBERED)
+        self._requests: deque[_Request] = deque(maxlen=REMEMBERED)
+        self.forget()
 
-    def begin(self) -> None:
-        self._requests.append([])
+    def begin(self, at: float) -> None:
+        self._requests.append(_Request(at, []))
 
     def changed(self, back: Callable[[], None]) -> None:
-        self._requests[-1].append(back)
+        self._requests[-1].changes.append(back)
 
-    def undo(self, requests: int) -> int:
-        """How many changes were taken back."""
+    def undo(self, requests: int, *, since: float) -> int:
+        """Takes back so many requests at most, and none of before `since`. How many changes that were."""
         count = 0
-        for _ in range(min(requests, len(self._requests) - 1)):
-            changes = self._requests.pop()
+        while requests and self._requests and self._requests[-1].at >= since:
+            changes = self._requests.pop().changes
+            requests -= 1
             count += len(changes)
             for back in reversed(changes):
                 back()
@@ -40,7 +48,7 @@ class Undo:
 
     def forget(self) -> None:
         self._requests.clear()
-        self._requests.append([])
+        self._requests.append(_Request(-1.0, []))
 
 
 class Table(dict[str, T]):

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gateway.budget import journal
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import Journal, open_journal
 from gateway.budget.limits import Limits
 from gateway.budget.teller import Teller
 from gateway.core.call import Call
 from gateway.core.clock import Clock
+from gateway.core.ledger.operations import LARGEST
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.store.redis.ledger import RedisLedger
@@ -33,6 +35,7 @@ class Around:
     oracle: Oracle
     workers: Callable[[], int]
     failed: Callable[[str], None]
+    is_open: Callable[[str], bool]
     trace: Callable[[str], None]
 
 
@@ -92,7 +95,11 @@ class Worker:
 
     def kill(self) -> None:
         """As `kill -9`: what was not written is gone."""
-        self._around.oracle.killed(self.owner, self.loop.written, list(self.under_way()))
+        oracle = self._around.oracle
+        oracle.killed(self.owner, self.loop.written, list(self.under_way()))
+        for settle in journal._settlements(self._journal._path.read_bytes(), LARGEST).values():
+            if not self._around.is_open(settle.id):  # if the ledger has settled it, and forgets that: charged again
+                oracle.slack.update({line.account.rpartition("|")[0]: line.amount for line in settle.lines})
         self._journal._file.close()
         self.loop.kill()
 

@@ -27,6 +27,8 @@ EPOCH = 1_800_000_000
 LATE = 10_000
 """Milliseconds after its lease in which a reservation is swept."""
 HOUR = 3600.0
+NEAR = 450.0
+"""Seconds within which a journal that was left behind is told to the ledger, and told again if it loses that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,30 @@ class World:
         self.events: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
         self._ahead = 0.0
         self._leases_by_wall = random.random() < 0.5
-        self.shared = Shared(self._wall, self._lease)
+        self.shared = Shared(lambda: self.agenda.time, self._wall, self._lease)
         self.policy = Policy(random)
         self.invariants = Invariants(self.shared.rows, self.policy, self.trace)
         self.shared.watch = self.invariants
         self.oracle = Oracle()
         self.network = Network(self.agenda, self.shared, Weather())
-        self._around = Around(self.agenda, self.network, self.oracle, lambda: 3, self.fail, self.trace)
+        self._around = Around(
+            agenda=self.agenda,
+            network=self.network,
+            oracle=self.oracle,
+            workers=lambda: 3,
+            failed=self.fail,
+            is_open=self.shared.rows.open.__contains__,
+            trace=self.trace,
+        )
         self._escrow = random.random() < 0.8
         self._share_a_disk = random.random() < 0.5
-        self._rate = random.choice((1, 5, 20, 60))
+        self._rate = random.choice((1, 5, 5, 20, 60))  # calls a second
+        self._calm = random.choice((4.0, 10.0, 30.0))  # seconds between faults, on average
         self._count = 0
         self._failure: str | None = None
         self._quiet_since = 0.0
+        self._failed_over = -HOUR
+        self._ended: dict[str, float] = {}
         self.faults = _chosen(random)
         self.happened: Counter[str] = Counter()
         self.attempts = 0
@@ -165,7 +178,7 @@ class World:
             kind = self.random.choice(self.faults)
             self.happened[kind] += 1
             self._faults()[kind]()
-        self.agenda.after(self.random.expovariate(1 / 15), self._next_fault)
+        self.agenda.after(self.random.expovariate(1 / self._calm), self._next_fault)
 
     def _faults(self) -> Mapping[str, Callable[[], None]]:
         return {
@@ -182,12 +195,12 @@ class World:
 
     def _part(self) -> None:
         worker = self.random.choice(self.workers)
-        seconds = self.random.choice((0.2, 3, 20, 100))
+        seconds = self.random.choice((0.2, 1, 3, 20, 100))
         self.trace(f"{worker.owner} is cut off for {seconds} s")
         worker.link.cut_until = self.agenda.time + seconds
 
     def _go_away(self) -> None:
-        seconds = self.random.choice((0.05, 1, 1, 10, 50, 90))
+        seconds = self.random.choice((0.05, 0.3, 1, 1, 1, 5, 10, 50))
         self.trace(f"the ledger is away for {seconds} s")
         self.network.away_until = self.agenda.time + seconds
 
@@ -199,6 +212,8 @@ class World:
         self.trace(f"{worker.owner} is killed; written {worker.loop.written}")
         self.attempts += worker.attempts
         worker.kill()
+        self._ended[worker.owner] = self.agenda.time
+        self._doubt()
         self.agenda.after(self.random.choice((0.1, 2, 40, 100, 300)), lambda: self._replace(slot, worker))
 
     def _drain(self) -> None:
@@ -213,6 +228,8 @@ class World:
             if worker.is_closed and self.workers[slot] is worker:
                 self.attempts += worker.attempts
                 worker.loop.kill()
+                self._ended[worker.owner] = self.agenda.time
+                self._doubt()
                 self._replace(slot, worker)
             elif not worker.loop.is_dead:
                 self.agenda.after(1.0, closed)
@@ -225,7 +242,7 @@ class World:
 
     def _suspend(self) -> None:
         worker = self.random.choice(self.workers)
-        seconds = self.random.choice((0.5, 15, 35, 60, 60))
+        seconds = self.random.choice((0.5, 0.5, 5, 15, 35, 60))
         self.trace(f"{worker.owner} is suspended for {seconds} s")
         worker.loop.stop_until(self.agenda.time + seconds)
 
@@ -245,6 +262,14 @@ class World:
         lost = self.random.choice((0, 1, 5, 40, 200))
         self.happened["requests lost"] += lost
         self._restart(f"the ledger is restarted without its last {lost} requests", lost)
+        self._failed_over = self.agenda.time
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """A failover and the end of a worker so near each other that what the worker did may be lost."""
+        now = self.agenda.time
+        if now - self._failed_over < NEAR:
+            self.oracle.doubt(owner for owner, ended in self._ended.items() if now - ended < NEAR)
 
     def _restart(self, text: str, lost: int) -> None:
         self._count += 1
@@ -257,7 +282,7 @@ class World:
             self._restart("the ledger is restarted empty", 0)
         alive = [worker for worker in self.workers if not worker.loop.is_dead]
         tolls = [toll for worker in alive for toll in worker.under_way()]
-        self.oracle.flushed([worker.owner for worker in alive], self.agenda.time, tolls)
+        self.oracle.flushed([worker.owner for worker in alive], tolls)
         self.shared.rows.clear()
         self._quiet_since = self.agenda.time
         self.trace("the ledger has lost everything")
@@ -279,9 +304,10 @@ class World:
         self.agenda.after(1.0, self._look)
 
     def _somebody_sweeps(self) -> bool:
-        weather = self.network.weather
-        return weather.lost < 0.05 and any(
-            worker.takes_calls and worker.link.cut_until < self.agenda.time for worker in self.workers
+        """Whether a worker has been in touch with the ledger for so long that it must have swept."""
+        return self.network.weather.lost < 0.05 and any(
+            worker.takes_calls and max(worker.loop.running_since, worker.link.cut_until) < self.agenda.time - 6
+            for worker in self.workers
         )
 
     def _heal(self) -> None:
@@ -291,7 +317,7 @@ class World:
         self.network.away_until = 0.0
         for slot, worker in enumerate(self.workers):
             worker.link.cut_until = 0.0
-            worker.loop.stop_until(self.agenda.time)
+            worker.loop.go_on()
             if worker.loop.is_dead or worker.is_closed:
                 self._replace(slot, worker)
 

@@ -67,7 +67,7 @@ class Sentinels(Sentinel):
     async def _ask(self, service_name: str) -> tuple[str, int] | Exception:
         try:
             host, port = await super().discover_master(service_name)
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, RuntimeError) as error:  # the last is uvloop's; see server.NO_ANSWER
             return error
         return str(host), int(port)
 

@@ -31,6 +31,8 @@ QUIET = 30.0
 """Seconds without a push after which the subscription is made anew: its connection may have died unnoticed."""
 AGAIN = 0.5
 """Seconds before subscribing again when that failed."""
+NO_ANSWER = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a command ends with when it has no answer; RuntimeError is uvloop's, for a connection that was lost in the meantime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Server:
                 return _Failed(TimeoutError("no connection in time"))
             try:
                 return await self._client.execute_command(*words)
-            except (RedisError, OSError, TimeoutError) as error:
+            except NO_ANSWER as error:
                 return error if isinstance(error, tolerates) else _Failed(error)
 
 
@@ -124,5 +126,5 @@ async def _listen(client: Client, channel: str, woken: asyncio.Event) -> None:
                 await subscription.subscribe(channel)
                 while await subscription.get_message(timeout=QUIET) is not None:
                     woken.set()
-        except (RedisError, OSError, TimeoutError):
+        except NO_ANSWER:
             await asyncio.sleep(AGAIN)

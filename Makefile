@@ -4,10 +4,10 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format bench bench-ledger lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## serve, with no configuration: data plane on 127.0.0.1:8080, admin API on 127.0.0.1:8081
 	@exec $(BIN)/llmgw serve
@@ -30,6 +30,9 @@ format: .venv/.dev ## put the code into its standard form
 
 bench: .venv/.dev ## measure beside other gateways: about 12 minutes
 	$(BIN)/python -m bench
+
+bench-ledger: .venv/.dev .redis/redis-server ## prove the budgets' promises at full size: about two hours
+	$(BIN)/python -m bench.ledger
 
 lock: .venv/.dev ## pin what pyproject.toml asks for; WITH=--upgrade takes the newest
 	scripts/lock.sh $(WITH)

@@ -52,7 +52,11 @@ KINDS = (
 def cost(build: Path, *, rounds: int, seconds: float) -> list[Finding]:
     """All kinds one after the other, round by round, against the same mock provider; medians."""
     samples: dict[str, list[Sample]] = {kind.name: [] for kind in KINDS}
-    with set_stage(build, compile_programs(build), choose_cores()) as stage, redis_server() as redis, ExitStack() as open:
+    with (
+        set_stage(build, compile_programs(build), choose_cores()) as stage,
+        redis_server() as redis,
+        ExitStack() as open,
+    ):
         running = {kind: open.enter_context(_started(stage, kind, redis.url)) for kind in KINDS}
         for kind in KINDS:
             take(running[kind], Order(MODEL, CONNECTIONS, 1.0), stage.loader)
@@ -75,11 +79,15 @@ def _compared(kind: Kind, samples: dict[str, list[Sample]]) -> Iterator[Finding]
 
 
 def _figures(taken: Sequence[Sample], cpu: float) -> str:
-    rate, p50, p99 = (_middle([figures(each) for each in taken]) for figures in _READ)
+    rate, p50, p99 = (
+        _middle(values)
+        for values in (
+            [each.per_second for each in taken],
+            [each.p50_ms for each in taken],
+            [each.p99_ms for each in taken],
+        )
+    )
     return f"{rate:,.0f}, {cpu:.0f}, {p50:.1f}, {p99:.1f}"
-
-
-_READ = (lambda each: each.per_second, lambda each: each.p50_ms, lambda each: each.p99_ms)
 
 
 def _middle(values: Sequence[float | None]) -> float:
@@ -102,7 +110,9 @@ def _prepare(site: Site, kind: Kind, redis: str) -> Contender:
     serve = [str(LLMGW), "serve", "--policies", str(policies), "--data", str(data), "--store", store]
     serve += ["--port", str(port), "--admin-port", str(free_port()), "--escrow", "yes" if kind.escrow else "no"]
     key = _create_key(data, store)
-    return Contender(name="llmgw", version="", port=port, command=tuple(serve), headers=(("Authorization", f"Bearer {key}"),))
+    return Contender(
+        name="llmgw", version="", port=port, command=tuple(serve), headers=(("Authorization", f"Bearer {key}"),)
+    )
 
 
 def _create_key(data: Path, store: str) -> str:

@@ -226,9 +226,11 @@ class Teller:
             await self._retell()
 
     def _begin_rebuilding(self, found: Rebuilding) -> None:
-        if self._rebuilding is None and (self._balances or self._recent):
+        if self._rebuilding is not None:
+            return
+        if self._balances or self._recent:
             log.warning("the ledger is being rebuilt", extra={"lost_everything": found.flushed})
-        self._rebuilding = self._rebuilding or found
+        self._rebuilding = found
         self._wake.set()
 
     async def _rebuild(self, found: Rebuilding) -> None:

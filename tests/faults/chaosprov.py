@@ -53,10 +53,6 @@ class Chaosprov:
         cuts = split if isinstance(split, Split) else Split(at=tuple(split))
         self._scripts.append(Script(steps=steps, split=cuts))
 
-    def forget_scripts(self) -> None:
-        """Whatever was scripted and not asked for will not come."""
-        self._scripts.clear()
-
     async def asked(self, count: int = 1) -> Call:
         """Waits for the call of that number (from 1) to have arrived whole."""
         async with self._changed:

@@ -66,7 +66,9 @@ class Replies:
     def others_than(self, *words: str) -> list[str]:
         """The replies that are none of these, and streams that just broke off."""
         wrong = [reply.word for reply in self.all if reply.word not in words]
-        return wrong + [f"{reply.word} is not whole" for reply in self.all if reply.status == 200 and not reply.is_whole]
+        return wrong + [
+            f"{reply.word} is not whole" for reply in self.all if reply.status == 200 and not reply.is_whole
+        ]
 
 
 def mixed(key: Key, number: int, dice: random.Random, *, model: str = "random", cap: int = 48) -> Request:
@@ -118,22 +120,26 @@ async def send(session: aiohttp.ClientSession, url: str, key: Key, request: Requ
 
 def new_session() -> aiohttp.ClientSession:
     """Keeps its connections; every client has its own when `limit` of them talk at once."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=PATIENCE)
-    )
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=PATIENCE))
 
 
 async def closed_loop(
-    url: str, keys: Sequence[Key], *, clients: int, calls: int, draw: Callable[[Key, int, random.Random], Request]
+    url: str,
+    keys: Sequence[Key],
+    *,
+    clients: int,
+    calls: int,
+    draw: Callable[[Key, int, random.Random], Request],
+    may_end: Callable[[], bool] = lambda: True,
 ) -> Replies:
-    """`clients` at once, each with its own connection, until all `calls` have been made."""
+    """`clients` at once, each with its own connection, until all `calls` have been made and it `may_end`."""
     replies, numbers = Replies(), itertools.count()
 
     async def client(number: int) -> None:
         dice = random.Random(number)
         key = keys[number % len(keys)]
         async with new_session() as session:
-            while (call := next(numbers)) < calls:
+            while (call := next(numbers)) < calls or not may_end():
                 replies.all.append(await send(session, url, key, draw(key, call, dice)))
 
     await asyncio.gather(*(client(number) for number in range(clients)))
@@ -141,7 +147,12 @@ async def closed_loop(
 
 
 async def open_loop(
-    url: str, keys: Sequence[Key], *, per_second: float, seconds: float, draw: Callable[[Key, int, random.Random], Request]
+    url: str,
+    keys: Sequence[Key],
+    *,
+    per_second: float,
+    seconds: float,
+    draw: Callable[[Key, int, random.Random], Request],
 ) -> Replies:
     """Calls that begin when they are due, whatever has become of those before; a key's turn comes round."""
     replies, dice = Replies(), random.Random(7)

@@ -180,7 +180,6 @@ class Gateway:
 @contextlib.asynccontextmanager
 async def serving(folder: Path, wanted: Wanted) -> AsyncIterator[Gateway]:
     """Runs a gateway in a folder of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         gateway = Gateway(folder, wanted, session)
         try:

@@ -184,9 +184,7 @@ async def outage(folder: Path, fault: Fault, size: Size, wanted: Wanted) -> list
             return judge(fault, wanted, replies, Afterwards(times, rest, records, logged), provider)
 
 
-def judge(
-    fault: Fault, wanted: Wanted, replies: Replies, seen: Afterwards, provider: Chaosprov
-) -> list[Finding]:
+def judge(fault: Fault, wanted: Wanted, replies: Replies, seen: Afterwards, provider: Chaosprov) -> list[Finding]:
     times = seen.times
     before, during, after = _parts(replies, times)
     findings = [
@@ -295,7 +293,6 @@ async def _replicated(stage: Stage) -> None:
 
 @contextlib.asynccontextmanager
 async def _stage() -> AsyncIterator[Stage]:
-    with redis_server(save=True) as redis, redis_server() as replica:
-        with redis_sentinel(redis, name="ledger") as sentinel:
-            async with Toxi(upstream=("127.0.0.1", redis.port)) as toxi:
-                yield Stage(redis, replica, sentinel, toxi)
+    with redis_server(save=True) as redis, redis_server() as replica, redis_sentinel(redis, name="ledger") as sentinel:
+        async with Toxi(upstream=("127.0.0.1", redis.port)) as toxi:
+            yield Stage(redis, replica, sentinel, toxi)

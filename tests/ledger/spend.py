@@ -82,7 +82,7 @@ async def spend(folder: Path, size: Size, wanted: Wanted, change: Change) -> lis
                 if change is Change.WINDOW:
                     await _before_a_minute_ends()
                 changing = asyncio.create_task(_change(gateway, provider, size, change))
-                replies = await _load(gateway, keys, size, change)
+                replies = await _load(gateway, keys, size, change, changing)
                 cut = await changing
             rest = await at_rest(gateway)
             records = await gateway.settled_records(len(replies.all))
@@ -92,7 +92,7 @@ async def spend(folder: Path, size: Size, wanted: Wanted, change: Change) -> lis
 
 def policy(provider: Chaosprov, size: Size, change: Change, *, is_changed: bool) -> str:
     whole = size.budget
-    if change is Change.RAISED and not is_changed or change is Change.CUT and is_changed:
+    if (change is Change.RAISED and not is_changed) or (change is Change.CUT and is_changed):
         whole //= 2
     return POLICY.format(
         base_url=provider.base_url,
@@ -123,7 +123,8 @@ def judge(run: Run, size: Size, change: Change) -> list[Finding]:
         nothing("still held afterwards", held(run.rest.values())),
     ]
     if change is not Change.WINDOW:
-        used = organisation / (size.budget if change is not Change.CUT else limit)
+        used_of = size.budget // 2 if change is Change.CUT else size.budget
+        used = organisation / used_of
         findings.append(at_least("used of the organisation's budget", USED, used))
     else:
         findings.append(at_least("windows that were spent in", 2, len([each for each in windows if each.spent])))
@@ -157,11 +158,20 @@ def _words(replies: Replies) -> str:
     return ", ".join(f"{count:,} × {word}" for word, count in replies.words().most_common())
 
 
-async def _load(gateway: Gateway, keys: Sequence[Key], size: Size, change: Change) -> Replies:
-    if change is not Change.WINDOW:
-        return await closed_loop(gateway.url, keys, clients=size.clients, calls=size.calls, draw=mixed)
-    seconds = BEFORE_MINUTE * 2
-    return await open_loop(gateway.url, keys, per_second=size.calls / seconds, seconds=seconds, draw=mixed)
+async def _load(
+    gateway: Gateway, keys: Sequence[Key], size: Size, change: Change, changing: asyncio.Task[int]
+) -> Replies:
+    """Once as many calls after a change is in force as before."""
+    if change is Change.WINDOW:
+        seconds = BEFORE_MINUTE * 2
+        return await open_loop(gateway.url, keys, per_second=size.calls / seconds, seconds=seconds, draw=mixed)
+    replies = await closed_loop(
+        gateway.url, keys, clients=size.clients, calls=size.calls, draw=mixed, may_end=changing.done
+    )
+    if change is not Change.NOTHING:
+        after = await closed_loop(gateway.url, keys, clients=size.clients, calls=size.calls, draw=mixed)
+        replies.all += after.all
+    return replies
 
 
 async def _change(gateway: Gateway, provider: Chaosprov, size: Size, change: Change) -> int:

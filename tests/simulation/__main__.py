@@ -12,6 +12,7 @@ from collections import Counter
 
 from tests.simulation.histories import built
 from tests.simulation.invariants import Broken
+from tests.simulation.world import KINDS
 
 
 def main() -> int:
@@ -19,13 +20,14 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1_000_000, help="operations of the ledger in all")
     parser.add_argument("--length", type=int, default=10_000, help="operations of one world")
     parser.add_argument("--seed", type=int, default=0, help="the first world's")
+    parser.add_argument("--faults", nargs="*", default=(), choices=KINDS, help="what may go wrong, in every world")
     parser.add_argument("--events", type=int, default=120, help="events told of a world that breaks")
     parser.add_argument("--keep-going", action="store_true", help="run the other worlds all the same")
     asked = parser.parse_args()
     done, told, seed, broken, began = 0, 0, asked.seed, 0, time.monotonic()
     total: Counter[str] = Counter()
     while done < asked.steps:
-        with built(seed) as world:
+        with built(seed, asked.faults) as world:
             try:
                 story = world.run(asked.length)
             except Broken as error:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from tests.simulation.world import Story, World, failures
 
 
 @contextmanager
-def built(seed: int) -> Iterator[World]:
+def built(seed: int, faults: Sequence[str] = ()) -> Iterator[World]:
     """A world in which ids are counted and the disk is as fast as memory."""
     count = itertools.count()
 
@@ -27,7 +27,7 @@ def built(seed: int) -> Iterator[World]:
     log.propagate = False
     quiet = mock.patch.object(secrets, "token_hex", token), mock.patch.object(os, "fdatasync", lambda file: None)
     with TemporaryDirectory() as folder, quiet[0], quiet[1]:
-        world = World(seed, Path(folder))
+        world = World(seed, Path(folder), faults)
         handler = failures(world.fail)
         tasks = logging.getLogger("llmgw.tasks")
         tasks.addHandler(handler)

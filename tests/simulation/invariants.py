@@ -48,7 +48,8 @@ class Invariants:
         self._was_open = False
         self.operations = 0
         self.seen: Counter[str] = Counter()
-        self.swept = 0
+        self.swept: set[str] = set()
+        """Whose reservations were swept."""
         self.is_forgetful = False
         """The ledger's clock was set, so ids may have been forgotten too early, and what is told again is charged again."""
         self.charged_again: Counter[str] = Counter()
@@ -139,12 +140,14 @@ class Invariants:
         ends = self._rows.ends
         match operation, outcome:
             case Sweep(), Swept(owners):
-                self.swept += len(owners)
+                self.swept.update(owners.values())
                 for id in owners:
                     self._end(id, "swept", {None})
             case Settle(), Settled():
                 if self.is_forgetful and ends.get(operation.id) == "settled":
-                    self.charged_again.update({line.account.rpartition("|")[0]: line.amount for line in operation.lines})
+                    self.charged_again.update(
+                        {line.account.rpartition("|")[0]: line.amount for line in operation.lines}
+                    )
                 else:
                     self._end(operation.id, "settled", {None, "swept"})
             case ((Reserve() | Draw() | Renew()), Granted()):

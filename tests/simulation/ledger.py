@@ -122,10 +122,8 @@ class Shared:
         meta = self.rows.meta
         self._begin_rebuilding(asked, now)
         self.rows.owners[asked.owner] = now
-        lost_all = meta.get("run") != self.server and meta["lost"] == "all"
-        if asked.epoch:
-            lost_all = asked.epoch != meta["epoch"]
-        if lost_all:
+        is_another = asked.epoch not in {"", meta["epoch"]}
+        if is_another or (meta.get("run") != self.server and meta["lost"] == "all"):
             for seen in asked.balances:
                 book.raise_base(self.rows, seen, now)
         self._apply_all(asked, now, is_replayed=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
 from tests.simulation.invariants import Broken, Invariants
@@ -24,6 +24,11 @@ class Healed(Protocol):
 
     @property
     def invariants(self) -> Invariants: ...
+
+    @property
+    def gone(self) -> Set[str]:
+        """Workers that were killed, or ended."""
+        ...
 
     @property
     def faults(self) -> Sequence[str]: ...
@@ -72,8 +77,8 @@ def _check_usage(world: Healed, spent: Counter[str], rolling: set[str]) -> None:
 
 
 def _check_overdrafts(world: Healed) -> None:
-    """Where nothing worse happens, only a provider that uses more than its cap makes an overdraft."""
-    if not GENTLE.issuperset(world.faults):
+    """Where no worker was silent for longer than its lease, only a provider that uses more than its cap makes an overdraft."""
+    if not GENTLE.issuperset(world.faults) or not world.invariants.swept <= world.gone:
         return
     over: Counter[str] = Counter()
     for name, account in world.shared.rows.accounts.items():

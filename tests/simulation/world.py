@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -45,9 +45,9 @@ class Story:
 
 
 class World:
-    """`folder` is where journals are written."""
+    """`folder` is where journals are written. `faults`: what may go wrong; the seed says it if nobody does."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, faults: Sequence[str] = ()) -> None:
         self.seed = seed
         self._folder = folder
         self.random = random = Random(seed)
@@ -79,7 +79,7 @@ class World:
         self._quiet_since = 0.0
         self._failed_over = -HOUR
         self._ended: dict[str, float] = {}
-        self.faults = _chosen(random)
+        self.faults = tuple(faults) or _chosen(random)
         self.happened: Counter[str] = Counter()
         self.attempts = 0
         self.workers = [self._started(slot) for slot in range(random.randint(2, 5))]
@@ -108,13 +108,17 @@ class World:
             worker.loop.kill()
         return Story(
             self.seed,
-            tuple(self.faults),
+            self.faults,
             self.agenda.time,
             self.invariants.operations,
             self.oracle.calls,
             attempts,
             seen,
         )
+
+    @property
+    def gone(self) -> Set[str]:
+        return self._ended.keys()
 
     def trace(self, text: str) -> None:
         self.events.append((self.agenda.time, text))
@@ -332,12 +336,11 @@ class World:
 KINDS = ("messages", "away", "kill", "drain", "suspend", "clock", "failover", "flush", "policy")
 
 
-def _chosen(random: Random) -> list[str]:
+def _chosen(random: Random) -> tuple[str, ...]:
     """Few kinds at a time: some invariants can be checked more sharply where others do not happen."""
     if random.random() < 0.15:
-        return list(KINDS)
-    kinds = random.sample(KINDS, random.randint(1, 4))
-    return sorted(kinds)
+        return KINDS
+    return tuple(sorted(random.sample(KINDS, random.randint(1, 4))))
 
 
 def failures(fail: Callable[[str], None]) -> logging.Handler:

@@ -111,9 +111,8 @@ function ask.restore()
   if Ledger.state() == 'corrupt' then return {'corrupt', '', server, now, {}} end
   Ledger.begin_rebuilding()
   redis.call('ZADD', OWNERS, now, request.owner)
-  local lost_all = meta.run ~= server and meta.lost == 'all'
-  if request.epoch ~= '' then lost_all = request.epoch ~= meta.epoch end
-  if lost_all then Ledger.raise_bases() end
+  local is_another = request.epoch ~= '' and request.epoch ~= meta.epoch
+  if is_another or meta.run ~= server and meta.lost == 'all' then Ledger.raise_bases() end
   Ledger.apply_all()
   if request.is_last and (request.told == '' or request.told == server) then
     redis.call('HSET', READY, request.owner, server)

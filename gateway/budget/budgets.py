@@ -158,8 +158,10 @@ class Budgets:
 
     def _look_for_overdraft(self, hold: Hold, bill: Bill) -> None:
         """The ledger keeps the excess apart; here people are told whose it was."""
-        if hold.reserved_usd is not None and (bill.cost or 0) > hold.reserved_usd:
+        if hold.is_capped and hold.reserved_usd is not None and (bill.cost or 0) > hold.reserved_usd:
             self.overdrafts += 1
+            if self.overdrafts & (self.overdrafts - 1):  # the first, second, fourth, eighth …
+                return
             found = {"request_id": hold.id, "reserved": usd(hold.reserved_usd), "cost": usd(bill.cost or 0)}
             log.error("a provider used more than its cap allows", extra=found)
 

@@ -26,6 +26,8 @@ RENEWED = 10.0
 """Seconds after which a slice is drawn again though nothing has changed."""
 TRUSTED = 30.0
 """Seconds after its last renewal for which a slice is spent from: well within its lease, whatever the clocks say."""
+CARRIED = 30.0
+"""Seconds of spending that a slice is made for, so that calls go on while the ledger is away."""
 SHARE = 4
 """A worker takes at most one part in so many of what is left."""
 SCARCE = 20
@@ -42,6 +44,8 @@ class Slice:
         "_confirmed",
         "_is_hard",
         "_missed",
+        "_pace",
+        "_paced_at",
         "_peak",
         "account",
         "drawn_at",
@@ -77,6 +81,8 @@ class Slice:
         self._confirmed = 0  # of `used`, heard by it
         self._peak = 0  # the most that calls have lately needed at once
         self._missed = 0
+        self._pace = 0.0  # used per second
+        self._paced_at = now
 
     @property
     def name(self) -> str:
@@ -112,14 +118,22 @@ class Slice:
         self._missed += amount
         self._peak = max(self._peak, self.held + self.used - self._acknowledged + self._missed)
 
-    def draw(self, *, owner: str, observed: int, now: float) -> Draw:
-        """What to ask the ledger for. Until it answers, the slice is as small as the answer may make it."""
-        want = self._wanted(now)
+    def draw(self, *, owner: str, observed: int, now: float, is_away: bool) -> Draw:
+        """What to ask the ledger for. Until it answers, the slice is as small as the answer may make it.
+
+        `is_away`: it hardly will, so nothing is offered that may be needed until it is back.
+        """
+        self._note_pace(now)
+        want = max(self._wanted(now), self._mine) if is_away else self._wanted(now)
         self.granted = min(self._mine, want)
         self._acknowledged = self.used
         self._peak, self._missed = max(self.held, self._peak * 3 // 4), 0
         self.in_flight = self.was_drawn = True
         return Draw(self.id, owner, LEASE, self.line(want, observed=observed))
+
+    def _note_pace(self, now: float) -> None:
+        pace = (self.used - self._acknowledged) / max(EVERY, now - self._paced_at)
+        self._pace, self._paced_at = max(pace, self._pace * 0.98), now
 
     def hear(self, *, spent: int, held: int) -> None:
         """How the whole account stands."""
@@ -178,7 +192,7 @@ class Slice:
         left = max(0, limit - self.spent - self.held_by_all + self._mine)
         if left * SCARCE < limit or now - self.needed_at > IDLE:
             return self.held
-        return max(self.held, min(self._peak * 2, left // SHARE))
+        return max(self.held, min(self._peak * 2 + int(self._pace * CARRIED), left // SHARE))
 
 
 class Escrow:
@@ -231,7 +245,8 @@ class Escrow:
                 each.needed_at = now - IDLE - 1
             if each.is_due(now, to_the_last=shrink):
                 due.append(each)
-        draws = [each.draw(owner=self._teller.owner, observed=observed.get(each.name, 0), now=now) for each in due]
+        owner, is_away = self._teller.owner, self._teller.is_away
+        draws = [each.draw(owner=owner, observed=observed.get(each.name, 0), now=now, is_away=is_away) for each in due]
         await asyncio.gather(*(self._draw(each, draw) for each, draw in zip(due, draws, strict=True)))
         self._tidy()
 

@@ -76,7 +76,8 @@ class Hold:
     """A context manager; leaving it settles what the call has cost, or nothing, however it ends.
 
     `is_stopped`: the answer was ended because the budget was. `is_clamped`: it was given a lower output cap than asked.
-    `reserved_usd`, in nano-USD, is known once it has been left; None where no budget in money applies.
+    `is_capped`: the provider knows how long it may be. `reserved_usd`, in nano-USD, is known once it has been left; None
+    where no budget in money applies.
     """
 
     __slots__ = (
@@ -94,6 +95,7 @@ class Hold:
         "_reserver",
         "_sent",
         "degraded",
+        "is_capped",
         "is_clamped",
         "is_refused",
         "is_stopped",
@@ -133,6 +135,7 @@ class Hold:
         self.is_clamped = False
         self.is_stopped = False
         self.is_refused = False
+        self.is_capped = False
 
     def __enter__(self) -> Hold:
         self._joined.enter(self)
@@ -239,6 +242,7 @@ class Hold:
             else:
                 self._sent, self._reserved, self._most = sent, first * needs.choices, cap * needs.choices
                 self.reserved_usd = amounts[0] if needs.has_money else None
+                self.is_capped = needs.is_bound or asked is not None
                 return cap if makes and (self.is_clamped or (needs.is_bound and asked is None)) else None
 
     async def _hold(self, demands: list[Demand]) -> None:

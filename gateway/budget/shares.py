@@ -15,9 +15,11 @@ from gateway.core.errors import Overloaded
 EVERY = 0.1
 TOO_LATE = 0.2
 """Seconds by which the event loop comes late when a worker has more to do than it can, and not only much at once."""
+TOO_LATE_FOR_OTHERS = 0.05
+"""The same while several organisations call: what one of them does, the others wait for."""
 ROUNDS = 5
 """Rounds in a row that come too late before anybody is refused."""
-LATE = 0.04
+LATE = 0.02
 """The lateness it is brought back to by refusing."""
 CALM = 10
 """Rounds in a row without lateness after which nobody is refused any more."""
@@ -63,7 +65,8 @@ class Shares:
     def look(self, late: float, share: float) -> None:
         """Ends a round. `late` in seconds; `share` is the part of what the round took that a round on time would have."""
         self._calm = 0 if late > LATE else self._calm + 1
-        self._troubled = self._troubled + 1 if late > TOO_LATE else 0
+        too_late = TOO_LATE if len(self._asked) < 2 else TOO_LATE_FOR_OTHERS
+        self._troubled = self._troubled + 1 if late > too_late else 0
         taken = self._taken * share
         if self._capacity is None:
             self._capacity = max(FEWEST, taken * 0.95) if self._troubled >= ROUNDS else None

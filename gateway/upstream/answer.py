@@ -12,7 +12,7 @@ from gateway.core.deployment import Deployment
 from gateway.core.errors import Broken, UpstreamError
 from gateway.core.usage import Usage
 from gateway.upstream.decode import Decoder
-from gateway.upstream.dialects.openai import StreamedAnswer, WholeAnswer
+from gateway.upstream.dialects.openai import StreamedAnswer, UnfinishedAnswer, WholeAnswer
 from gateway.upstream.wire import Exchange
 
 _STREAM = "text/event-stream; charset=utf-8"
@@ -55,7 +55,7 @@ class Answer:
 
     def __init__(
         self,
-        codec: WholeAnswer | StreamedAnswer,
+        codec: WholeAnswer | UnfinishedAnswer | StreamedAnswer,
         *,
         first: bytes,
         body: Body,

@@ -11,7 +11,7 @@ from gateway.core.attempt import Attempt
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
-from gateway.core.errors import Broken, Unavailable, UpstreamError
+from gateway.core.errors import Broken, Timeout, Unavailable, UpstreamError
 from gateway.upstream.answer import Answer, Body
 from gateway.upstream.decode import Decoder
 from gateway.upstream.dialects import openai
@@ -72,7 +72,7 @@ class Try:
             raise openai.failure(head.status, text, head.headers, secrets=secrets, now=self._clock.now())
         body = Body(exchange, _decoder(head.headers, provider.max_output_bytes), provider.max_output_bytes)
         exchange.phase = "the first token"
-        codec: openai.StreamedAnswer | openai.WholeAnswer
+        codec: openai.StreamedAnswer | openai.WholeAnswer | openai.UnfinishedAnswer
         if call.stream:
             exchange.deadline = min(began + provider.deadlines.first_token, until)
             codec, first = await self._first_chunk(body, is_stream=_is_event_stream(head.headers))
@@ -125,10 +125,16 @@ class Try:
                 raise codec.failure
         return codec, first
 
-    async def _whole(self, body: Body) -> tuple[openai.WholeAnswer, bytes]:
+    async def _whole(self, body: Body) -> tuple[openai.WholeAnswer | openai.UnfinishedAnswer, bytes]:
         pieces = []
-        while data := await body.read():
-            pieces.append(data)
+        try:
+            while data := await body.read():
+                pieces.append(data)
+        except (UpstreamError, asyncio.CancelledError) as error:
+            text = b"".join(pieces) + (body.exchange.arrived() if body.decoder is None else b"")
+            if not text or (isinstance(error, Timeout) and self.deployment.provider.retries.replay):
+                raise
+            return openai.UnfinishedAnswer(self._call, text, error), b""
         text = b"".join(pieces)
         return openai.WholeAnswer(self._call, text), text
 

@@ -30,6 +30,7 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = False
         self._buffered = 0
         self._has_heard = False
+        self._has_told = False
         self._sent_at = 0.0
         self._lost_at = 0.0
         self.deadline = float("inf")
@@ -44,7 +45,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.expect_next()
         self._error = None
         self._buffered = 0
-        self._has_heard = False
+        self._has_heard = self._has_told = False
         self._sent_at = self._loop.time()
         self.used += 1
         if self._paused and self._transport is not None:
@@ -78,6 +79,10 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         self._buffered = 0
         return reader.take()
+
+    def arrived(self) -> bytes:
+        """What has come of the body and has not been read."""
+        return self._reader.take()
 
     @property
     def is_reusable(self) -> bool:
@@ -140,7 +145,8 @@ class Connection(asyncio.BufferedProtocol):
             self.close()
         elif self._buffered > (_HIGH_WATER_WHOLE if self.is_whole else _HIGH_WATER):
             self._pause()
-        if reader.is_complete or (reader.is_headed and (self._paused or not self.is_whole)):
+        if reader.is_complete or (reader.is_headed and (self._paused or not (self.is_whole and self._has_told))):
+            self._has_told = reader.is_headed
             self._wake()
 
     def _pause(self) -> None:

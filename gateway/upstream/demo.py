@@ -54,6 +54,9 @@ class DemoExchange:
         answer = _complete(fields) if path.endswith(b"/chat/completions") else _continue(fields)
         self._pieces = _stream(answer, fields) if fields.get("stream") else iter([orjson.dumps(answer)])
 
+    def arrived(self) -> bytes:
+        return b""
+
     async def head(self) -> DemoExchange:
         return self
 

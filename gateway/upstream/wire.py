@@ -21,7 +21,7 @@ class Head(Protocol):
 class Exchange(Protocol):
     """One request and its response. Past `deadline` (the loop's seconds) it fails with a Timeout that names `phase`.
 
-    `is_whole`, said before the request: nothing is done with the response before all of it is there.
+    `is_whole`, said before the request: nothing is done with the response's body before all of it is there.
     """
 
     deadline: float
@@ -36,6 +36,10 @@ class Exchange(Protocol):
 
     async def read(self) -> bytes:
         """The next piece of the body, b"" at its end. Raises UpstreamError."""
+        ...
+
+    def arrived(self) -> bytes:
+        """What has come of the body and has not been read."""
         ...
 
     @property

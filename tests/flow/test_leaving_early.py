@@ -48,7 +48,7 @@ async def test_a_client_that_half_closes_while_a_provider_is_silent_is_not_taken
     house: House, provider: Chaosprov, stream: bool
 ) -> None:
     """The provider is silent for long enough that the gateway looks several times whether the client is still there."""
-    provider.will(Sleep(1.3), Say("Hel"), Sleep(0.7), Say("lo"), Finish(), Usage(5, 2))
+    provider.will(Sleep(1.2), Say("Hel"), Sleep(0.3), Say("lo"), Finish(), Usage(5, 2))
     async with connected(house) as client:
         client.writer.write(request(house, chat(stream=stream)))
         client.half_close()

@@ -43,7 +43,7 @@ def built(seed: int, faults: Sequence[str] = ()) -> Iterator[World]:
                     worker.loop.kill()
 
 
-def run(seed: int, operations: int) -> Story:
+def run(seed: int, operations: int, faults: Sequence[str] = ()) -> Story:
     """Raises Broken."""
-    with built(seed) as world:
+    with built(seed, faults) as world:
         return world.run(operations)

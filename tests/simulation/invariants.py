@@ -45,6 +45,7 @@ class Invariants:
         self._limits = limits
         self._trace = trace
         self._before: dict[str, int] = {}
+        self._over: dict[str, int] = {}
         self._was_open = False
         self.operations = 0
         self.seen: Counter[str] = Counter()
@@ -52,7 +53,10 @@ class Invariants:
         """Whose reservations were swept."""
         self.is_forgetful = False
         """The ledger's clock was set, so ids may have been forgotten too early, and what is told again is charged again."""
+        self.may_come_again: set[str] = set()
         self.charged_again: Counter[str] = Counter()
+        self.overdrawn_late: Counter[str] = Counter()
+        """What was charged beyond limits to correct sweeps."""
         rows.before_forgetting = self._charge
 
     def before(self, operation: Operation, now: int) -> None:
@@ -60,7 +64,10 @@ class Invariants:
         if isinstance(operation, Sweep):  # which lets nothing leave a window
             self._before = {name: row.settled + row.over for name, row in self._rows.accounts.items()}
         else:
-            self._before = {name: self._spent(name, now) for name in self._touched(operation)}
+            touched = self._touched(operation)
+            self._before = {name: self._spent(name, now) for name in touched}
+            rows = self._rows.accounts
+            self._over = {name: rows[name].over if name in rows else 0 for name in touched}
 
     def after(self, operation: Operation, outcome: Outcome, now: int, *, is_replayed: bool) -> None:
         self.operations += 1
@@ -144,7 +151,10 @@ class Invariants:
                 for id in owners:
                     self._end(id, "swept", {None})
             case Settle(), Settled():
-                if self.is_forgetful and ends.get(operation.id) == "settled":
+                if ends.get(operation.id) == "swept":
+                    self._note_correction()
+                is_excused = self.is_forgetful or operation.id in self.may_come_again
+                if is_excused and ends.get(operation.id) == "settled":
                     self.charged_again.update(
                         {line.account.rpartition("|")[0]: line.amount for line in operation.lines}
                     )
@@ -153,6 +163,12 @@ class Invariants:
             case ((Reserve() | Draw() | Renew()), Granted()):
                 if ends.get(operation.id) is not None:
                     raise Broken(f"I3: {operation.id} was {ends[operation.id]} and is open again")
+
+    def _note_correction(self) -> None:
+        for name, before in self._over.items():
+            account = self._rows.accounts.get(name)
+            if account is not None and account.over > before:
+                self.overdrawn_late[name.rpartition("|")[0]] += account.over - before
 
     def _end(self, id: str, how: str, may_be: set[str | None]) -> None:
         if (before := self._rows.ends.get(id)) not in may_be:

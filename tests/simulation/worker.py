@@ -28,14 +28,17 @@ from tests.simulation.oracle import Oracle, Toll
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What workers are in. `failed` hears what must not happen."""
+    """What workers are in. `failed` hears what must not happen.
+
+    `is_unheard` is asked of each id that a killed worker may have settled without hearing that it has: is that so?
+    """
 
     agenda: Agenda
     network: Network
     oracle: Oracle
     workers: Callable[[], int]
     failed: Callable[[str], None]
-    is_open: Callable[[str], bool]
+    is_unheard: Callable[[str], bool]
     trace: Callable[[str], None]
 
 
@@ -98,7 +101,7 @@ class Worker:
         oracle = self._around.oracle
         oracle.killed(self.owner, self.loop.written, list(self.under_way()))
         for settle in journal._settlements(self._journal._path.read_bytes(), LARGEST).values():
-            if not self._around.is_open(settle.id):  # if the ledger has settled it, and forgets that: charged again
+            if self._around.is_unheard(settle.id):
                 oracle.slack.update({line.account.rpartition("|")[0]: line.amount for line in settle.lines})
         self._journal._file.close()
         self.loop.kill()

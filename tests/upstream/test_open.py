@@ -48,6 +48,9 @@ class Scripted:
     def send(self, request: bytes) -> None:
         self.sent = request
 
+    def arrived(self) -> bytes:
+        return b""
+
     async def head(self) -> Scripted:
         return self
 

@@ -40,7 +40,7 @@ from gateway.store.contract import OWNER_TTL, corrupt
 from gateway.store.redis.names import LEDGER
 from gateway.store.redis.server import Script, Server
 
-GATHERING = 3_000
+GATHERING = 1_500
 """Milliseconds for which workers are waited for after a flush, when nobody knows who they are."""
 POSTPONED = 60_000
 """Milliseconds until a reservation that cannot be swept, for a row it needs cannot be read, is tried again."""

@@ -4,6 +4,6 @@ from gateway.upstream.dialects.openai.failure import failure
 from gateway.upstream.dialects.openai.request import PATHS, request_body
 from gateway.upstream.dialects.openai.stream import StreamedAnswer
 from gateway.upstream.dialects.openai.usage import read_usage
-from gateway.upstream.dialects.openai.whole import WholeAnswer
+from gateway.upstream.dialects.openai.whole import UnfinishedAnswer, WholeAnswer
 
-__all__ = ["PATHS", "StreamedAnswer", "WholeAnswer", "failure", "read_usage", "request_body"]
+__all__ = ["PATHS", "StreamedAnswer", "UnfinishedAnswer", "WholeAnswer", "failure", "read_usage", "request_body"]

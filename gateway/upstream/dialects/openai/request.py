@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import msgspec
 import orjson
@@ -40,14 +41,20 @@ def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> 
         changes["stream_options"] = json.dumps({**options, "include_usage": True}, separators=(",", ":")).encode()
     if cap is not None:
         changes[_cap_field(call, deployment)] = b"%d" % cap
-    if not changes and _OWN_FIELD not in call.fields:
-        return call.body
+    if _OWN_FIELD not in call.fields and changes.keys().isdisjoint(call.fields):
+        return _with_members(call.body, changes) if changes else call.body
     parts = []
     for name, value in _members.decode(call.body).items():
         if name != _OWN_FIELD:
             parts.append(b"%b:%b" % (orjson.dumps(name), changes.pop(name, value)))
     parts += [b"%b:%b" % (orjson.dumps(name), value) for name, value in changes.items()]
     return b"{" + b",".join(parts) + b"}"
+
+
+def _with_members(body: bytes, members: Mapping[str, bytes | msgspec.Raw]) -> bytes:
+    """The object with further members at its end; it has one at least, the model."""
+    added = b"".join([b',"%b":%b' % (name.encode(), value) for name, value in members.items()])
+    return b"%b%b}" % (body[: body.rindex(b"}")], added)
 
 
 def _cap_field(call: Call, deployment: Deployment) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import jiter
 
 from gateway.core.call import Call, Operation
-from gateway.core.errors import Broken, Unavailable
+from gateway.core.errors import Broken, Unavailable, UpstreamError
 from gateway.upstream.dialects.openai.texts import strings
 from gateway.upstream.dialects.openai.usage import read_usage
 
@@ -40,6 +41,38 @@ class WholeAnswer:
     def produced(self) -> list[str]:
         """The text that was generated, choice by choice, for counting tokens when the provider did not."""
         return ["".join(_texts(choice)) for choice in self._answer.get("choices") or ()]
+
+
+class UnfinishedAnswer:
+    """The beginning of a document whose rest nobody waited for, or that broke off: it is not passed on, and is paid for.
+
+    `failure` is why, which must be raised.
+    """
+
+    __slots__ = ("_answer", "failure", "usage")
+
+    is_complete = False
+
+    def __init__(self, call: Call, body: bytes, failure: UpstreamError | asyncio.CancelledError) -> None:
+        self.failure = failure
+        self._answer = _parse_beginning(body)
+        self.usage = read_usage(self._answer.get("usage"), call.operation)
+
+    def produced_length(self) -> int:
+        return sum(map(len, self.produced()))
+
+    def produced(self) -> list[str]:
+        """The text that was generated and has come, choice by choice."""
+        choices = self._answer.get("choices")
+        return ["".join(_texts(choice)) for choice in _objects(choices if isinstance(choices, list) else [])]
+
+
+def _parse_beginning(body: bytes) -> dict[str, Any]:
+    try:
+        answer = jiter.from_json(body, partial_mode="trailing-strings")
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _parse_answer(body: bytes, operation: Operation) -> dict[str, Any]:
@@ -100,7 +133,7 @@ def _texts(choice: Any) -> list[str]:
 
 
 def _objects(values: Any) -> list[dict[str, Any]]:
-    return [value for value in values or () if isinstance(value, dict)]
+    return [value for value in (values if isinstance(values, list) else ()) if isinstance(value, dict)]
 
 
 def _invalid(what: str, code: str = "upstream_invalid_response") -> Unavailable:

@@ -37,12 +37,18 @@ IDLE = 2.0
 
 
 class Slice:
-    """One account in one window. Amounts are in the account's unit; `used` counts from the slice's beginning."""
+    """One account in one window. Amounts are in the account's unit; `used` counts from the slice's beginning.
+
+    A Draw that was not answered may yet come to the ledger, after later ones, and leave it holding what that one asked for.
+    So such a slice asks for no more than it has, and is replaced by another as soon as the ledger answers again.
+    """
 
     __slots__ = (
         "_acknowledged",
         "_confirmed",
+        "_is_doubted",
         "_is_hard",
+        "_is_lost",
         "_missed",
         "_pace",
         "_paced_at",
@@ -74,7 +80,9 @@ class Slice:
         self.drawn_at = now - RENEWED
         self.needed_at = now
         self.in_flight = False
-        self.end = span.end  # 0 when the ledger has settled it already
+        self.end = span.end  # 0 when nothing new is taken from it
+        self._is_doubted = False
+        self._is_lost = False  # the ledger has settled it already
         self._is_hard = account.limit.hard
         self.was_drawn = False
         self._acknowledged = 0  # of `used`, sent to the ledger
@@ -151,18 +159,23 @@ class Slice:
                 self._confirmed = self._acknowledged
                 self.drawn_at = now
             case _:
-                self.end = 0
+                self._is_lost = True
+        if self._is_lost or self._is_doubted:
+            self.end = 0
 
     def failed(self) -> None:
         self.in_flight = False
+        self._is_doubted = self._is_hard
 
     def is_due(self, now: float, *, to_the_last: bool = False) -> bool:
         """Whether the ledger does not know what was used, or should hold another amount, or more time has passed than may.
 
         What is not needed is given back once it is a quarter; `to_the_last`: however little it is.
         """
-        if self.in_flight or not self.end:
+        if self.in_flight or self._is_lost:
             return False
+        if self._is_doubted and self.end:
+            return True
         wanted = self._wanted(now)
         is_off = wanted > self._mine or wanted * 4 < self._mine * 3
         is_off = is_off or (to_the_last and wanted < self._mine)
@@ -187,8 +200,10 @@ class Slice:
 
     def _wanted(self, now: float) -> int:
         limit = self.account.limit.amount
-        if not self.account.limit.hard:
+        if not self._is_hard or not self.end:
             return self.held
+        if self._is_doubted:
+            return max(0, self._mine)
         left = max(0, limit - self.spent - self.held_by_all + self._mine)
         if left * SCARCE < limit or now - self.needed_at > IDLE:
             return self.held

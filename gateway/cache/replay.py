@@ -40,6 +40,7 @@ class Kept:
 
     usage = Usage(0, 0)
     is_complete = True
+    produced_share = 1.0
     deployment = Deployment(name="", provider=Provider("", ""), upstream_model="", price=FREE)
 
     def __init__(self, stored: Stored) -> None:

@@ -25,6 +25,11 @@ class Measurable(Protocol):
     @property
     def is_complete(self) -> bool: ...
 
+    @property
+    def produced_share(self) -> float:
+        """The part of what was generated that `produced` has."""
+        ...
+
     def produced(self) -> list[str]: ...
 
 
@@ -55,7 +60,8 @@ class Meter:
     async def _estimate(self, call: Call, answer: Measurable, reported: Usage | None) -> Usage:
         """Our own count, but never less than what the provider had reported before its answer broke off."""
         model = answer.deployment.upstream_model
-        made = sum([await self._tokens.count(text, model) for text in answer.produced()])
+        counted = sum([await self._tokens.count(text, model) for text in answer.produced()])
+        made = round(counted / answer.produced_share)
         if reported is None:
             return Usage(input=await self._tokens.sent(call, model), output=made, estimated=True)
         if made <= reported.output:

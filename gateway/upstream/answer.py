@@ -91,6 +91,11 @@ class Answer:
     def produced(self) -> list[str]:
         return self._codec.produced()
 
+    @property
+    def produced_share(self) -> float:
+        """The part of what was generated that `produced` has; the rest is known by its length alone."""
+        return 1.0 if isinstance(self._codec, StreamedAnswer) else self._codec.produced_share
+
     def produced_length(self) -> int:
         """Characters generated so far."""
         return self._codec.produced_length()

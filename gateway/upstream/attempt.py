@@ -77,7 +77,7 @@ class Try:
             exchange.deadline = min(began + provider.deadlines.first_token, until)
             codec, first = await self._first_chunk(body, is_stream=_is_event_stream(head.headers))
         else:
-            codec, first = await self._whole(body)
+            codec, first = await self._whole(body, _length(head.headers))
         return Answer(
             codec,
             first=first,
@@ -125,7 +125,9 @@ class Try:
                 raise codec.failure
         return codec, first
 
-    async def _whole(self, body: Body) -> tuple[openai.WholeAnswer | openai.UnfinishedAnswer, bytes]:
+    async def _whole(
+        self, body: Body, length: int | None
+    ) -> tuple[openai.WholeAnswer | openai.UnfinishedAnswer, bytes]:
         pieces = []
         try:
             while data := await body.read():
@@ -134,7 +136,7 @@ class Try:
             text = b"".join(pieces) + (body.exchange.arrived() if body.decoder is None else b"")
             if not text or (isinstance(error, Timeout) and self.deployment.provider.retries.replay):
                 raise
-            return openai.UnfinishedAnswer(self._call, text, error), b""
+            return openai.UnfinishedAnswer(self._call, text, error, length=length), b""
         text = b"".join(pieces)
         return openai.WholeAnswer(self._call, text), text
 
@@ -172,6 +174,12 @@ def _secrets(deployment: Deployment) -> tuple[str, ...]:
 
 def _is_event_stream(headers: Mapping[bytes, bytes]) -> bool:
     return headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+
+
+def _length(headers: Mapping[bytes, bytes]) -> int | None:
+    """What the body is long, where it is not compressed."""
+    length = headers.get(b"content-length", b"")
+    return int(length) if length.isdigit() and b"content-encoding" not in headers else None
 
 
 def _decoder(headers: Mapping[bytes, bytes], limit: int) -> Decoder | None:

@@ -47,13 +47,17 @@ ENDED = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """`waits_for`: the client leaves once it has read this. `reaches`: whether the provider hears of the call; None: perhaps."""
+    """`waits_for`: the client leaves once it has read this. `reaches`: whether the provider hears of the call; None: perhaps.
+
+    `slack`: by how much an estimate may be off. Of a document that was cut only its length says how much text was to come.
+    """
 
     steps: tuple[Step, ...] = ()
     stream: bool = True
     model: str = "scripted"
     waits_for: bytes = b""
     reaches: bool | None = True
+    slack: float = SLACK_SHARE
 
 
 PHASES: Mapping[str, Phase] = {
@@ -64,7 +68,7 @@ PHASES: Mapping[str, Phase] = {
     "after the last frame": Phase((SSE, *WORDS, Say("last"), Finish(), Usage(57, 201), HANG), waits_for=b"last"),
     "after DONE": Phase((SSE, *WORDS, Say("last"), Finish(), Usage(57, 201), DONE, HANG), waits_for=b"last"),
     "non-stream, waiting": Phase((HANG,), stream=False),
-    "non-stream, within the body": Phase((*WORDS, Finish(), HANG), stream=False),
+    "non-stream, within the body": Phase((*WORDS, Finish(), HANG), stream=False, slack=0.1),
 }
 MANNERS = ("FIN", "RST")
 
@@ -77,6 +81,7 @@ class Left:
     calls: dict[str, Call] = field(default_factory=dict)
     odd: list[str] = field(default_factory=list)
     times: int = 0
+    slack: float = SLACK_SHARE
     is_certain: bool = True
 
     def count(self, records: int) -> int:
@@ -120,7 +125,7 @@ def _judge(name: str, left: Left, records: Sequence[Row]) -> list[Finding]:
         equal(f"{name}: records", left.count(len(mine)), len(mine)),
         nothing(f"{name}: provider's calls that were not closed", left.odd),
         nothing(f"{name}: records that are neither 499 nor complete", _wrong_statuses(mine)),
-        nothing(f"{name}: bills that are not the provider's count", _wrong_bills(left.calls, mine)),
+        nothing(f"{name}: bills that are not the provider's count", _wrong_bills(left, mine)),
     ]
     if closed:
         p99 = closed[min(len(closed) - 1, int(len(closed) * 0.99))]
@@ -135,18 +140,19 @@ def _wrong_statuses(records: Sequence[Row]) -> list[str]:
     return [f"{each['status']} {each['outcome']}" for each in records if each["status"] not in (200, 499)]
 
 
-def _wrong_bills(calls: Mapping[str, Call], records: Sequence[Row]) -> list[str]:
+def _wrong_bills(left: Left, records: Sequence[Row]) -> list[str]:
     """The records beside the provider's calls, in their order: exact where a usage was told, near where it was not.
 
     Of a call that never came to the provider nothing is billed.
     """
+    calls = left.calls
     wrong = [f"{each['cost_nano_usd']} nano-USD for nothing" for each in records if not calls and each["cost_nano_usd"]]
     for call, record in zip(calls.values(), reversed(records), strict=False):
         billed = record["output_tokens"] or 0
         if call.usage is not None:
             if record["cost_nano_usd"] != oracle.cost(call):
                 wrong.append(f"{record['cost_nano_usd']} nano-USD for {oracle.cost(call)}")
-        elif abs(billed - call.produced) > max(SLACK_TOKENS, SLACK_SHARE * call.produced):
+        elif abs(billed - call.produced) > max(SLACK_TOKENS, left.slack * call.produced):
             wrong.append(f"{billed} tokens of output for {call.produced}")
     return wrong
 
@@ -154,7 +160,7 @@ def _wrong_bills(calls: Mapping[str, Call], records: Sequence[Row]) -> list[str]
 async def _leave_often(
     gateway: Gateway, provider: Chaosprov, key: Key, phase: Phase, *, manner: str, times: int
 ) -> Left:
-    left = Left(times=times, is_certain=phase.reaches is not None)
+    left = Left(times=times, is_certain=phase.reaches is not None, slack=phase.slack)
     for number in range(times):
         text = f"leaves {number}."
         if phase.steps:

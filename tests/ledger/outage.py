@@ -194,7 +194,7 @@ def judge(fault: Fault, wanted: Wanted, replies: Replies, seen: Afterwards, prov
         nothing("hard budgets: neither 200 nor 503", _others(_of("hard", during), "200", AWAY)),
         nothing("soft budgets: not 200", _others([*_of("soft", during), *_of("soft", after)], "200")),
         nothing("afterwards: not 200", _others(after, "200")),
-        *_degraded(fault, during),
+        *_degraded(fault, during, has_slices=wanted.escrow),
         *_latencies(before, during),
         at_most("until no call is refused or degraded, s", RECOVERED, _recovered(replies, times), is_timing=True),
         at_most("log lines", LINES, len(seen.logged)),
@@ -218,14 +218,15 @@ def _compared(name: str, rest: Mapping[str, Account], provider: Chaosprov, fault
     return equal(f"{name} budget: the ledger is the provider's own count, nano-USD", truth, spent)
 
 
-def _degraded(fault: Fault, during: Sequence[Reply]) -> list[Finding]:
+def _degraded(fault: Fault, during: Sequence[Reply], *, has_slices: bool) -> list[Finding]:
     """Once a worker has noticed, soft budgets say that nobody was asked."""
     if not fault.is_away or not during:
         return []
     start = min(reply.began for reply in during)
     late = [reply for reply in _of("soft", during) if reply.began > start + 2 * NOTICED]
-    plain = [reply.degraded or "no header" for reply in late if "ratelimit" not in reply.degraded]
-    return [nothing("rates while it is away: without x-llmgw-degraded", plain)]
+    words = {"budget"} if has_slices else {"budget", "ratelimit"}  # slices hold places in the rates, too
+    plain = [reply.degraded or "no header" for reply in late if not words <= set(reply.degraded.split(", "))]
+    return [nothing("soft budgets and rates while it is away: without x-llmgw-degraded", plain)]
 
 
 def _latencies(before: Sequence[Reply], during: Sequence[Reply]) -> list[Finding]:

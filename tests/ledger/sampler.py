@@ -23,27 +23,33 @@ AWAY = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 @dataclass(slots=True)
 class Watch:
-    """`over` are accounts seen with more committed than any limit in force; after a cut, only those that grow."""
+    """`over` are accounts seen with more committed than any limit in force then; after a cut, only those that grow."""
 
     samples: int = 0
-    over: list[str] = field(default_factory=list)
     last: dict[str, Account] = field(default_factory=dict)
-    _limits: dict[str, dict[int, float]] = field(default_factory=dict)
+    _limits: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    _suspects: list[tuple[float, Account]] = field(default_factory=list)
 
     def look(self, accounts: Mapping[str, Account]) -> None:
         self.samples += 1
         for name, account in accounts.items():
             before = self.last.get(name)
             grows = before is None or account.committed > before.committed
-            if account.limit is not None and grows and account.committed > self._limit(name, account.limit):
-                self.over.append(f"{name}: {account.committed} > {account.limit}")
+            if account.limit is not None:
+                now = time.monotonic()
+                self._limits.setdefault(name, []).append((now, account.limit))
+                if grows and account.committed > account.limit:
+                    self._suspects.append((now, account))
         self.last |= accounts
 
-    def _limit(self, name: str, limit: int) -> int:
-        """The largest limit that was seen a moment ago."""
-        seen, now = self._limits.setdefault(name, {}), time.monotonic()
-        seen[limit] = now
-        return max(each for each, at in seen.items() if at > now - IN_FORCE)
+    @property
+    def over(self) -> list[str]:
+        found = [(account, self._limit(account.name, at)) for at, account in self._suspects]
+        return [f"{each.name}: {each.committed} > {limit}" for each, limit in found if each.committed > limit]
+
+    def _limit(self, name: str, moment: float) -> int:
+        """The largest limit that was seen within IN_FORCE of a moment: one worker tells, and another is ahead of it."""
+        return max(limit for at, limit in self._limits[name] if abs(at - moment) <= IN_FORCE)
 
 
 @contextlib.asynccontextmanager

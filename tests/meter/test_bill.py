@@ -27,6 +27,8 @@ class Answered:
     text: str = ""
     is_complete: bool = True
 
+    produced_share = 1.0
+
     def produced(self) -> list[str]:
         return [self.text]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.store.contract import away
-from gateway.store.redis.server import GRACE, LIMIT, Script, Server
+from gateway.store.redis.server import LIMIT, Script, Server
 from tests.simulation.ledger import Shared
 from tests.simulation.loop import Agenda, WorkerLoop, give
 
@@ -71,7 +71,7 @@ class Link(Server):
 
         self._network.send(argument, lambda: self._loop.time() < self.cut_until, answered)
         try:
-            async with asyncio.timeout(LIMIT + GRACE):
+            async with asyncio.timeout(LIMIT):
                 return await answer
         except TimeoutError:
             raise away() from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.budget import journal
 from gateway.budget.budgets import Budgets
+from gateway.budget.escrow import TRUSTED
 from gateway.budget.journal import Journal, open_journal
 from gateway.budget.limits import Limits
 from gateway.budget.teller import Teller
@@ -40,6 +41,15 @@ class Around:
     failed: Callable[[str], None]
     is_unheard: Callable[[str], bool]
     trace: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """What a worker believes of a slice: that `mine` is left of it, and how much it has used."""
+
+    id: str
+    mine: int
+    used: int
 
 
 class Worker:
@@ -95,6 +105,20 @@ class Worker:
     def under_way(self) -> Iterator[Toll]:
         for call in self._running:
             yield call.under_way()
+
+    def slices(self) -> Iterator[Sliced]:
+        """The slices of hard limits that it would spend from now."""
+        escrow = self.budgets._escrow
+        if escrow is None or self.loop.is_dead:
+            return
+        for slice in escrow.all():
+            if (
+                slice.account.limit.hard
+                and slice.was_drawn
+                and slice.end
+                and self.loop.time() - slice.drawn_at < TRUSTED
+            ):
+                yield Sliced(slice.id, slice._mine, slice.used)
 
     def kill(self) -> None:
         """As `kill -9`: what was not written is gone."""

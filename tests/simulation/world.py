@@ -27,6 +27,8 @@ EPOCH = 1_800_000_000
 LATE = 10_000
 """Milliseconds after its lease in which a reservation is swept."""
 HOUR = 3600.0
+SLICES_CHECKED = 0.05
+"""Share of the steps after which slices are looked at."""
 FEWEST = 3
 """Faults of a world, at least."""
 NEAR = 450.0
@@ -82,6 +84,7 @@ class World:
         self._failed_over = -HOUR
         self._ended: dict[str, float] = {}
         self.faults = tuple(faults) or _chosen(random)
+        self._is_gentle = LASTING.isdisjoint(self.faults)
         self.happened: Counter[str] = Counter()
         self.attempts = 0
         self.workers = [self._started(slot) for slot in range(random.randint(2, 5))]
@@ -133,6 +136,8 @@ class World:
 
     def _step(self) -> None:
         self.agenda.step()
+        if self._is_gentle and self.agenda.random.random() < SLICES_CHECKED:
+            self._check_slices()
         if self._failure is not None:
             raise Broken(self._failure)
 
@@ -299,6 +304,16 @@ class World:
     def _change_policy(self) -> None:
         self.trace(self.policy.change())
 
+    def _check_slices(self) -> None:
+        """I1 as workers see it: nobody spends from a slice what the ledger does not hold for it."""
+        for worker in self.workers:
+            for slice in worker.slices():
+                opened = self.shared.rows.open.get(slice.id)
+                part = None if opened is None else opened.parts[0]
+                there = 0 if part is None else part.held + part.used - slice.used
+                if slice.mine > max(0, there):
+                    raise Broken(f"I1: {worker.owner} has {slice.mine} of {slice.id}, and the ledger {there}: {part}")
+
     def _look(self) -> None:
         """I9, once a second: while the ledger can be reached, no reservation is open long after its lease."""
         now = self.agenda.time
@@ -338,6 +353,8 @@ class World:
             raise Broken(f"still open after every worker has been closed: {list(self.shared.rows.open)}")
 
 
+LASTING = {"suspend", "clock", "failover", "flush"}
+"""Faults after which a worker may go on for a while with what the ledger does not hold for it any more."""
 KINDS = ("messages", "away", "kill", "drain", "suspend", "clock", "failover", "flush", "policy")
 
 

@@ -23,8 +23,8 @@ from gateway.store.redis.connect import CONNECTIONS, Client, Link
 
 LIMIT = 0.08
 """Seconds a caller waits at most."""
-GRACE = 0.01
-"""Seconds more for an answer that came in time while the event loop was busy."""
+GRACE = 8
+"""Rounds of the event loop more, for an answer that came in time while the loop was busy."""
 WAITING = 1000
 """Commands that may be under way."""
 QUIET = 30.0
@@ -71,10 +71,12 @@ class Server:
         task = self._tasks.start(self._attempt(words, time.monotonic() + LIMIT, tolerates), name="redis")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        done, _ = await asyncio.wait({task}, timeout=LIMIT)
-        if not done:
-            done, _ = await asyncio.wait({task}, timeout=GRACE)
-        result = task.result() if done else _Failed(TimeoutError("no answer in time"))
+        await asyncio.wait({task}, timeout=LIMIT)
+        for _ in range(GRACE):
+            if task.done():
+                break
+            await asyncio.sleep(0)
+        result = task.result() if task.done() else _Failed(TimeoutError("no answer in time"))
         if isinstance(result, _Failed):
             self._breaker.failed(result.error)
             raise away()

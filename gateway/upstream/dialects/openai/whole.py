@@ -12,6 +12,7 @@ from gateway.core.errors import Broken, Unavailable, UpstreamError
 from gateway.upstream.dialects.openai.texts import strings
 from gateway.upstream.dialects.openai.usage import read_usage
 
+_AFTER_TEXT = 100  # bytes of a document that follow its text: how it ended, and the usage
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
@@ -22,6 +23,8 @@ class WholeAnswer:
     """
 
     __slots__ = ("_answer", "_call", "body", "failure", "usage")
+
+    produced_share = 1.0
 
     def __init__(self, call: Call, body: bytes) -> None:
         """Raises Unavailable when `body` is no answer to `call`."""
@@ -49,14 +52,20 @@ class UnfinishedAnswer:
     `failure` is why, which must be raised.
     """
 
-    __slots__ = ("_answer", "failure", "usage")
+    __slots__ = ("_answer", "failure", "produced_share", "usage")
 
     is_complete = False
 
-    def __init__(self, call: Call, body: bytes, failure: UpstreamError | asyncio.CancelledError) -> None:
+    def __init__(
+        self, call: Call, body: bytes, failure: UpstreamError | asyncio.CancelledError, *, length: int | None
+    ) -> None:
+        """`length` of the whole body, where the provider has told it: all of it was generated before its first byte."""
         self.failure = failure
         self._answer = _parse_beginning(body)
         self.usage = read_usage(self._answer.get("usage"), call.operation)
+        seen = self.produced_length()
+        missing = max(0, length - len(body) - _AFTER_TEXT) if length and seen else 0
+        self.produced_share = seen / (seen + missing) if missing else 1.0
 
     def produced_length(self) -> int:
         return sum(map(len, self.produced()))

@@ -210,14 +210,14 @@ class Budgets:
         yield from self._reserver.settlements()
 
     def _observed(self) -> Mapping[str, int]:
-        """What running calls have used of the slices, by account with its window."""
+        """What running calls have used of the slices, by their id: an account may have several."""
         found: dict[str, int] = {}
         for hold in self._open:
             for reservation in hold.reservations:
                 for part in reservation.parts:
                     if part.slice is not None and part.observed:
-                        name = part.slice.name
-                        found[name] = found.get(name, 0) + part.observed
+                        id = part.slice.id
+                        found[id] = found.get(id, 0) + part.observed
         return found
 
     def _seen(self, account: Account, span: Span, spent: int) -> None:

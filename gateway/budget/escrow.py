@@ -221,7 +221,7 @@ class Escrow:
         observed: Callable[[], Mapping[str, int]],
         seen: Callable[[Account, Span, int], None],
     ) -> None:
-        """`observed` gives, by account with its window, what running calls have used so far; `seen` hears what accounts
+        """`observed` gives, by the slice's id, what running calls have used so far; `seen` hears what accounts
         have spent, whenever the ledger says so."""
         self._teller = teller
         self._monotonic = monotonic
@@ -261,7 +261,7 @@ class Escrow:
             if each.is_due(now, to_the_last=shrink):
                 due.append(each)
         owner, is_away = self._teller.owner, self._teller.is_away
-        draws = [each.draw(owner=owner, observed=observed.get(each.name, 0), now=now, is_away=is_away) for each in due]
+        draws = [each.draw(owner=owner, observed=observed.get(each.id, 0), now=now, is_away=is_away) for each in due]
         await asyncio.gather(*(self._draw(each, draw) for each, draw in zip(due, draws, strict=True)))
         self._tidy()
 
@@ -281,7 +281,7 @@ class Escrow:
         """What ends every slice at what was used, whoever reads it: for a worker that dies."""
         observed = self._observed()
         for each in self.all():
-            yield Settle(each.id, (each.line(each.used + observed.get(each.name, 0)),))
+            yield Settle(each.id, (each.line(each.used + observed.get(each.id, 0)),))
 
     def close(self) -> None:
         """Gives everything back."""

@@ -25,7 +25,7 @@ def built(seed: int, faults: Sequence[str] = ()) -> Iterator[World]:
 
     log = logging.getLogger("llmgw")
     log.propagate = False
-    quiet = mock.patch.object(secrets, "token_hex", token), mock.patch.object(os, "fdatasync", lambda file: None)
+    quiet = mock.patch.object(secrets, "token_hex", token), mock.patch.object(os, "fdatasync")
     with TemporaryDirectory() as folder, quiet[0], quiet[1]:
         world = World(seed, Path(folder), faults)
         handler = failures(world.fail)

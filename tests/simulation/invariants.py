@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from gateway.core.ledger.book import Open
@@ -38,15 +38,17 @@ class Limits(Protocol):
 
 
 class Invariants:
-    """ledger.Watch."""
+    """ledger.Watch. `excess` is what providers have used above what was held, by account without its window."""
 
-    def __init__(self, rows: Rows, limits: Limits, trace: Callable[[str], None]) -> None:
+    def __init__(self, rows: Rows, limits: Limits, excess: Mapping[str, int], trace: Callable[[str], None]) -> None:
+        self._excess = excess
         self._rows = rows
         self._limits = limits
         self._trace = trace
         self._before: dict[str, int] = {}
         self._over: dict[str, int] = {}
         self._was_open = False
+        self._was_rebuilt = False
         self.operations = 0
         self.seen: Counter[str] = Counter()
         self.swept: set[str] = set()
@@ -55,6 +57,7 @@ class Invariants:
         """The ledger's clock was set, so ids may have been forgotten too early, and what is told again is charged again."""
         self.may_come_again: set[str] = set()
         self.charged_again: Counter[str] = Counter()
+        self.charged_for_orphans: Counter[str] = Counter()
         self.overdrawn_late: Counter[str] = Counter()
         """What was charged beyond limits to correct sweeps."""
         rows.before_forgetting = self._charge
@@ -72,6 +75,7 @@ class Invariants:
     def after(self, operation: Operation, outcome: Outcome, now: int, *, is_replayed: bool) -> None:
         self.operations += 1
         self.seen[f"{type(operation).__name__} {type(outcome).__name__}"] += 1
+        self._was_rebuilt |= is_replayed
         self._trace(f"{'replayed ' if is_replayed else ''}{_told(operation)} -> {_told_outcome(outcome)}")
         if isinstance(operation, Draw | Settle):
             self._charge()
@@ -123,6 +127,10 @@ class Invariants:
         if min(account.settled, account.over, account.held, account.escrowed, account.base) < 0:
             raise Broken(f"an amount below nothing: {name} {account}")
         limit = self._limits.hard(name)
+        if (
+            limit is not None and self._was_rebuilt
+        ):  # what is replayed is held again, though there may be less room for it
+            limit += self._excess[name.rpartition("|")[0]]
         if limit is not None and not account.base and account.held + account.settled > limit:
             raise Broken(f"I1: {name} of {limit} is at {account}")
         if account.bucket and sum(account.buckets.values()) != account.settled + account.over:
@@ -150,6 +158,8 @@ class Invariants:
                 self.swept.update(owners.values())
                 for id in owners:
                     self._end(id, "swept", {None})
+                    for name, (charged, _) in (self._rows.gone[id].swept or {}).items():
+                        self.charged_for_orphans[name.rpartition("|")[0]] += charged
             case Settle(), Settled():
                 if ends.get(operation.id) == "swept":
                     self._note_correction()

@@ -128,7 +128,7 @@ class WorkerLoop(asyncio.BaseEventLoop):
                 return
             try:
                 result = function(*args)
-            except Exception as error:
+            except (OSError, ValueError) as error:
                 self._failed(f"a write to the disk failed: {error!r}")
             else:
                 self.written = begun

@@ -80,6 +80,12 @@ class Oracle:
                 self.slack.update(toll.used | toll.held)
             worker.recent.clear()
 
+    def forgotten(self, owner: str) -> None:
+        """What this worker did is lost: the ledger lost it, and the worker was gone before it could tell."""
+        worker = self._workers.setdefault(owner, Worker())
+        self.slack.update(worker.used)
+        worker.used.clear()
+
     def flushed(self, alive: Iterable[str], under_way: Iterable[Toll]) -> None:
         """Everything is lost but what the workers that live know. They may count again what they did lately."""
         self.was_flushed = True
@@ -88,7 +94,6 @@ class Oracle:
             for toll in worker.recent:
                 self.slack.update(toll.used | toll.held)
             if owner not in known:
-                self.slack.update(worker.used)
-                worker.used.clear()
+                self.forgotten(owner)
         for toll in under_way:
             self.slack.update(toll.held)

@@ -21,7 +21,7 @@ class Policy:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._scale = random.choice((0.3, 1, 1, 3, 20))
-        self._orphan = random.choice((Orphan.OBSERVED, Orphan.OBSERVED, Orphan.RESERVED, Orphan.RELEASE))
+        self.orphan = random.choice((Orphan.OBSERVED, Orphan.OBSERVED, Orphan.RESERVED, Orphan.RELEASE))
         self._factors: dict[str, float] = {}
         self._hard: dict[str, int] = {}
         self._lowered: set[str] = set()
@@ -61,7 +61,7 @@ class Policy:
         )
 
     def _limit(self, unit: Unit, amount: float, period: Period) -> Limit:
-        return Limit(unit, max(1, int(amount * self._scale)), Calendar(period), orphan=self._orphan)
+        return Limit(unit, max(1, int(amount * self._scale)), Calendar(period), orphan=self.orphan)
 
     def _scaled(self, member: str, limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
         factor = self._factors.get(member, 1.0)

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from gateway.core.ledger.operations import Orphan
 from tests.simulation.invariants import Broken, Invariants
 from tests.simulation.ledger import Shared
 from tests.simulation.oracle import Oracle
-from tests.simulation.policy import ORG, TEAMS
+from tests.simulation.policy import ORG, TEAMS, Policy
 
 HARSH = {"failover", "flush"}
 """Faults after which more may be held than there is."""
@@ -24,6 +25,9 @@ class Healed(Protocol):
 
     @property
     def invariants(self) -> Invariants: ...
+
+    @property
+    def policy(self) -> Policy: ...
 
     @property
     def faults(self) -> Sequence[str]: ...
@@ -63,6 +67,10 @@ def _spent(world: Healed) -> tuple[Counter[str], set[str]]:
 def _check_usage(world: Healed, spent: Counter[str], rolling: set[str]) -> None:
     """I6."""
     lower, upper = world.oracle.lower, world.oracle.upper + world.invariants.charged_again
+    if (
+        world.policy.orphan is Orphan.RESERVED
+    ):  # calls, too, whose workers were killed before they heard that they may go
+        upper += world.invariants.charged_for_orphans
     for name in sorted({*lower, *spent}):
         is_forgotten = name not in spent and "60s" in name
         if spent[name] < lower[name] and not is_forgotten and not (name in rolling and world.oracle.was_flushed):

@@ -70,9 +70,8 @@ class Worker:
         self._tasks = Tasks()
         self._journal: Journal = open_journal(folder, owner)
         self._bounds = Bounds(around.agenda.random)
-        self.teller = Teller(
-            RedisLedger(self.link), owner, note=self._journal.note, tasks=self._tasks, clock=self._clock
-        )
+        self._ledger = RedisLedger(self.link)
+        self.teller = Teller(self._ledger, owner, note=self._journal.note, tasks=self._tasks, clock=self._clock)
         self.budgets = Budgets(
             self.teller,
             escrow=escrow,
@@ -88,6 +87,11 @@ class Worker:
     @property
     def takes_calls(self) -> bool:
         return not (self.loop.is_dead or self.loop.is_stopped or self.is_closing)
+
+    @property
+    def epoch(self) -> str:
+        """Of the ledger that it has last told what it knows."""
+        return self._ledger._known.epoch
 
     def begin(self, call: Call, tenant: Tenant, limits: Limits) -> None:
         under_way = CallUnderWay(

@@ -61,9 +61,9 @@ class World:
         self._leases_by_wall = random.random() < 0.5
         self.shared = Shared(lambda: self.agenda.time, self._wall, self._lease)
         self.policy = Policy(random)
-        self.invariants = Invariants(self.shared.rows, self.policy, self.trace)
-        self.shared.watch = self.invariants
         self.oracle = Oracle()
+        self.invariants = Invariants(self.shared.rows, self.policy, self.oracle.excess, self.trace)
+        self.shared.watch = self.invariants
         self.network = Network(self.agenda, self.shared, Weather())
         self._around = Around(
             agenda=self.agenda,
@@ -221,13 +221,12 @@ class World:
     def _kill(self) -> None:
         slot = self.random.randrange(len(self.workers))
         worker = self.workers[slot]
-        if worker.loop.is_dead:
+        if worker.loop.is_dead or worker.is_closed:
             return
         self.trace(f"{worker.owner} is killed; written {worker.loop.written}")
         self.attempts += worker.attempts
         worker.kill()
-        self._ended[worker.owner] = self.agenda.time
-        self._doubt()
+        self._note_end(worker)
         self.agenda.after(self.random.choice((0.1, 2, 40, 100, 300)), lambda: self._replace(slot, worker))
 
     def _drain(self) -> None:
@@ -242,8 +241,7 @@ class World:
             if worker.is_closed and self.workers[slot] is worker:
                 self.attempts += worker.attempts
                 worker.loop.kill()
-                self._ended[worker.owner] = self.agenda.time
-                self._doubt()
+                self._note_end(worker)
                 self._replace(slot, worker)
             elif not worker.loop.is_dead:
                 self.agenda.after(1.0, closed)
@@ -278,6 +276,14 @@ class World:
         self._restart(f"the ledger is restarted without its last {lost} requests", lost)
         self._failed_over = self.agenda.time
         self._doubt()
+        if self.shared.rows.meta.get("lost", "all") == "all":  # it knows no time before the flush, or its making
+            self._note_flush()
+
+    def _note_end(self, worker: Worker) -> None:
+        self._ended[worker.owner] = self.agenda.time
+        self._doubt()
+        if self.oracle.was_flushed and not (self.shared.is_whole and worker.epoch == self.shared.rows.meta["epoch"]):
+            self.oracle.forgotten(worker.owner)
 
     def _doubt(self) -> None:
         """A failover and the end of a worker so near each other that what the worker did may be lost."""
@@ -294,12 +300,15 @@ class World:
     def _flush(self) -> None:
         if self.random.random() < 0.5:
             self._restart("the ledger is restarted empty", 0)
-        alive = [worker for worker in self.workers if not worker.loop.is_dead]
-        tolls = [toll for worker in alive for toll in worker.under_way()]
-        self.oracle.flushed([worker.owner for worker in alive], tolls)
+        self._note_flush()
         self.shared.rows.clear()
         self._quiet_since = self.agenda.time
         self.trace("the ledger has lost everything")
+
+    def _note_flush(self) -> None:
+        alive = [worker for worker in self.workers if not (worker.loop.is_dead or worker.is_closed)]
+        tolls = [toll for worker in alive for toll in worker.under_way()]
+        self.oracle.flushed([worker.owner for worker in alive], tolls)
 
     def _change_policy(self) -> None:
         self.trace(self.policy.change())

@@ -132,3 +132,30 @@ async def test_a_late_answer_fails_its_reader_with_the_phase(wire: Wire) -> None
     with pytest.raises(Timeout, match="the first token"):
         await reading
     assert wire.closed
+
+
+async def test_a_whole_answer_wakes_its_reader_for_its_head_and_its_end(wire: Wire) -> None:
+    wire.connection.is_whole = True
+    wire.connection.send(b"GET")
+    wire.deliver(HEAD % 30)
+    await wire.connection.head()
+    reading = asyncio.ensure_future(wire.connection.read())
+    await asyncio.sleep(0)
+
+    for _ in range(2):
+        wire.deliver(b"0123456789")
+        await asyncio.sleep(0)
+        assert not reading.done()
+    wire.deliver(b"0123456789")
+
+    assert await reading == b"0123456789" * 3
+
+
+async def test_what_has_come_of_a_whole_answer_can_be_had_before_its_end(wire: Wire) -> None:
+    wire.connection.is_whole = True
+    wire.connection.send(b"GET")
+    wire.deliver(HEAD % 30 + b"0123456789")
+
+    await wire.connection.head()
+
+    assert wire.connection.arrived() == b"0123456789"

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.core.call import Call, Operation
-from gateway.core.errors import UpstreamError
+from gateway.core.errors import Broken, UpstreamError
 from gateway.core.usage import Usage
 from gateway.upstream.dialects import openai
 
@@ -127,3 +127,32 @@ def test_an_answer_that_breaks_off_is_a_failure_that_keeps_what_it_used() -> Non
 
     assert whole.failure is not None
     assert (whole.failure.code, whole.is_complete, whole.usage) == ("upstream_truncated", False, Usage(3, 1))
+
+
+class TestUnfinished:
+    """A document whose rest nobody waited for: it is paid for, and never passed on."""
+
+    @given(answer=ANYTHING | st.builds(chat, MESSAGES), cut=st.integers(0, 400))
+    def test_nothing_that_a_provider_may_have_begun_breaks_its_reader(self, answer: object, cut: int) -> None:
+        body = json.dumps(answer).encode()[:cut]
+
+        unfinished = openai.UnfinishedAnswer(call(), body, Broken("cut"), length=500)
+
+        assert unfinished.produced_length() == len("".join(unfinished.produced()))
+        assert 0 < unfinished.produced_share <= 1
+
+    def test_what_has_come_of_its_text_is_known_and_the_rest_by_its_length(self) -> None:
+        body = json.dumps(chat({"role": "assistant", "content": "word " * 400})).encode()
+
+        unfinished = openai.UnfinishedAnswer(call(), body[: len(body) // 2], Broken("cut"), length=len(body))
+
+        (text,) = unfinished.produced()
+        assert 900 < len(text) < 1100
+        assert len(text) / unfinished.produced_share == pytest.approx(2000, rel=0.1)
+
+    def test_a_usage_that_came_before_the_cut_is_the_provider_s_own_count(self) -> None:
+        body = b'{"usage": {"prompt_tokens": 5, "completion_tokens": 7}, "choices": [{"message": {"content": "Hel'
+
+        unfinished = openai.UnfinishedAnswer(call(), body, Broken("cut"), length=None)
+
+        assert (unfinished.usage, unfinished.produced()) == (Usage(5, 7), ["Hel"])

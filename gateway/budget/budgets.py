@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,7 +187,8 @@ class Budgets:
         while True:
             for path, settled in left_behind(data_folder, self._teller.now - int(REPLAYED * 1000)):
                 if await self._ask_all(settled):
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):  # it will be found again, and told again, which changes nothing
+                        path.unlink(missing_ok=True)
                     log.warning("a worker's journal was taken over", extra={"settled": len(settled)})
             await asyncio.sleep(SWEPT)
 
@@ -233,7 +235,7 @@ class Budgets:
         except Overloaded:
             is_first = True
         if is_first:
-            log.warning("a share of a budget has been spent", extra=dict(message))
+            log.warning("a share of a budget has been spent", extra={"budget": dict(message)})
             self._notify(message)
 
 

@@ -28,6 +28,8 @@ TRUSTED = 30.0
 """Seconds after its last renewal for which a slice is spent from: well within its lease, whatever the clocks say."""
 CARRIED = 30.0
 """Seconds of spending that a slice is made for, so that calls go on while the ledger is away."""
+BUSY = 20.0
+"""Calls per second from which on a slice is made for what is to come."""
 SHARE = 4
 """A worker takes at most one part in so many of what is left."""
 SCARCE = 20
@@ -53,6 +55,7 @@ class Slice:
         "_pace",
         "_paced_at",
         "_peak",
+        "_takes",
         "account",
         "drawn_at",
         "end",
@@ -89,6 +92,7 @@ class Slice:
         self._confirmed = 0  # of `used`, heard by it
         self._peak = 0  # the most that calls have lately needed at once
         self._missed = 0
+        self._takes = 0
         self._pace = 0.0  # used per second
         self._paced_at = now
 
@@ -113,6 +117,7 @@ class Slice:
             return False
         self.held += amount
         self.needed_at = now
+        self._takes += 1
         self._peak = max(self._peak, self.held + unsaid)
         return True
 
@@ -121,7 +126,9 @@ class Slice:
         self.used += used
 
     def note_need(self, amount: int, now: float) -> None:
-        """Remembers what calls needed that found too little here."""
+        """Remembers what calls needed that found too little here, but for what no slice would be large enough for."""
+        if amount * SHARE > self.left:
+            return
         self.needed_at = now
         self._missed += amount
         self._peak = max(self._peak, self.held + self.used - self._acknowledged + self._missed)
@@ -140,8 +147,10 @@ class Slice:
         return Draw(self.id, owner, LEASE, self.line(want, observed=observed))
 
     def _note_pace(self, now: float) -> None:
-        pace = (self.used - self._acknowledged) / max(EVERY, now - self._paced_at)
-        self._pace, self._paced_at = max(pace, self._pace * 0.98), now
+        """Many calls make a pace; a few large ones do not, and what they might need once more is not kept from others."""
+        passed = max(EVERY, now - self._paced_at)
+        pace = (self.used - self._acknowledged) / passed if self._takes > BUSY * passed else 0.0
+        self._pace, self._paced_at, self._takes = max(pace, self._pace * 0.9), now, 0
 
     def hear(self, *, spent: int, held: int) -> None:
         """How the whole account stands."""
@@ -155,8 +164,7 @@ class Slice:
                 self.hear(spent=spent[0], held=held[1])
                 self._confirmed = self._acknowledged
                 self.drawn_at = now
-            case Stale():
-                self._confirmed = self._acknowledged
+            case Stale():  # what was used is settled, but the sum that it is in was not told
                 self.drawn_at = now
             case _:
                 self._is_lost = True
@@ -189,6 +197,10 @@ class Slice:
             self._acknowledged -= self._confirmed
             self._confirmed = 0
         return Draw(self.id, owner, LEASE, self.line(max(0, self._mine)))
+
+    def settlement(self, observed: int = 0) -> Settle:
+        """What ends it. `used` says how much of the amount was in a sum that the ledger has told."""
+        return Settle(self.id, (line(self.account, self.span, self.used + observed, used=self._confirmed),))
 
     def line(self, amount: int, *, observed: int = 0) -> Line:
         return line(self.account, self.span, amount, observed=observed, used=self.used)
@@ -275,13 +287,15 @@ class Escrow:
     def standing(self, flushed: bool) -> Iterable[Operation]:
         """What opens the slices again in a ledger that lost them. After a flush, what they had used is known otherwise."""
         for each in self.all():
+            if flushed:
+                self._teller.heard([each.id], 0)  # nor may whoever reads our journal tell it
             yield each.reopened(self._teller.owner, flushed=flushed)
 
     def settlements(self) -> Iterable[Settle]:
         """What ends every slice at what was used, whoever reads it: for a worker that dies."""
         observed = self._observed()
         for each in self.all():
-            yield Settle(each.id, (each.line(each.used + observed.get(each.id, 0)),))
+            yield each.settlement(observed.get(each.id, 0))
 
     def close(self) -> None:
         """Gives everything back."""
@@ -302,7 +316,8 @@ class Escrow:
         finally:
             self._has_landed.set()
         slice.drawn(outcome, self._monotonic())
-        self._seen(slice.account, slice.span, slice.spent)
+        if isinstance(outcome, Granted):
+            self._seen(slice.account, slice.span, slice.spent)
 
     def _renewed(self, old: Slice | None, account: Account, now: int) -> Slice:
         if old is not None:
@@ -323,7 +338,7 @@ class Escrow:
 
     def _end(self, slice: Slice) -> None:
         if slice.used or slice.was_drawn:
-            self._teller.tell(Settle(slice.id, (slice.line(slice.used),)))
+            self._teller.tell(slice.settlement())
 
 
 def _is_same(one: Account, other: Account) -> bool:

@@ -16,14 +16,14 @@ from gateway.core.arrival import Headers
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
-from gateway.core.errors import CallerError
+from gateway.core.errors import CallerError, Overloaded
 from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
 
-STEP = 4096
-"""Output tokens of a stream that are reserved at once; a longer one reserves more as it goes."""
-EARLY = 1024
-"""Tokens before the end of what is reserved at which more is asked for."""
+STEP = 1024
+"""Output tokens that are reserved at once for a stream that goes beyond its cap."""
+LONG = 4096
+"""A stream that may have more output than this is shortened to what is left, rather than refused."""
 CAP_BYTES = 40
 """What a call grows by when its client adds the output cap it was told: what it is told must still fit then."""
 LEAST = 16
@@ -45,6 +45,10 @@ class Watched(Protocol):
 
     def produced_length(self) -> int:
         """Characters generated so far."""
+        ...
+
+    def produced(self) -> list[str]:
+        """The text generated so far, choice by choice."""
         ...
 
     def fresh_text(self) -> str:
@@ -89,7 +93,6 @@ class Hold:
         "_joined",
         "_limits",
         "_max_output",
-        "_most",
         "_needs",
         "_reserved",
         "_reserver",
@@ -128,7 +131,6 @@ class Hold:
         self._max_output = 0
         self._sent = 0
         self._reserved = 0  # tokens of output
-        self._most = 0
         self.reservations: list[Reservation] = []
         self.degraded: frozenset[str] = frozenset()
         self.reserved_usd: int | None = None
@@ -188,7 +190,7 @@ class Hold:
     def within(self, answer: Watched) -> AsyncIterator[bytes]:
         """The answer's chunks, as far as the budget goes."""
         self._answer = answer
-        if self._needs is None or not answer.is_stream or self._reserved >= self._most:
+        if self._needs is None or not answer.is_stream or not self.is_clamped:
             return answer.chunks()
         return self._metered(answer, self._needs)
 
@@ -216,13 +218,13 @@ class Hold:
                 part.observe(amount)
 
     async def _reserve(self, needs: Needs, deployment: Deployment) -> int | None:
+        """All that the cap allows is held, of a stream too: what a provider thinks and does not show is billed like the rest."""
         asked = self._estimates.asked_output(self._call)
         makes = self._call.operation is not Operation.EMBEDDINGS
         cap = (asked or self._max_output) if makes else 0
         sent, is_close = self._estimates.sent(self._call, deployment), False
         while True:
-            first = min(cap, STEP) if self._call.stream else cap
-            amounts = needs.amounts(deployment, sent=sent, made=first * needs.choices)
+            amounts = needs.amounts(deployment, sent=sent, made=cap * needs.choices)
             try:
                 await self._hold(needs.all(amounts))
             except NotAffordable as error:
@@ -231,19 +233,23 @@ class Hold:
                     sent, is_close = closely, True
                     continue
                 written = 0 if asked else CAP_BYTES
-                shorter = needs.longest(error.shortages, deployment, sent=sent + written, most=first)
-                if (
-                    shorter is None
-                    or not LEAST <= shorter < cap
-                    or not all(each.account.limit.clamps for each in error.shortages)
-                ):
+                shorter = needs.longest(error.shortages, deployment, sent=sent + written, most=cap)
+                if shorter is None or not LEAST <= shorter < cap or not self._may_be_shorter(error, asked):
                     raise self._refusal(error, shorter) from None
                 cap, self.is_clamped = shorter, True
             else:
-                self._sent, self._reserved, self._most = sent, first * needs.choices, cap * needs.choices
+                self._sent, self._reserved = sent, cap * needs.choices
                 self.reserved_usd = amounts[0] if needs.has_money else None
                 self.is_capped = needs.is_bound or asked is not None
-                return cap if makes and (self.is_clamped or (needs.is_bound and asked is None)) else None
+                is_told = asked is not None and self._estimates.cap_is_told(self._call, deployment)
+                return cap if makes and (self.is_clamped or (needs.is_bound and not is_told)) else None
+
+    def _may_be_shorter(self, error: NotAffordable, asked: int | None) -> bool:
+        """By the policy; or because it is a stream whose client named no cap, or a long one: it then stops at the limit."""
+        if any(each.account.is_rate for each in error.shortages):
+            return False
+        is_long_stream = self._call.stream and (asked is None or asked > LONG)
+        return is_long_stream or all(each.account.limit.clamps for each in error.shortages)
 
     async def _hold(self, demands: list[Demand]) -> None:
         if demands:
@@ -252,35 +258,30 @@ class Hold:
             self.degraded |= reservation.degraded
 
     async def _metered(self, answer: Watched, needs: Needs) -> AsyncIterator[bytes]:
-        """Counts what is produced, reserves the next step in time, and stops the provider where there is none."""
-        made, is_hopeful = 0, True
-        early = EARLY * needs.choices
+        """Counts what is produced, reserves further steps for a provider that goes on, and stops it where there is none."""
+        made = 0
         async for event in answer.chunks(single=True):
             made += await self._estimates.count(answer.fresh_text(), answer.deployment)
-            if self._reserved < self._most and made >= self._reserved - early and is_hopeful:
-                is_hopeful = await self._extend(answer.deployment, needs)
-            if (
-                self._reserved < self._most
-                and made > self._reserved
-                and not await self._extend(answer.deployment, needs)
-            ):
-                self.is_stopped = True
-                yield answer.cut()
-                return
+            if made > self._reserved:  # by pieces, which is more than by the whole
+                made = sum([await self._estimates.count(text, answer.deployment) for text in answer.produced()])
+            while made > self._reserved:
+                if not await self._extend(answer.deployment, needs):
+                    self.is_stopped = True
+                    yield answer.cut()
+                    return
             yield event
 
     async def _extend(self, deployment: Deployment, needs: Needs) -> bool:
         """Reserves the next step of output, or as much of one as there is. False: there is too little to go on with."""
-        step = min(STEP * needs.choices, self._most - self._reserved)
         before = needs.amounts(deployment, sent=self._sent, made=self._reserved)
-        for more in (step, step // 4, step // 16, step // 64):
-            if more < LEAST:
-                return False
+        for more in (STEP, STEP // 4, STEP // 16, LEAST):
+            after = needs.amounts(deployment, sent=self._sent, made=self._reserved + more)
             try:
-                after = needs.amounts(deployment, sent=self._sent, made=self._reserved + more)
                 await self._hold(needs.more(before, after))
             except NotAffordable:
                 continue
+            except Overloaded:
+                return False
             self._reserved += more
             self.reserved_usd = after[0] if needs.has_money else None
             return True

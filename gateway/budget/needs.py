@@ -11,6 +11,10 @@ from gateway.budget.local import Demand
 from gateway.budget.reserve import Shortage
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
+from gateway.core.ledger.operations import NEVER
+
+LARGEST = NEVER // 4
+"""Whatever is asked for, no more than this is ever held: the ledger's numbers end somewhere."""
 
 
 class Estimates(Protocol):
@@ -25,6 +29,10 @@ class Estimates(Protocol):
     def choices(self, call: Call) -> int: ...
 
     def asked_output(self, call: Call) -> int | None: ...
+
+    def cap_is_told(self, call: Call, deployment: Deployment) -> bool:
+        """Whether the client gave its cap in the field that the provider reads."""
+        ...
 
     async def count(self, text: str, deployment: Deployment) -> int: ...
 
@@ -55,7 +63,7 @@ class Needs:
         cost = self._estimates.ceiling(self._call, deployment, sent=sent, made=made)
         if cost is None:
             self._check_unpriced(deployment)
-        return cost or 0, sent + made, 1, 1
+        return min(cost or 0, LARGEST), min(sent + made, LARGEST), 1, 1
 
     def all(self, amounts: Used) -> list[Demand]:
         return [(each, amount) for each in self.accounts if (amount := amounts[each.index])]
@@ -66,13 +74,11 @@ class Needs:
         return [(account, amount) for account, amount in grown if amount > 0]
 
     def longest(self, shortages: Sequence[Shortage], deployment: Deployment, *, sent: int, most: int) -> int | None:
-        """The largest output cap, up to `most`, for which enough is left; None when a rate is short, or even one token."""
-        if any(each.account.is_rate for each in shortages):
-            return None
+        """The largest output cap, up to `most`, for which budgets have enough left; None when that is not even one token."""
 
         def fits(cap: int) -> bool:
             amounts = self.amounts(deployment, sent=sent, made=cap * self.choices)
-            return all(amounts[each.account.index] <= each.left for each in shortages)
+            return all(amounts[each.account.index] <= each.left for each in shortages if not each.account.is_rate)
 
         if most < 1 or not fits(1):
             return None

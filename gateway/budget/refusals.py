@@ -56,11 +56,20 @@ def _over_rate(short: Sequence[Shortage], now: int) -> RateLimited:
             code="concurrency_exceeded",
             retry_after=1,
         )
-    per = "minute" if str(limit.window) == "60s" else "day" if str(limit.window) == "86400s" else str(limit.window)
-    message = f"The {level(worst.account)}'s limit of {limit.amount} {limit.unit.value} per {per} is reached."
+    if worst.needed > limit.amount:
+        message = f"This call may use {worst.needed} {limit.unit.value}, and the {level(worst.account)}'s limit is {limit.amount}"
+        return RateLimited(f"{message} {_per(worst.account)}; ask for less.", should_retry=False)
+    message = (
+        f"The {level(worst.account)}'s limit of {limit.amount} {limit.unit.value} {_per(worst.account)} is reached."
+    )
     if worst.fits_at >= NEVER:
         return RateLimited(message, retry_after=1)
     return RateLimited(message, retry_after=max(1, math.ceil((worst.fits_at - now) / 1000)))
+
+
+def _per(account: Account) -> str:
+    window = str(account.limit.window)
+    return f"per {({'60s': 'minute', '86400s': 'day'}).get(window, window)}"
 
 
 def _named(account: Account) -> str:

@@ -72,6 +72,7 @@ class Shortage:
     account: Account
     left: int
     fits_at: int
+    needed: int = 0
 
 
 class NotAffordable(Exception):
@@ -263,7 +264,7 @@ def _lines(parts: Sequence[Part]) -> tuple[Line, ...]:
 
 def _shortages(parts: Sequence[Part], refused: Refused, now: int) -> list[Shortage]:
     return [
-        Shortage(part.account, left, fits_at)
+        Shortage(part.account, left, fits_at, part.amount)
         for part, left, fits_at in zip(parts, refused.left, refused.fits_at, strict=True)
         if part.account.limit.hard and left < part.amount
     ]

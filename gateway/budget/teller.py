@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
-from gateway.core.ledger.operations import Applied, Balance, Operation, Outcome, Rebuilding, Settle
+from gateway.core.ledger.operations import Applied, Balance, Line, Operation, Outcome, Rebuilding, Settle
 from gateway.core.tasks import Tasks
 
 BATCH = 64
@@ -74,10 +75,12 @@ class Teller:
         self._recent: deque[tuple[float, Settle]] = deque()
         self._balances: dict[str, Balance] = {}
         self._seen_at: dict[str, float] = {}
+        self._unseen: dict[str, Line] = {}  # sums of what was settled long ago, in accounts that were not seen since
         self._under_way = 0
         self._is_away = False
         self._flushing = False
         self._rebuilding: Rebuilding | None = None
+        self._rebuilt_at = self._monotonic()
         self._known: Sequence[Operation] | None = None
         self._retelling = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -120,6 +123,7 @@ class Teller:
         """Remembers how an account stood, for a ledger that loses everything."""
         name = balance.account
         self._balances[name], self._seen_at[name] = balance, self._monotonic()
+        self._unseen.pop(name, None)
         if len(self._balances) > REMEMBERED:
             oldest = next(iter(self._balances))
             del self._balances[oldest], self._seen_at[oldest]
@@ -205,8 +209,9 @@ class Teller:
             self._unheard.pop(settle.id, None)
         if settled:
             self.heard([settle.id for settle in settled], ledger_now)
-        while self._recent and (self._recent[0][0] < now - REPLAYED or len(self._recent) > REMEMBERED):
-            self._recent.popleft()
+        is_quiet = self._rebuilt_at < now - REPLAYED  # else what it was told then may be lost again
+        while self._recent and ((is_quiet and self._recent[0][0] < now - REPLAYED) or len(self._recent) > REMEMBERED):
+            self._let_go(*self._recent.popleft())
 
     def _failed(self, asked: Iterable[_Asked], error: Overloaded) -> None:
         for each in asked:
@@ -226,30 +231,52 @@ class Teller:
             await self._retell()
 
     def _begin_rebuilding(self, found: Rebuilding) -> None:
-        if self._rebuilding is not None:
+        if self._rebuilding is not None and self._rebuilding.flushed >= found.flushed:
             return
         if self._balances or self._recent:
             log.warning("the ledger is being rebuilt", extra={"lost_everything": found.flushed})
-        self._rebuilding = found
+        self._rebuilding, self._known = found, None
         self._wake.set()
 
     async def _rebuild(self, found: Rebuilding) -> None:
         if self._known is None:  # once: what is said twice must be the same
-            recent = self._not_seen() if found.flushed else [settle for _, settle in self._recent]
+            if found.flushed:
+                self._drop_what_was_seen()
+            recent = (settle for _, settle in self._recent)
             self._known = [*self.standing(found.flushed), *recent, *self._untold]
         if await self._ledger.restore(self.owner, self._known, list(self._balances.values())):
             if self._known or self._balances:
                 log.warning("the ledger is whole again")
             self._rebuilding = self._known = None
-            now = self._monotonic()  # what was told just now may be lost again
-            self._recent = deque((now, settle) for _, settle in self._recent)
+            self._rebuilt_at = self._monotonic()
 
-    def _not_seen(self) -> Iterable[Settle]:
+    def _drop_what_was_seen(self) -> None:
+        """What the new ledger will have in its sums, and not by its ids: nobody may tell it again, nor read it in our journal."""
+        left = list(self._not_seen())
+        if self._unseen:
+            left.append((self._monotonic(), Settle("unseen:" + secrets.token_hex(12), tuple(self._unseen.values()))))
+            self._unseen.clear()
+        ids = {settle.id for _, settle in left}
+        self.heard([settle.id for _, settle in self._recent if settle.id not in ids], 0)
+        self._recent = deque(left)
+
+    def _not_seen(self) -> Iterable[tuple[float, Settle]]:
         """What was settled since its accounts were last seen, or just before: better counted twice than not at all."""
         for at, settle in self._recent:
-            lines = tuple(line for line in settle.lines if at > self._seen_at.get(line.account, 0.0) - DOUBT)
-            if lines:
-                yield Settle(settle.id, lines)
+            if lines := self._lines_not_seen(at, settle):
+                yield at, Settle(settle.id, lines)
+
+    def _lines_not_seen(self, at: float, settle: Settle) -> tuple[Line, ...]:
+        lines = (line for line in settle.lines if at > self._seen_at.get(line.account, 0.0) - DOUBT)
+        return tuple(replace(line, amount=line.amount - line.used, used=0) for line in lines)
+
+    def _let_go(self, at: float, settle: Settle) -> None:
+        """Forgets its id, but what it came to only if the account has been seen since."""
+        for line in self._lines_not_seen(at, settle):
+            before = self._unseen.pop(line.account, None)
+            self._unseen[line.account] = replace(line, amount=line.amount + (before.amount if before else 0))
+            if len(self._unseen) > REMEMBERED:
+                del self._unseen[next(iter(self._unseen))]
 
     async def _retell(self) -> None:
         async with self._retelling:  # a worker that closes does this while its loop may still do so

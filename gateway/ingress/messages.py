@@ -12,8 +12,8 @@ MAX_MESSAGES = 2048
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _NAME = re.compile(r"[^\s<|\\/>\x00-\x1f]{1,64}")
-_PART_FEATURES = {"image_url": "image", "input_audio": "audio", "file": "file"}
-_PARTS = frozenset({"text", "refusal", "video_url", *_PART_FEATURES})
+_PART_FEATURES = {"image_url": "image", "video_url": "image", "input_audio": "audio", "file": "file"}
+_PARTS = frozenset({"text", "refusal", *_PART_FEATURES})
 _NONE: frozenset[str] = frozenset()
 
 

@@ -16,6 +16,7 @@ from gateway.ingress import json_body, messages, parameters
 from gateway.ingress.request import Request
 
 _MAX_NAME = 256
+MAX_PROMPTS = 2048
 
 
 class OpenAIArrival:
@@ -77,7 +78,14 @@ def _read_chat(fields: Mapping[str, Any]) -> frozenset[str]:
 def _read_completion(fields: Mapping[str, Any]) -> frozenset[str]:
     if not isinstance(fields.get("prompt"), str | list):
         raise _missing("prompt") if fields.get("prompt") is None else _wrong("prompt", "a string or an array")
+    if _several(fields["prompt"]) > MAX_PROMPTS:
+        raise InvalidRequest(f"at most {MAX_PROMPTS} prompts", code="too_many_messages", param="prompt")
     return parameters.features(fields)
+
+
+def _several(prompt: str | list[Any]) -> int:
+    """How many prompts there are; a list of token ids is one."""
+    return len(prompt) if isinstance(prompt, list) and prompt and isinstance(prompt[0], str | list) else 1
 
 
 def _read_embeddings(fields: Mapping[str, Any]) -> frozenset[str]:

@@ -165,6 +165,7 @@ _JUDGES = {
     "max_tokens": _output_cap,
     "max_completion_tokens": _output_cap,
     "n": _choices,
+    "best_of": _choices,
     "stream": _boolean,
     "stream_options": _stream_options,
     "parallel_tool_calls": _boolean,
@@ -172,6 +173,7 @@ _JUDGES = {
     "tool_choice": _tool_choice,
     "response_format": _response_format,
     "user": _user,
+    "safety_identifier": _user,
     "metadata": _metadata,
 }
 

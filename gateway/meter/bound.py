@@ -68,9 +68,13 @@ class Bounds:
         return each_time * (max(1, len(prompts)) if several and isinstance(prompts, list) else 1)
 
     def asked_output(self, call: Call) -> int | None:
-        """The output cap that the client gave."""
-        cap = call.fields.get("max_completion_tokens") or call.fields.get("max_tokens")
-        return int(cap) if cap is not None else None
+        """The output cap that the client gave, in a field that its endpoint has."""
+        caps = [call.fields.get(name) for name in output_caps(call.operation)]
+        return next((int(cap) for cap in caps if cap is not None), None)
+
+    def cap_is_told(self, call: Call, deployment: Deployment) -> bool:
+        """Whether the client gave its cap in the field that the provider reads."""
+        return call.operation is not Operation.CHAT or call.fields.get(deployment.provider.output_cap) is not None
 
     async def count(self, text: str, deployment: Deployment) -> int:
         return await self._tokens.count(text, deployment.upstream_model)
@@ -99,6 +103,17 @@ def kinds(call: Call) -> frozenset[str]:
     return frozenset(found)
 
 
+def output_caps(operation: Operation) -> tuple[str, ...]:
+    """The fields in which a client may cap the output of an operation."""
+    match operation:
+        case Operation.CHAT:
+            return "max_completion_tokens", "max_tokens"
+        case Operation.COMPLETION:
+            return ("max_tokens",)
+        case Operation.EMBEDDINGS:
+            return ()
+
+
 def _uncounted(call: Call) -> int:
     """Bytes of the call that Tokens.sent does not look at."""
     size = sum(len(orjson.dumps(value)) for name, value in call.fields.items() if name not in _COUNTED)
@@ -121,7 +136,9 @@ def _parts(call: Call) -> list[Mapping[str, Any]]:
 
 def _by_reference(part: Mapping[str, Any], model: str) -> int:
     match part.get("type"):
-        case "image_url" | "video_url":
+        case "video_url":
+            return _FILE
+        case "image_url":
             return next((most for name, most in _GREEDY_IMAGES.items() if name in model), _IMAGE)
         case "file":
             inner = part.get("file")

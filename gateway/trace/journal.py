@@ -137,8 +137,10 @@ def _line(record: Record) -> Line:
 
 
 def _sound(value: object) -> object:
-    """The value without lone surrogates, which clients can send and no file can hold."""
+    """The value without lone surrogates and endless numbers, which clients can cause and no file can hold."""
     match value:
+        case int() if not -(2**63) <= value < 2**63:
+            return float(value)
         case str():
             return value.encode("utf-8", "replace").decode()
         case list():

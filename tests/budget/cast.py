@@ -115,7 +115,7 @@ class BookLedger:
 
 
 class Worker:
-    """What one worker has between its calls and the ledger. `observed` is what running calls have used of its slices."""
+    """What one worker has between its calls and the ledger. `observed` is what running calls have used of its slices, by id."""
 
     def __init__(
         self, ledger: BookLedger, time: Time, *, name: str = "w1", escrow: bool = True, workers: int = 1

@@ -215,7 +215,7 @@ async def test_what_running_calls_have_used_is_told_for_whoever_sweeps_the_slice
     await warm(worker)
     await worker.reserve((DAILY, 100))
     slice = slice_of(worker)
-    worker.observed[slice.name] = 30
+    worker.observed[slice.id] = 30
     time.passes(10)
     await worker.beat()
     time.passes(LEASE / 1000 + 1)
@@ -276,7 +276,7 @@ async def test_whoever_reads_what_a_dead_worker_left_ends_its_slices_at_what_was
     reservation = await worker.reserve((DAILY, 100))
     worker.reserver.settle(reservation, [20])
     await worker.reserve((DAILY, 100))
-    worker.observed[slice_of(worker).name] = 11
+    worker.observed[slice_of(worker).id] = 11
 
     (settle,) = worker.escrow.settlements()
     for _ in range(2):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.budget.hold import LEAST, STEP, Hold
+from gateway.budget.hold import LEAST, LONG, STEP, Hold
 from gateway.budget.hold import Bill as AnyBill
 from gateway.budget.limits import Kind, Limit, Limits, MemberLimits, Unit, account
 from gateway.budget.windows import Forever, Rolling
@@ -55,6 +55,9 @@ class Answer:
 
     def produced_length(self) -> int:
         return self.said * 5
+
+    def produced(self) -> list[str]:
+        return [" word" * self.said]
 
     def fresh_text(self) -> str:
         fresh = " word" * (self.said - self.asked)
@@ -204,7 +207,8 @@ async def test_a_call_that_no_limit_touches_asks_nobody(office: Office) -> None:
         (tokens(100_000), Operation.COMPLETION, {"prompt": "hi"}, 500),
         (tokens(100_000), Operation.EMBEDDINGS, {"input": "hi"}, None),
         (tokens(100_000), Operation.CHAT, {"max_tokens": 7}, None),
-        (tokens(100_000), Operation.CHAT, {"max_completion_tokens": 7}, None),
+        (tokens(100_000), Operation.CHAT, {"max_completion_tokens": 7}, 7),
+        (tokens(100_000), Operation.COMPLETION, {"prompt": "hi", "max_completion_tokens": 7}, 500),
         (tokens(100_000, hard=False), Operation.CHAT, {}, None),
         (RPM, Operation.CHAT, {}, None),
         (tokens(SENT + 200, clamps=True), Operation.CHAT, {"max_tokens": 400}, 200),
@@ -229,7 +233,7 @@ async def test_nothing_is_shortened_to_next_to_nothing(office: Office) -> None:
     assert f"max_tokens up to {LEAST - 1}" in refused.value.message
 
 
-@pytest.mark.parametrize("fields", [{}, {"max_tokens": 400}, {"n": 3}, {"stream": True}])
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": 400}, {"n": 3}, {"stream": True, "max_tokens": 400}])
 async def test_a_call_that_does_as_it_is_told_fits(office: Office, fields: dict[str, Any]) -> None:
     limit = tokens(SENT + 200)
     office.limit(limit)
@@ -243,19 +247,18 @@ async def test_a_call_that_does_as_it_is_told_fits(office: Office, fields: dict[
     assert (await office.balance(limit)).held == 0
 
 
-async def test_a_stream_holds_one_step_at_a_time_and_is_settled_as_one(office: Office) -> None:
+async def test_a_stream_holds_all_that_its_cap_allows_for_not_all_of_it_may_be_seen(office: Office) -> None:
     limit = tokens(100_000)
     office.limit(limit)
     answer = Answer(STEP * 2)
 
     with office.hold(stream=True, max_tokens=STEP * 3) as hold:
         await hold.of(MODEL).reserve(DEPLOYMENT)
-        first = (await office.balance(limit)).held
+        held = (await office.balance(limit)).held
         assert len([chunk async for chunk in hold.within(answer)]) == STEP * 2
-        last = (await office.balance(limit)).held
         hold.settle(Bill(Usage(10, STEP * 2), 0))
 
-    assert (first, last) == (SENT + STEP, SENT + STEP * 3)
+    assert held == SENT + STEP * 3
     assert not answer.was_cut
     balance = await office.balance(limit)
     assert (balance.settled, balance.over, balance.held) == (10 + STEP * 2, 0, 0)
@@ -266,8 +269,8 @@ async def test_a_stream_stops_where_nothing_more_can_be_held(office: Office) -> 
     office.limit(limit)
     answer = Answer(STEP * 2)
 
-    with office.hold(stream=True, max_tokens=STEP * 3) as hold:
-        await hold.of(MODEL).reserve(DEPLOYMENT)
+    with office.hold(stream=True, max_tokens=LONG + 1) as hold:
+        assert await hold.of(MODEL).reserve(DEPLOYMENT) == STEP + 100
         chunks = [chunk async for chunk in hold.within(answer)]
         made = len(chunks) - 1
         hold.settle(Bill(Usage(SENT, made), 0))
@@ -275,7 +278,7 @@ async def test_a_stream_stops_where_nothing_more_can_be_held(office: Office) -> 
     assert chunks[-1] == b"cut"
     assert answer.was_cut
     assert hold.is_stopped
-    assert STEP <= made <= STEP + 100
+    assert made == STEP + 100
     balance = await office.balance(limit)
     assert (balance.settled, balance.over) == (SENT + made, 0)
 

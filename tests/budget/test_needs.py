@@ -123,7 +123,10 @@ def test_the_largest_cap_that_fits_does_and_one_more_does_not(
         assert cap == most or not fits(cap + 1)
 
 
-def test_no_cap_helps_where_a_rate_is_short() -> None:
+def test_a_rate_that_is_short_as_well_does_not_hide_what_a_budget_covers() -> None:
     tpm = account("org", "acme", Limit(Unit.TOKENS, 1_000, Forever(), Kind.RATE))
+    budget = account("org", "acme", Limit(Unit.TOKENS, 1_000, Forever()))
 
-    assert needs(tpm).longest([short(tpm, 500)], PRICED, sent=10, most=100) is None
+    longest = needs(tpm, budget).longest([short(tpm, 5), short(budget, 50)], PRICED, sent=10, most=100)
+
+    assert longest == 40

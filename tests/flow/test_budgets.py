@@ -200,15 +200,80 @@ async def test_a_running_stream_stops_at_its_limit(
     assert [usage.completion_tokens for usage in usages] == ([record["output_tokens"]] if wants_usage else [])
 
 
-async def test_a_long_stream_reserves_as_it_goes(house: House, sdk: AsyncOpenAI, provider: Chaosprov) -> None:
+async def test_what_is_thought_and_not_shown_is_held_for(house: House, sdk: AsyncOpenAI, provider: Chaosprov) -> None:
     await house.adopt(tenant("budget: [{tokens: 30k, per: day}]"))
-    provider.will(*[Say(" word") for _ in range(9_000)], Finish(), Usage(10, 9000), DONE)
+    provider.will(Say("x"), Finish(), Usage(10, 20_000), DONE)
+
+    stream = await sdk.chat.completions.create(model="ok", messages=HELLO, stream=True, max_tokens=20_000)
+    assert [chunk async for chunk in stream]
+
+    (account,) = (await house.balances()).values()
+    assert (account.settled, account.over) == (20_010, 0)
+
+
+async def test_one_giant_chunk_is_not_delivered_beyond_the_limit(
+    house: House, sdk: AsyncOpenAI, provider: Chaosprov
+) -> None:
+    await house.adopt(tenant("budget: [{tokens: 5000, per: day}]"))
+    provider.will(Say("Hello"), Say(" word" * 20_000), Finish(), DONE)
 
     stream = await sdk.chat.completions.create(model="ok", messages=HELLO, stream=True, max_tokens=20_000)
     chunks = [chunk async for chunk in stream]
 
-    assert sum(len(chunk.choices) for chunk in chunks) >= 9000
-    assert await spent(house) == 9010
+    assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == "Hello"
+    assert await spent(house) < 100
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+async def test_the_client_s_cap_is_told_in_the_field_that_the_provider_reads(
+    house: House, sdk: AsyncOpenAI, provider: Chaosprov, name: str
+) -> None:
+    await house.adopt(tenant("budget: [{usd: 1, per: day}]"))
+
+    await sdk.chat.completions.create(model="ok", messages=HELLO, extra_body={name: 7})
+
+    asked = provider.calls[0].json
+    assert (asked["max_tokens"], asked.get("max_completion_tokens")) == (7, None)
+
+
+async def test_a_cap_that_an_endpoint_does_not_have_is_none(
+    house: House, sdk: AsyncOpenAI, provider: Chaosprov
+) -> None:
+    await house.adopt(tenant("budget: [{usd: 1, per: day}]"))
+
+    await sdk.completions.create(model="ok", prompt="hi", extra_body={"max_completion_tokens": 1})
+
+    assert provider.calls[0].json["max_tokens"] == 4096
+
+
+@pytest.mark.parametrize("best_of", ["20", 1e300, 10**30, 0])
+async def test_best_of_is_a_number_that_can_be_counted_on(house: House, sdk: AsyncOpenAI, best_of: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        await sdk.completions.create(model="ok", prompt="hi", extra_body={"best_of": best_of})
+
+    assert refused.value.param == "best_of"
+
+
+async def test_whatever_is_asked_of_a_soft_budget_leaves_a_record(
+    house: House, sdk: AsyncOpenAI, provider: Chaosprov
+) -> None:
+    await house.adopt(tenant("budget: [{usd: 1, per: day, mode: soft}]"))
+    provider.will(*says(3))
+
+    await sdk.chat.completions.create(model="ok", messages=HELLO, max_tokens=2**31 - 1, n=128)
+
+    record = await house.only_record()
+    assert record["reserved_nano_usd"] > record["cost_nano_usd"] > 0
+
+
+async def test_a_call_that_is_larger_than_its_rate_is_not_told_to_come_again(house: House, sdk: AsyncOpenAI) -> None:
+    await house.adopt(tenant("rate: {tpm: 1000}"))
+
+    with pytest.raises(openai.RateLimitError) as refused:
+        await sdk.chat.completions.create(model="ok", messages=HELLO, max_tokens=5000)
+
+    assert refused.value.response.headers["x-should-retry"] == "false"
+    assert "retry-after" not in refused.value.response.headers
 
 
 async def test_a_provider_that_ignores_its_cap_is_an_overdraft_and_refuses_the_next_call(

@@ -41,7 +41,7 @@ def part(kind: str) -> dict[str, Any]:
         ),
         ([USER | {"name": "Ann-1"}, USER | {"name": None}, USER | {"anything": {"else": 1}}], set()),
         ([part("image_url"), part("input_audio"), part("file")], {"image", "audio", "file"}),
-        ([part("video_url")], set()),
+        ([part("video_url")], {"image"}),
         ([USER, asks("a", "b"), result("b"), result("a"), USER], set()),
         ([asks("a"), result("a"), asks("a"), result("a")], set()),
         ([{"role": "assistant", "content": None}, {"role": "assistant"}, USER], set()),

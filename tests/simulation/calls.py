@@ -74,6 +74,9 @@ class Answer:
     def produced_length(self) -> int:
         return self.made * len(TOKEN)
 
+    def produced(self) -> list[str]:
+        return [TOKEN * self.made]
+
     def fresh_text(self) -> str:
         fresh, self._fresh = self._fresh, 0
         return TOKEN * fresh

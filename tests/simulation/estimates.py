@@ -41,6 +41,9 @@ class Bounds:
         cap = call.fields[CAP]
         return None if cap is None else int(cap)
 
+    def cap_is_told(self, call: Call, deployment: Deployment) -> bool:
+        return True
+
     async def count(self, text: str, deployment: Deployment) -> int:
         if self._random.random() < 0.1:
             await asyncio.sleep(0.001)

@@ -82,6 +82,8 @@ class Invariants:
         self._note_end(operation, outcome)
         for name in self._before:
             self._check_account(name)
+            if not is_replayed:  # what is told again is in no order, so too much may be held until all of it is there
+                self._check_limit(name)
         if not is_replayed:
             self._check_grant(operation, outcome)
         if self.operations % EVERY == 0:
@@ -126,18 +128,21 @@ class Invariants:
             return
         if min(account.settled, account.over, account.held, account.escrowed, account.base) < 0:
             raise Broken(f"an amount below nothing: {name} {account}")
-        limit = self._limits.hard(name)
-        if (
-            limit is not None and self._was_rebuilt
-        ):  # what is replayed is held again, though there may be less room for it
-            limit += self._excess[name.rpartition("|")[0]]
-        if limit is not None and not account.base and account.held + account.settled > limit:
-            raise Broken(f"I1: {name} of {limit} is at {account}")
         if account.bucket and sum(account.buckets.values()) != account.settled + account.over:
             raise Broken(f"I5: {name} {account}")
         charged = self._rows.charged.get(name, 0)
         if not account.bucket and charged != account.settled + account.over:
             raise Broken(f"I5: {name} was charged {charged} and is at {account}")
+
+    def _check_limit(self, name: str) -> None:
+        account = self._rows.accounts.get(name)
+        limit = self._limits.hard(name)
+        if account is None or limit is None or account.base:
+            return
+        if self._was_rebuilt:  # what is told again is held again, though there may be less room for it
+            limit += self._excess[name.rpartition("|")[0]]
+        if account.held + account.settled > limit:
+            raise Broken(f"I1: {name} of {limit} is at {account}")
 
     def _check_grant(self, operation: Operation, outcome: Outcome) -> None:
         """I1, whatever became of the limit: nothing new is held beyond it."""

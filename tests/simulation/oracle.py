@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-RECENT = 130.0
+RECENT = 500.0
 """Seconds for which each ended call is remembered by itself."""
 
 

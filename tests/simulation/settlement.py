@@ -87,7 +87,8 @@ def _check_overdrafts(world: Healed) -> None:
     for name, account in world.shared.rows.accounts.items():
         over[name.rpartition("|")[0]] += account.over
     for name, amount in over.items():
-        explained = world.oracle.excess[name] + world.invariants.overdrawn_late[name]
+        late = world.invariants.overdrawn_late + world.invariants.charged_again
+        explained = world.oracle.excess[name] + late[name]
         if amount > explained:
             raise Broken(f"{name} is overdrawn by {amount}; providers and late comers made {explained} of that")
 

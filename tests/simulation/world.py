@@ -348,6 +348,7 @@ class World:
         self.is_healed = True
         self.network.weather = Weather()
         self.network.away_until = 0.0
+        self._ahead = HOUR if self._ahead or "clock" in self.faults else 0.0  # so that no lease by this clock is long
         for slot, worker in enumerate(self.workers):
             worker.link.cut_until = 0.0
             worker.loop.go_on()

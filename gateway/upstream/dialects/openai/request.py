@@ -29,7 +29,7 @@ _CAPS = ("max_completion_tokens", "max_tokens")
 def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> bytes:
     """The client's JSON with the provider's model name, usage asked for on streams, and our own field taken out.
 
-    `cap` is the output cap to be written, in the place of the client's own if there is one.
+    `cap` is the output cap to be written, in the field that the provider reads and in the place of the client's own.
 
     Every other value stays as it was written, byte for byte.
     """
@@ -40,12 +40,13 @@ def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> 
         options = call.fields.get("stream_options") or {}
         changes["stream_options"] = json.dumps({**options, "include_usage": True}, separators=(",", ":")).encode()
     if cap is not None:
-        changes[_cap_field(call, deployment)] = b"%d" % cap
-    if _OWN_FIELD not in call.fields and changes.keys().isdisjoint(call.fields):
+        field = deployment.provider.output_cap if call.operation is Operation.CHAT else "max_tokens"
+        changes[field] = b"%d" % cap
+    if _OWN_FIELD not in call.fields and changes.keys().isdisjoint(call.fields) and not _is_capped_twice(call, cap):
         return _with_members(call.body, changes) if changes else call.body
     parts = []
     for name, value in _members.decode(call.body).items():
-        if name != _OWN_FIELD:
+        if name != _OWN_FIELD and (cap is None or name not in _CAPS or name in changes):
             parts.append(b"%b:%b" % (orjson.dumps(name), changes.pop(name, value)))
     parts += [b"%b:%b" % (orjson.dumps(name), value) for name, value in changes.items()]
     return b"{" + b",".join(parts) + b"}"
@@ -57,7 +58,6 @@ def _with_members(body: bytes, members: Mapping[str, bytes | msgspec.Raw]) -> by
     return b"%b%b}" % (body[: body.rindex(b"}")], added)
 
 
-def _cap_field(call: Call, deployment: Deployment) -> str:
-    if call.operation is not Operation.CHAT:
-        return "max_tokens"
-    return next((name for name in _CAPS if call.fields.get(name) is not None), deployment.provider.output_cap)
+def _is_capped_twice(call: Call, cap: int | None) -> bool:
+    """Whether the client's own cap has to go, for ours is written."""
+    return cap is not None and not call.fields.keys().isdisjoint(_CAPS)

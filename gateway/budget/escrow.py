@@ -250,6 +250,12 @@ class Escrow:
             return found
         return self._renewed(found, account, now)
 
+    def note_spent(self, account: Account, span: Span, amount: int) -> None:
+        """Something was spent that its slice does not know of."""
+        found = self._slices.get(account.name)
+        if found is not None and found.span == span:
+            found.spent += amount
+
     def all(self) -> Sequence[Slice]:
         return (*self._slices.values(), *self._draining)
 

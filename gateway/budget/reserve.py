@@ -121,6 +121,8 @@ class Reserver:
                 locally.append((part.account, amount))
             else:
                 charged.append(line(part.account, part.span, amount))
+                if self._escrow is not None:
+                    self._escrow.note_spent(part.account, part.span, amount)
         self.direct.pop(reservation.id, None)
         if locally:
             self._local.settle(reservation.id, locally, self._teller.now)

@@ -57,9 +57,9 @@ async def test_a_slice_grows_with_what_calls_need_at_once(worker: Worker, ledger
 async def test_a_worker_takes_no_more_than_its_share_of_what_is_left(
     worker: Worker, other: Worker, ledger: BookLedger
 ) -> None:
-    await warm(worker, amount=LIMIT)
+    await warm(worker, amount=LIMIT // SHARE)
     mine = ledger.balance(DAILY).escrowed
-    await warm(other, amount=LIMIT - mine)
+    await warm(other, amount=(LIMIT - mine) // SHARE)
     both = ledger.balance(DAILY).escrowed
 
     assert mine == LIMIT // SHARE
@@ -284,3 +284,9 @@ async def test_whoever_reads_what_a_dead_worker_left_ends_its_slices_at_what_was
         await direct.teller.ask(settle)
 
     assert (ledger.balance(DAILY).spent, ledger.balance(DAILY).held) == (31, 0)
+
+
+async def test_a_call_too_large_for_any_slice_makes_none(worker: Worker, ledger: BookLedger) -> None:
+    await warm(worker, amount=LIMIT // SHARE + 1)
+
+    assert ledger.balance(DAILY).escrowed == 0

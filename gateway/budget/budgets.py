@@ -32,7 +32,7 @@ OBSERVED = 1.0
 """Seconds between two looks at what running calls have used."""
 RENEWED = 10.0
 SWEPT = 5.0
-CLOSING = 5.0
+CLOSING = 3.0
 
 log = logging.getLogger("llmgw.budget")
 

@@ -63,6 +63,9 @@ class Replies:
     def words(self) -> Counter[str]:
         return Counter(reply.word for reply in self.all)
 
+    def share(self, word: str) -> float:
+        return self.words()[word] / max(1, len(self.all))
+
     def others_than(self, *words: str) -> list[str]:
         """The replies that are none of these, and streams that just broke off."""
         wrong = [reply.word for reply in self.all if reply.word not in words]

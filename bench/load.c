@@ -8,7 +8,7 @@
  * moment its call was due, so a stalled server cannot hide behind the calls it kept from being sent
  * (coordinated omission).
  * An error: a status other than 200, a response cut short, fewer body bytes than --least-bytes, or with --stream
- * no closing [DONE]. With --stream a latency is the time to the first byte of the body.
+ * no closing [DONE]. A whole 503 is counted as refused, too. With --stream a latency is the time to the first byte of the body.
  * --requests ends the run after so many calls. The result is one line of JSON. */
 #define _GNU_SOURCE
 #include "http1.h"
@@ -55,7 +55,7 @@ static int *idle, idle_count;
 static int epoll;
 static char *request;
 static size_t request_length;
-static uint64_t started, ended, issued, finished, errors, chunks;
+static uint64_t started, ended, issued, finished, errors, refused, chunks;
 static uint64_t *latencies;
 static size_t latency_count, latency_room;
 static char last_error[256];
@@ -149,16 +149,21 @@ static void record(uint64_t latency) {
     latencies[latency_count++] = latency;
 }
 
+static int is_whole(const struct connection *connection) {
+    return connection->stage == READING_BODY && connection->body.state == BODY_WHOLE;
+}
+
 static void finish(struct connection *connection, const char *error) {
     ended = nanoseconds();
     finished++;
     if (error) {
         errors++;
+        refused += connection->status == 503 && is_whole(connection);
         snprintf(last_error, sizeof last_error, "%s (status %d, %llu body bytes)", error, connection->status, (unsigned long long)connection->body_bytes);
     } else {
         record((options.streamed ? connection->first_byte : ended) - connection->due);
     }
-    if (error || connection->closing) redial(connection);
+    if (connection->closing || (error && !is_whole(connection))) redial(connection);
     rest(connection);
 }
 
@@ -284,7 +289,7 @@ static uint64_t due_at(uint64_t call_number) { return started + (uint64_t)((doub
 
 static int over(uint64_t now) {
     if (options.requests && issued >= options.requests) return 1;
-    if (errors >= TOO_MANY_ERRORS && errors == finished) return 1;
+    if (errors >= TOO_MANY_ERRORS && errors == finished && !refused) return 1;
     uint64_t end = started + (uint64_t)(options.seconds * 1e9);
     return options.rate > 0 ? due_at(issued) >= end : now >= end;
 }
@@ -352,8 +357,8 @@ int main(int count, char **arguments) {
     run();
     if (latency_count) qsort(latencies, latency_count, sizeof *latencies, by_size);
     double seconds = ended > started ? (double)(ended - started) / 1e9 : 0;
-    printf("{\"requests\": %llu, \"errors\": %llu, \"last_error\": \"%s\", \"seconds\": %.6f, \"per_second\": %.2f, \"chunks\": %llu, \"p50_ms\": %.4f, \"p99_ms\": %.4f}\n",
-           (unsigned long long)finished, (unsigned long long)errors, last_error, seconds, seconds > 0 ? (double)(finished - errors) / seconds : 0,
+    printf("{\"requests\": %llu, \"errors\": %llu, \"refused\": %llu, \"last_error\": \"%s\", \"seconds\": %.6f, \"per_second\": %.2f, \"chunks\": %llu, \"p50_ms\": %.4f, \"p99_ms\": %.4f}\n",
+           (unsigned long long)finished, (unsigned long long)errors, (unsigned long long)refused, last_error, seconds, seconds > 0 ? (double)(finished - errors) / seconds : 0,
            (unsigned long long)chunks, percentile(0.50), percentile(0.99));
     return 0;
 }

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +19,25 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One run of the load. `rate` in calls per second makes it open-loop; `requests` ends it after so many calls."""
+    """One run of the load. `rate` in calls per second makes it open-loop; `requests` ends it after so many calls, and
+    it begins `after` so many seconds."""
 
     model: str
     connections: int
     seconds: float
     rate: float = 0
     requests: int = 0
+    after: float = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`p50_ms` and `p99_ms` are of the whole answer, or of a stream's first byte; `chunks` leaves out [DONE]."""
+    """`p50_ms` and `p99_ms` are of the whole answer, or of a stream's first byte; `chunks` leaves out [DONE]. The
+    errors include what was `refused` by a 503."""
 
     requests: int
     errors: int
+    refused: int
     last_error: str
     seconds: float
     per_second: float
@@ -49,6 +54,7 @@ class Loader:
 
     def run(self, contender: Contender, order: Order) -> Outcome:
         """Raises LoadFailed when nothing could be measured; single bad answers are counted in the outcome."""
+        time.sleep(order.after)
         command = ["taskset", "-c", self.cores, str(self.program), *self._arguments(contender, order)]
         try:
             done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=order.seconds + SLACK)
@@ -57,7 +63,7 @@ class Loader:
         if done.returncode:
             raise LoadFailed(done.stderr.strip() or f"load ended with {done.returncode}")
         outcome = Outcome(**json.loads(done.stdout))
-        if outcome.errors >= outcome.requests:
+        if outcome.errors >= outcome.requests and not outcome.refused:
             raise LoadFailed(f"{order.model}: every call failed: {outcome.last_error or 'no answer'}")
         return outcome
 

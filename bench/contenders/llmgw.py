@@ -31,7 +31,7 @@ def prepare_with(site: Site, *, workers: int) -> Contender:
         version=_version(),
         port=port,
         command=(*serve, "--port", str(port), "--admin-port", str(free_port()), "--workers", str(workers)),
-        headers=(("Authorization", f"Bearer {_create_key(data)}"),),
+        headers=(("Authorization", f"Bearer {create_key(data)}"),),
     )
 
 
@@ -42,8 +42,9 @@ def policy(mock_url: str) -> str:
     return f"version: 1\nproviders:\n  mock: {provider}\nmodels:\n{models}\n"
 
 
-def _create_key(data: Path) -> str:
-    command = [str(LLMGW), "keys", "create", "--data", str(data), "--name", "bench"]
+def create_key(data: Path, *options: str) -> str:
+    """A fresh virtual key. `options` are more options of `llmgw keys create`."""
+    command = [str(LLMGW), "keys", "create", "--data", str(data), "--name", "bench", *options]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=KEY_TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.ledger.cost import cost
+from bench.ledger.fair import fair
 from bench.machine import describe
 from bench.report import table
 from tests.ledger import crash, leave, outage, spend
-from tests.ledger.fair import fair
 from tests.ledger.finding import Finding, broken
 from tests.ledger.gateway import Wanted
 from tests.redis_server import redis_server
@@ -70,6 +70,9 @@ def run(effort: Effort, wanted: set[str] | None) -> Iterator[tuple[str, list[Fin
             print(f"bench: {title}", file=sys.stderr, flush=True)
             with place(setting) as (folder, asked):
                 yield title, asyncio.run(scene(folder, asked))
+    if wanted is None or "R27" in wanted:
+        print("bench: R27", file=sys.stderr, flush=True)
+        yield "R27", fair(FOLDER / ".build", seconds=effort.fair)
     if wanted is None or "cost" in wanted:
         print("bench: cost", file=sys.stderr, flush=True)
         yield "cost of a reservation", cost(FOLDER / ".build", rounds=effort.rounds, seconds=3.0)
@@ -100,7 +103,6 @@ def scenes(effort: Effort) -> Mapping[str, tuple[Scene, Setting]]:
         found[f"R3 ({setting})"] = (_leave(effort), setting)
         for name, fault in outage.FAULTS.items():
             found[f"R6 ({setting}): {name}"] = (_outage(effort, fault), setting)
-    found["R27"] = (_fair(effort), SETTINGS[0])
     return found
 
 
@@ -147,10 +149,6 @@ def _leave(effort: Effort) -> Scene:
 
 def _outage(effort: Effort, fault: outage.Fault) -> Scene:
     return lambda folder, wanted: outage.outage(folder, fault, effort.outage, wanted)
-
-
-def _fair(effort: Effort) -> Scene:
-    return lambda folder, wanted: fair(folder, seconds=effort.fair, wanted=wanted)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.contender import Contender, NotAvailable, Site, free_port
-from bench.contenders.llmgw import KEY_TIMEOUT, LLMGW, VIRTUAL_KEY, policy
+from bench.contender import Contender, Site, free_port
+from bench.contenders.llmgw import LLMGW, create_key, policy
 from bench.load import Order
 from bench.machine import choose_cores
 from bench.measures import Sample, take
@@ -109,16 +108,7 @@ def _prepare(site: Site, kind: Kind, redis: str) -> Contender:
     store = redis.rpartition("/")[0] + f"/{number}" if kind.is_redis else "embedded"
     serve = [str(LLMGW), "serve", "--policies", str(policies), "--data", str(data), "--store", store]
     serve += ["--port", str(port), "--admin-port", str(free_port()), "--escrow", "yes" if kind.escrow else "no"]
-    key = _create_key(data, store)
+    key = create_key(data, "--store", store)
     return Contender(
         name="llmgw", version="", port=port, command=tuple(serve), headers=(("Authorization", f"Bearer {key}"),)
     )
-
-
-def _create_key(data: Path, store: str) -> str:
-    command = [str(LLMGW), "keys", "create", "--data", str(data), "--store", store, "--name", "bench"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=KEY_TIMEOUT)
-    found = VIRTUAL_KEY.search(done.stdout)
-    if not found:
-        raise NotAvailable(f"`llmgw keys create` printed no key: {done.stderr.strip()[-300:]}")
-    return found.group()

@@ -21,8 +21,8 @@ def at_most(promise: str, limit: float, seen: float, *, unit: str = "", is_timin
     return Finding(promise, f"≤ {_shown(limit)}{unit}", f"{_shown(seen)}{unit}", seen <= limit, is_timing)
 
 
-def at_least(promise: str, limit: float, seen: float, *, unit: str = "") -> Finding:
-    return Finding(promise, f"≥ {_shown(limit)}{unit}", f"{_shown(seen)}{unit}", seen >= limit)
+def at_least(promise: str, limit: float, seen: float, *, unit: str = "", is_timing: bool = False) -> Finding:
+    return Finding(promise, f"≥ {_shown(limit)}{unit}", f"{_shown(seen)}{unit}", seen >= limit, is_timing)
 
 
 def equal(promise: str, wanted: object, seen: object) -> Finding:

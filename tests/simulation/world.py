@@ -19,7 +19,7 @@ from tests.simulation.policy import TENANTS, Policy
 from tests.simulation.settlement import check_healed
 from tests.simulation.worker import Around, Worker
 
-HEALED = 150.0
+HEALED = 90.0
 """Seconds after the last call within which everything has come to the ledger."""
 SWEPT = 30.0
 """Seconds within which everything whose lease has run out is swept."""
@@ -29,7 +29,7 @@ EPOCH = 1_800_000_000
 LATE = 10_000
 """Milliseconds after its lease in which a reservation is swept."""
 HOUR = 3600.0
-SLICES_CHECKED = 0.05
+SLICES_CHECKED = 0.02
 """Share of the steps after which slices are looked at."""
 FEWEST = 3
 """Faults of a world, at least."""
@@ -311,6 +311,12 @@ class World:
         self.trace("the ledger has lost everything")
 
     def _note_flush(self) -> None:
+        """Who was not heard in time after the flush before cannot mend both."""
+        epoch = self.shared.rows.meta.get("epoch")
+        for worker in self.workers if self.oracle.was_flushed else ():
+            if self.shared.was_joined_late or worker.epoch != epoch:
+                self.oracle.forgotten(worker.owner)
+        self.shared.was_joined_late = False
         alive = [worker for worker in self.workers if not (worker.loop.is_dead or worker.is_closed)]
         tolls = [toll for worker in alive for toll in worker.under_way()]
         self.oracle.flushed([worker.owner for worker in alive], tolls)

@@ -44,6 +44,8 @@ from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
 from gateway.trace.journal import Journal, open_journal
+from gateway.trace.recorder import Recorder
+from gateway.trace.sampling import sampler_of
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.open import Upstream
@@ -146,8 +148,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             cache=Replays(store.replays, tasks),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
-            trace=journal.write,
-            clock=clock,
+            trace=Recorder(journal.write, sampler_of(settings.environment), clock, random),
             random=random,
         )
 

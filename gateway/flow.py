@@ -12,13 +12,12 @@ from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
 from gateway.cache.replay import Replays
 from gateway.core.arrival import Arrival, Reply
-from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
 from gateway.template import apply
-from gateway.trace.record import Record, Write
+from gateway.trace.recorder import Recorder
 from gateway.upstream.open import Upstream
 
 
@@ -30,29 +29,31 @@ class Flow:
     cache: Replays
     upstream: Upstream
     meter: Meter
-    trace: Write
-    clock: Clock
+    trace: Recorder
     random: Random
 
     async def run(self, ingress: Arrival, reply: Reply) -> None:
         """Answers one call. Leaving a block settles what it held, however the call ends; errors are ingress's to tell."""
         policy = self.policy.current
-        with Record(ingress.id, ingress.received, policy.version, clock=self.clock, write=self.trace) as record:
-            record.tenant = tenant = await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer)
-            record.call = call = apply.template(ingress.read(strict=policy.strict))
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer))
+            await self.budget.admit(tenant)
+            call = record.ingress(ingress.read(strict=policy.strict))
+            call = record.template(apply.template(call))
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
-                record.hold = hold
+                record.budget(hold)
                 async with self.cache.claim(tenant, call) as claim:
+                    record.cache(claim)
                     tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
                     decision = plan.decide(call, tenant, policy.routes, lambda: tokens)
-                    record.route = decision.route
-
                     deployments = plan.order(decision.model, self.random)
+                    record.route(decision, deployments)
+
                     purse = hold.of(decision.model)
                     async with claim.hit or self.upstream.open(deployments, call, record.attempts, purse) as answer:
                         await hold.admit()
-                        record.answered(answer)
+                        record.upstream(answer)
                         reply.begin(
                             answer.content_type, stream=answer.is_stream, headers=record.headers() + hold.headers()
                         )
@@ -62,7 +63,7 @@ class Flow:
                                 await reply.send(chunk)
                         finally:
                             answer.close()  # a provider that is still talking stops before its tokens are counted
-                            record.bill = bill = await self.meter.bill(call, answer)
+                            bill = record.meter(await self.meter.bill(call, answer))
                             hold.settle(bill)
 
                     last = answer.ending(bill.cost, bill.usage)

@@ -43,7 +43,7 @@ class Effort:
 
 
 FULL = Effort(spend.Size(64, 4000, 20_000_000), crash.Size(100, 50), 2, 100, outage.Size(200, 30), 15, 5)
-QUICK = Effort(spend.Size(64, 1000, 5_000_000), crash.Size(100, 2), 0, 10, outage.Size(200, 3), 6, 2)
+QUICK = Effort(spend.Size(64, 1000, 5_000_000), crash.Size(100, 2), 0, 10, outage.Size(200, 3), 10, 2)
 
 
 def main() -> int:

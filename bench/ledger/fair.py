@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,8 +26,8 @@ FEW, MANY = 64, 400
 """Connections of a quiet organisation, and of the noisy one."""
 LESS = 0.10
 GOODPUT = 0.9
-SETTLED = 2.0
-"""Seconds after the noise has begun from which on the quiet ones are measured."""
+CALM = 1.0
+"""Seconds for which the quiet ones are alone before the noise begins."""
 
 
 def fair(build: Path, *, seconds: float) -> list[Finding]:
@@ -41,9 +40,9 @@ def fair(build: Path, *, seconds: float) -> list[Finding]:
             share = peak / len(keys)
             alone = _quiet(stage.loader, asking, share, seconds)
             with ThreadPoolExecutor(1) as pool:
-                order = Order(MODEL, MANY, seconds + 2 * SETTLED, rate=NOISE * share)
+                order = Order(MODEL, MANY, seconds, rate=NOISE * share, after=CALM)
                 noise = pool.submit(stage.loader.run, asking["noisy"], order)
-                beside = _quiet(stage.loader, asking, share, seconds, after=SETTLED)
+                beside = _quiet(stage.loader, asking, share, CALM + seconds)
                 noisy = noise.result()
     return list(_findings(peak, alone, beside, noisy))
 
@@ -65,10 +64,8 @@ def _findings(
     return [*findings, at_most("answers that are neither 200 nor 503", 0, len(wrong))]
 
 
-def _quiet(
-    loader: Loader, asking: Mapping[str, Contender], share: float, seconds: float, *, after: float = 0.0
-) -> dict[str, Outcome]:
-    order = Order(MODEL, FEW, seconds, rate=MODEST * share, after=after)
+def _quiet(loader: Loader, asking: Mapping[str, Contender], share: float, seconds: float) -> dict[str, Outcome]:
+    order = Order(MODEL, FEW, seconds, rate=MODEST * share)
     with ThreadPoolExecutor(len(QUIET)) as pool:
         running = {name: pool.submit(loader.run, asking[name], order) for name in QUIET}
         return {name: each.result() for name, each in running.items()}

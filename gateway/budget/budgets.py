@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from gateway.budget.alerts import Alerts
 from gateway.budget.escrow import Escrow, account_name
@@ -71,7 +72,7 @@ class Budgets:
         self._alerts = Alerts(self._tell)
         self.overdrafts = 0
         self.refused = 0
-        self._shares = Shares(clock.monotonic)
+        self._shares = Shares(clock.monotonic, Random())
         self._open: set[Hold] = set()
         self._tallies: dict[str, Tally] = {}
         monotonic = clock.monotonic
@@ -80,9 +81,12 @@ class Budgets:
         teller.standing = self._standing
         teller.heard = journal.heard
 
+    async def admit(self, tenant: Tenant) -> None:
+        """Raises Overloaded when this worker has more to do than it can, and the tenant has had its share; see Shares."""
+        await self._shares.admit(tenant.org)
+
     def hold(self, tenant: Tenant, call: Call, limits: Limits) -> Hold:
-        """A context manager for the time in which the call is answered; see Hold. Raises Overloaded; see Shares."""
-        self._shares.admit(tenant.org)
+        """A context manager for the time in which the call is answered; see Hold."""
         return Hold(
             call, tenant, limits, reserver=self._reserver, estimates=self._estimates, joined=self, clock=self._clock
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Protocol
 
@@ -80,8 +80,9 @@ class Hold:
     """A context manager; leaving it settles what the call has cost, or nothing, however it ends.
 
     `is_stopped`: the answer was ended because the budget was. `is_clamped`: it was given a lower output cap than asked.
-    `is_capped`: the provider knows how long it may be. `reserved_usd`, in nano-USD, is known once it has been left; None
-    where no budget in money applies.
+    `is_capped`: the provider knows how long it may be. `asked` has each reservation: when it began and ended, in monotonic
+    seconds, and its result; `refused_by` tells the budget that said no. `reserved_usd`, in nano-USD, is known once the hold
+    has been left; None where no budget in money applies.
     """
 
     __slots__ = (
@@ -97,11 +98,13 @@ class Hold:
         "_reserved",
         "_reserver",
         "_sent",
+        "asked",
         "degraded",
         "is_capped",
         "is_clamped",
         "is_refused",
         "is_stopped",
+        "refused_by",
         "reservations",
         "reserved_usd",
         "tenant",
@@ -132,6 +135,8 @@ class Hold:
         self._sent = 0
         self._reserved = 0  # tokens of output
         self.reservations: list[Reservation] = []
+        self.asked: list[tuple[float, float, str]] = []
+        self.refused_by: Mapping[str, object] | None = None
         self.degraded: frozenset[str] = frozenset()
         self.reserved_usd: int | None = None
         self.is_clamped = False
@@ -162,7 +167,7 @@ class Hold:
 
     def of(self, model: Model) -> Hold:
         """Says which model answers, and so which accounts the call touches."""
-        accounts = self._limits.accounts(self.tenant, user_of(self._call), model.name)
+        accounts = self._limits.accounts(self.tenant, self._call.user, model.name)
         self._needs = Needs(self._call, accounts, self._estimates) if accounts else None
         self._max_output = model.max_output
         return self
@@ -176,16 +181,26 @@ class Hold:
         if self._needs is None:
             return None
         self._end(NOTHING)
-        return await self._reserve(self._needs, deployment)
+        began, is_granted = self._clock.monotonic(), False
+        try:
+            cap = await self._reserve(self._needs, deployment)
+            is_granted = True
+        finally:
+            self._note(began, is_granted=is_granted)
+        return cap
 
     async def admit(self) -> None:
         """For an answer that costs nothing: a place in the rates, unless an attempt has it already. Raises as `reserve`."""
         if self._needs is None or self.reservations:
             return
+        began, is_granted = self._clock.monotonic(), False
         try:
             await self._hold(self._needs.places())
+            is_granted = True
         except NotAffordable as error:
             raise self._refusal(error, None) from None
+        finally:
+            self._note(began, is_granted=is_granted)
 
     def within(self, answer: Watched) -> AsyncIterator[bytes]:
         """The answer's chunks, as far as the budget goes."""
@@ -257,6 +272,10 @@ class Hold:
             self.reservations.append(reservation)
             self.degraded |= reservation.degraded
 
+    def _note(self, began: float, *, is_granted: bool) -> None:
+        result = "denied" if not is_granted else "degraded" if self.degraded else "granted"
+        self.asked.append((began, self._clock.monotonic(), result))
+
     async def _metered(self, answer: Watched, needs: Needs) -> AsyncIterator[bytes]:
         """Counts what is produced, reserves further steps for a provider that goes on, and stops it where there is none."""
         made = 0
@@ -315,6 +334,16 @@ class Hold:
 
     def _refusal(self, error: NotAffordable, affordable: int | None) -> CallerError:
         self.is_refused = True
+        first = error.shortages[0]
+        limit = first.account.limit
+        self.refused_by = {
+            "scope": first.account.scope,
+            "budget": first.account.name,
+            "unit": limit.unit.value,
+            "limit": limit.amount,
+            "remaining": first.left,
+            "asked": first.needed,
+        }
         found = refusals.refusal(error, affordable=affordable)
         found.headers += rate_headers({each.account: each.left for each in error.shortages})
         return found
@@ -327,9 +356,3 @@ class Hold:
                     name = part.account.name
                     left[part.account] = reservation.left.get(name, 0) if part.slice is None else part.slice.left
         return left
-
-
-def user_of(call: Call) -> str | None:
-    """The end user that the caller names."""
-    user = call.fields.get("user") or call.fields.get("safety_identifier")
-    return user if isinstance(user, str) else None

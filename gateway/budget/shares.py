@@ -1,58 +1,89 @@
 """Fair shares of a worker that has more to do than it can: whoever asks for less than an equal share gets all of it.
 
-A worker is overloaded when its event loop comes late. Then it takes as many calls as it has been able to answer, and shares
-them out among the organisations that call (max-min fairness): one that asks for ten times its share is refused what is
-beyond it, and the others do not notice.
+A worker is overloaded when its event loop comes late. Then what it has been able to answer is shared out among the
+organisations that call (max-min fairness). Those that ask for more than their share are squeezed until the loop comes in
+time again, for to refuse costs something, too; the others do not notice.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from random import Random
 
 from gateway.core.errors import Overloaded
 
 EVERY = 0.1
 TOO_LATE = 0.2
 """Seconds by which the event loop comes late when a worker has more to do than it can, and not only much at once."""
-TOO_LATE_FOR_OTHERS = 0.05
+TOO_LATE_FOR_OTHERS = 0.02
 """The same while several organisations call: what one of them does, the others wait for."""
-ROUNDS = 5
+ROUNDS = 3
 """Rounds in a row that come too late before anybody is refused."""
-LATE = 0.02
+LATE = 0.01
 """The lateness it is brought back to by refusing."""
-CALM = 10
-"""Rounds in a row without lateness after which nobody is refused any more."""
+CALM = 20
+"""Rounds in a row without lateness and without a refusal after which nobody is refused any more."""
+BURST = 3
+"""Rounds for which an organisation may save up what it is allowed."""
+LEARNING = 0.2
+"""The weight of the last round in what a tenant is thought to want."""
+FORGOTTEN = 0.01
 FEWEST = 5.0
-"""Calls per round that are taken whatever happens."""
+"""Calls per round that an organisation may make whatever happens."""
+FADING = 0.998
+"""What of the best round is believed after another one."""
+SUSTAINED = 0.85
+"""What of the best round can be done round after round."""
+HARDER, MILDER = 0.75, 1.02
+"""By what the squeeze changes after a round that came late, or in time."""
+SQUEEZED = 0.01
+RELUCTANCE, LONGEST = 0.002, 0.5
+"""A refusal is told after so many seconds for each that the tenant has had in the round before, and after LONGEST at most:
+few are told at once, and whoever does not wait as it is told to asks less often. Half of it more or less, by chance: those
+that are told together would come again together."""
 
 
 class Shares:
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], random: Random) -> None:
         self._monotonic = monotonic
+        self._random = random
         self._asked: dict[str, int] = {}
+        self._wanted: dict[str, float] = {}
         self._taken = 0
-        self._capacity: float | None = None
+        self._best = 0.0
+        self._squeeze: float | None = None
         self._left: dict[str, float] = {}
+        self._refused: dict[str, int] = {}
+        self._reluctance: dict[str, float] = {}
         self._calm = 0
         self._troubled = 0
         self.refused = 0
 
     @property
     def is_overloaded(self) -> bool:
-        return self._capacity is not None
+        return self._squeeze is not None
 
-    def admit(self, tenant: str) -> None:
+    async def admit(self, tenant: str) -> None:
         """Raises Overloaded when the tenant has had its share of an overloaded worker."""
+        if not self.takes(tenant):
+            await asyncio.sleep(self._reluctance.get(tenant, 0.0) * (0.5 + self._random.random()))
+            raise Overloaded("The gateway has more to do than it can; try again shortly.", retry_after=1)
+
+    def takes(self, tenant: str) -> bool:
+        """Whether one more call of the tenant is taken."""
         self._asked[tenant] = self._asked.get(tenant, 0) + 1
-        if self._capacity is not None:
-            left = self._left.get(tenant, self._capacity / (len(self._left) + 1))
-            self._left[tenant] = left - 1
+        if self._squeeze is not None:
+            left = self._left.get(tenant)
+            if left is None:
+                left = max(FEWEST, self._best / (len(self._left) + 1))
             if left < 1:
-                self._left[tenant] = left
                 self.refused += 1
-                raise Overloaded("The gateway has more to do than it can; try again shortly.", retry_after=1)
+                self._refused[tenant] = self._refused.get(tenant, 0) + 1
+                return False
+            self._left[tenant] = left - 1
         self._taken += 1
+        return True
 
     async def run(self) -> None:
         """Looks how late the event loop comes, until it is cancelled."""
@@ -64,20 +95,41 @@ class Shares:
 
     def look(self, late: float, share: float) -> None:
         """Ends a round. `late` in seconds; `share` is the part of what the round took that a round on time would have."""
-        self._calm = 0 if late > LATE else self._calm + 1
+        self._calm = 0 if late > LATE or self._refused else self._calm + 1
         too_late = TOO_LATE if len(self._asked) < 2 else TOO_LATE_FOR_OTHERS
         self._troubled = self._troubled + 1 if late > too_late else 0
-        taken = self._taken * share
-        if self._capacity is None:
-            self._capacity = max(FEWEST, taken * 0.95) if self._troubled >= ROUNDS else None
-        elif late > LATE:
-            self._capacity = max(FEWEST, min(taken, self._capacity) * 0.95)
+        self._best = max(self._best * FADING, self._taken * share)
+        if self._squeeze is None:
+            self._squeeze = 1.0 if self._troubled >= ROUNDS else None
         else:
-            self._capacity *= 1.05
+            changed = self._squeeze * (HARDER if late > LATE else MILDER)
+            self._squeeze = max(SQUEEZED, min(1.0, changed))
         if self._calm >= CALM:
-            self._capacity = None
-        self._left = {} if self._capacity is None else dict(fair(self._asked, self._capacity))
-        self._asked, self._taken = {}, 0
+            self._squeeze = None
+        self._want(share)
+        self._left = {} if self._squeeze is None else dict(self._allow(self._squeeze, share))
+        self._reluctance = {tenant: min(LONGEST, RELUCTANCE * count) for tenant, count in self._refused.items()}
+        self._asked, self._refused, self._taken = {}, {}, 0
+
+    def _want(self, share: float) -> None:
+        """What each tenant asks for in a round on time, by its last rounds: one in which it waits does not make it modest."""
+        for tenant in {*self._wanted, *self._asked}:
+            asked = self._asked.get(tenant, 0) * share
+            before = self._wanted.get(tenant, asked)
+            self._wanted[tenant] = before + (asked - before) * LEARNING
+            if self._wanted[tenant] < FORGOTTEN:
+                del self._wanted[tenant]
+
+    def _allow(self, squeeze: float, share: float) -> Mapping[str, float]:
+        """Calls that each tenant may make in the next round, which may be as long as the last one."""
+        allowed = {}
+        for tenant, part in fair(self._wanted, max(FEWEST, self._best * SUSTAINED)).items():
+            if self._wanted[tenant] <= part:
+                most = max(FEWEST, part) / share
+                allowed[tenant] = min(BURST * most, self._left.get(tenant, 0.0) + most)
+            else:
+                allowed[tenant] = max(FEWEST, part * squeeze) / share
+        return allowed
 
 
 def fair(asked: Mapping[str, float], capacity: float) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from gateway.core.deployment import Deployment, Provider
 from gateway.core.errors import Conflict as CallConflict
 from gateway.core.errors import Overloaded
 from gateway.core.money import FREE
+from gateway.core.said import Said
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
@@ -40,6 +41,7 @@ class Kept:
 
     usage = Usage(0, 0)
     is_complete = True
+    said: Said | None = None
     produced_share = 1.0
     deployment = Deployment(name="", provider=Provider("", ""), upstream_model="", price=FREE)
 

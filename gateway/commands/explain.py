@@ -20,7 +20,6 @@ from gateway.auth.tenants import tenant_of
 from gateway.auth.virtual_key import fingerprint, ready_made_key
 from gateway.auth.wanted import DEFAULT_TENANT, Wanted
 from gateway.budget.escrow import account_name
-from gateway.budget.hold import user_of
 from gateway.budget.limits import Account, Limits, Unit
 from gateway.budget.preview import Books, preview
 from gateway.core.call import Call, Operation
@@ -126,7 +125,7 @@ class _Budget:
 
     async def lines(self, *, counted: int) -> AsyncIterator[str]:
         """Raises what the call would be refused with, once it has been said how the accounts stand."""
-        accounts = self.limits.accounts(self.tenant, user_of(self.call), self.model.name)
+        accounts = self.limits.accounts(self.tenant, self.call.user, self.model.name)
         if not accounts:
             yield "budget    none applies"
             return

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gateway.core.call import Call
 from gateway.core.secret import Secret
+from gateway.core.span import SpanContext
 
 
 class Arrival(Protocol):
@@ -20,6 +21,24 @@ class Arrival(Protocol):
     @property
     def peer(self) -> str:
         """The address the request came from."""
+        ...
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str:
+        """The route's, without a query."""
+        ...
+
+    @property
+    def operation(self) -> str:
+        """The value of what is asked for; see core.call.Operation."""
+        ...
+
+    @property
+    def context(self) -> SpanContext | None:
+        """The caller's own span, if it says which."""
         ...
 
     @property

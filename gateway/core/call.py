@@ -40,6 +40,12 @@ class Call:
     idempotency_key: str | None = None
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
 
+    @property
+    def user(self) -> str | None:
+        """The end user that the caller names."""
+        user = self.fields.get("user") or self.fields.get("safety_identifier")
+        return user if isinstance(user, str) else None
+
 
 FEATURES = frozenset({"tools", "json_schema", "json_object", "image", "audio", "file", "n", "logprobs"})
 """What `Call.has` may name."""

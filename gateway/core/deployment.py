@@ -43,7 +43,8 @@ class Provider:
     """A company or server we call. `headers` are sent with each call and hold its credential.
 
     `stream_usage` says whether it understands `stream_options.include_usage`; `output_cap` is the field of a request that
-    caps its output, where the client wrote none. `path` and `query` may hold a secret too, as a webhook's do.
+    caps its output, where the client wrote none; `propagate_trace`: it is told which trace a call belongs to. `path` and
+    `query` may hold a secret too, as a webhook's do.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Provider:
     max_output_bytes: int = 16 * 1024 * 1024
     stream_usage: bool = True
     output_cap: str = "max_tokens"
+    propagate_trace: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,9 +12,15 @@ from typing import Any
 from gateway.core.call import Call, Operation
 from gateway.core.errors import InvalidRequest
 from gateway.core.secret import Secret
+from gateway.core.span import SpanContext, read_context
 from gateway.ingress import json_body, messages, parameters
 from gateway.ingress.request import Request
 
+_PATHS = {
+    Operation.CHAT: "/v1/chat/completions",
+    Operation.COMPLETION: "/v1/completions",
+    Operation.EMBEDDINGS: "/v1/embeddings",
+}
 _MAX_NAME = 256
 MAX_PROMPTS = 2048
 
@@ -22,7 +28,9 @@ MAX_PROMPTS = 2048
 class OpenAIArrival:
     """A request on one of OpenAI's routes. Implements `core.arrival.Arrival`."""
 
-    __slots__ = ("_operation", "_request", "credential", "id", "peer", "received")
+    __slots__ = ("_operation", "_request", "context", "credential", "id", "operation", "path", "peer", "received")
+
+    method = "POST"
 
     def __init__(self, request: Request, *, operation: Operation, id: str) -> None:
         self._request = request
@@ -31,6 +39,12 @@ class OpenAIArrival:
         self.received = request.received
         self.peer = request.peer
         self.credential = bearer(request.headers)
+        self.operation = operation.value
+        self.path = _PATHS[operation]
+        headers = request.headers
+        self.context: SpanContext | None = None
+        if b"traceparent" in headers:
+            self.context = read_context(headers[b"traceparent"], headers.get(b"tracestate"))
 
     def read(self, *, strict: bool) -> Call:
         request = self._request

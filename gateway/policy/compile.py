@@ -19,6 +19,7 @@ from gateway.policy.sections.providers import Providers, compile_providers, swit
 from gateway.policy.sections.routes import compile_routes, route_notes
 from gateway.policy.sections.targets import Prices
 from gateway.policy.sections.tenants import compile_tenants
+from gateway.policy.sections.trace import compile_trace
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.source.folder import Source, read
 from gateway.policy.validate import Valid, validate
@@ -83,6 +84,7 @@ def _assemble(draft: _Draft, providers: Providers, prices: Prices) -> Snapshot:
         tenants=compile_tenants(policy, document, models.declared | routes.aliases, at, mistakes),
         limits=limits,
         strict=policy.strict,
+        trace=compile_trace(policy, mistakes),
         notes=(*chain.from_iterable(notes), *alerts.notes),
     )
 

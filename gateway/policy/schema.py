@@ -8,18 +8,33 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, WithJsonSchema
+from pydantic import Discriminator, Field, Tag
 from pydantic.functional_validators import AfterValidator, PlainValidator
 
-from gateway.budget.windows import Period, Window
-from gateway.core.call import FEATURES
-from gateway.policy.quantities import bytes_count, count, seconds, share, token_span, tokens, window
-from gateway.route.rules import Span
+from gateway.policy.quantities import bytes_count, seconds, tokens
+from gateway.policy.shapes import (
+    Amount,
+    Count,
+    Dollars,
+    Duration,
+    Features,
+    Name,
+    OneOrMany,
+    Per,
+    Percent,
+    Section,
+    Size,
+    Text,
+    Tokens,
+    TokenSpan,
+    number_or_text,
+    shape,
+)
 
 LATER = frozenset(
     {
         *("cache", "candidates", "evaluations", "export", "guarantee", "guardrails", "judge", "litellm", "pins"),
-        *("propagate_trace", "region", "retention", "strategy", "template", "templates"),
+        *("region", "retention", "strategy", "template", "templates"),
         *("anthropic", "bedrock", "responses", "vertex"),
     }
 )
@@ -34,48 +49,7 @@ def rising(tiers: list[PriceTier]) -> list[PriceTier]:
     return tiers
 
 
-def shape(value: object) -> str:
-    """The kind of a YAML value, which picks one arm of a union and keeps the errors of the others away."""
-    shapes: dict[type, str] = {str: "<text>", list: "<list>", dict: "<mapping>"}
-    return shapes.get(type(value), "<other>")
-
-
-def _number_or_text(example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": ["number", "string"], "examples": [example]})
-
-
-_Text = Annotated[str, Tag("<text>")]
-Name = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]*[!-~])?$", max_length=200)]
-OneOrMany = Annotated[_Text | Annotated[list[str], Tag("<list>")], Discriminator(shape)]
-Duration = Annotated[float, PlainValidator(seconds), Field(gt=0, le=7 * 86400), _number_or_text("5s")]
-Size = Annotated[int, PlainValidator(bytes_count), Field(ge=1024, le=2**40), _number_or_text("16MiB")]
-Tokens = Annotated[int, PlainValidator(tokens), _number_or_text("2k")]
-Amount = Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**15), _number_or_text("2M")]
-Count = Annotated[int, PlainValidator(count), Field(ge=1, le=10**12), _number_or_text("2k")]
-Percent = Annotated[float, PlainValidator(share), WithJsonSchema({"type": "string", "examples": ["80%"]})]
-Per = Annotated[
-    Window,
-    PlainValidator(window),
-    WithJsonSchema({"anyOf": [{"enum": [*(each.value for each in Period), "ever"]}, {"type": ["number", "string"]}]}),
-]
-TokenSpan = Annotated[Span, PlainValidator(token_span), WithJsonSchema({"type": "string", "examples": ["< 400"]})]
-Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
-Feature = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FEATURES)})]
-Features = Annotated[
-    Annotated[Feature, Tag("<text>")] | Annotated[list[Feature], Tag("<list>")],
-    Discriminator(shape),
-]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-    )
+Redaction = Literal["secret", "email", "iban", "card", "phone"]
 
 
 class Timeouts(Section):
@@ -100,7 +74,7 @@ class Retry(Section):
 
     attempts: Annotated[int, Field(ge=1, le=20)] | None = None
     """Tries in all, the first included. Default 3."""
-    max_wait: Annotated[float, PlainValidator(seconds), Field(ge=0, le=3600), _number_or_text("5s")] | None = None
+    max_wait: Annotated[float, PlainValidator(seconds), Field(ge=0, le=3600), number_or_text("5s")] | None = None
     """The longest wait between two tries. Default 5s."""
     replay: bool = False
     """Try again also after a failure in which the provider may already have worked (and billed)."""
@@ -127,6 +101,8 @@ class Provider(Section):
     """How long each phase of an attempt may take."""
     retry: Retry = Retry()
     """How often a call may be tried."""
+    propagate_trace: bool = False
+    """Tell it which trace a call belongs to (`traceparent`). For servers of your own."""
     stream_usage: bool = True
     """Whether it understands `stream_options.include_usage`."""
     max_output_bytes: Size | None = None
@@ -234,7 +210,7 @@ class Share(Section):
 
 
 Entry = Annotated[
-    _Text | Annotated[dict[str, Share], Field(min_length=1, max_length=1), Tag("<mapping>")],
+    Text | Annotated[dict[str, Share], Field(min_length=1, max_length=1), Tag("<mapping>")],
     Discriminator(shape),
 ]
 
@@ -242,13 +218,13 @@ Entry = Annotated[
 class Model(Limited):
     """A name that clients may ask for."""
 
-    use: Annotated[_Text | Annotated[list[Entry], Field(min_length=1), Tag("<list>")], Discriminator(shape)]
+    use: Annotated[Text | Annotated[list[Entry], Field(min_length=1), Tag("<list>")], Discriminator(shape)]
     """The deployments that answer, each as provider/upstream-model."""
     price: Price | None = None
     """Default: what the price table says."""
     fallback: list[str] = []
     """What to try when all of `use` has failed, in order: provider/upstream-model, or the name of another model."""
-    max_output: Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**7), _number_or_text("8k")] | None = None
+    max_output: Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**7), number_or_text("8k")] | None = None
     """The most output tokens of a call under a hard budget whose client named no cap. Default 4096."""
 
 
@@ -344,6 +320,30 @@ class Request(Section):
     """Default: an estimate from the content."""
 
 
+class Capture(Section):
+    """Prompts and answers kept for admins to read. Without this section none are."""
+
+    to: Literal["records", "spans"] = "records"
+    """`records`: the admin API and the console show them; `spans`: they go to the trace backend, too."""
+    tenants: OneOrMany | None = None
+    """The organisations, or `organisation/team`, whose calls are kept. Default: everybody's."""
+    redact: Annotated[
+        Annotated[Redaction, Tag("<text>")] | Annotated[list[Redaction], Tag("<list>")], Discriminator(shape)
+    ] = ["secret", "email", "iban", "card", "phone"]
+    """What is taken out of them. Default: everything that can be."""
+    limit: Annotated[int, PlainValidator(bytes_count), Field(ge=16, le=1024 * 1024), number_or_text("16KiB")] = 16_384
+    """Characters kept of each text."""
+
+
+class Trace(Section):
+    """How calls are traced."""
+
+    inbound: Literal["parent", "link", "ignore"] = "parent"
+    """What becomes of a caller's `traceparent`: our spans join its trace, link to it from one of their own, or ignore it."""
+    capture: Capture | None = None
+    """Prompts and answers kept for admins to read."""
+
+
 class Expectation(Section):
     """What must come of it. What is left out may be anything."""
 
@@ -351,7 +351,7 @@ class Expectation(Section):
     model: str | None = None
     deployment: str | None = None
     """One of the deployments to be tried first."""
-    error: Annotated[_Text | Annotated[int, Tag("<other>")], Discriminator(shape)] | None = None
+    error: Annotated[Text | Annotated[int, Tag("<other>")], Discriminator(shape)] | None = None
     """The `code` or the HTTP status of the refusal."""
 
 
@@ -379,12 +379,7 @@ class Policy(Section):
     """Who may call. Without this section every virtual key may."""
     alerts: Alerts | None = None
     """Who is told when a share of a budget has been spent."""
+    trace: Trace = Trace()
+    """Whom traces join, and whether prompts and answers are kept with them."""
     tests: list[Test] = []
     """Requirements of this policy, run by `llmgw check`."""
-
-
-def listed(value: str | list[str] | None) -> tuple[str, ...]:
-    """One or many as a tuple; none for None."""
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(value)

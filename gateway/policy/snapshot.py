@@ -9,6 +9,7 @@ from gateway.auth.tenants import Tenants
 from gateway.budget.limits import Limits
 from gateway.core.deployment import Provider
 from gateway.route.rules import Routes
+from gateway.trace.rules import TraceRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +22,5 @@ class Snapshot:
     tenants: Tenants
     limits: Limits = field(default_factory=Limits)
     strict: bool = False
+    trace: TraceRules = field(default_factory=TraceRules)
     notes: tuple[str, ...] = ()

@@ -11,8 +11,8 @@ from gateway.core.errors import CallerError
 from gateway.core.tenant import Tenant, VirtualKey
 from gateway.policy import schema
 from gateway.policy.mistakes import Place
-from gateway.policy.schema import listed
 from gateway.policy.sections.cases import Case
+from gateway.policy.shapes import listed
 from gateway.policy.snapshot import Snapshot
 from gateway.route.plan import Decision, decide
 

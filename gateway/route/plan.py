@@ -16,10 +16,11 @@ from gateway.route.rules import Match, Routes
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`route` is None when the client named the model and no rule changed that."""
+    """`route` is None when the client named the model and no rule changed that; `reason` says why this model answers."""
 
     route: str | None
     model: Model
+    reason: str = "named"
 
 
 def decide(call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], int]) -> Decision:
@@ -30,7 +31,7 @@ def decide(call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], i
     named = check(call.model, tenant, routes)
     for route in routes.rules:
         if fits(route.match, call, tenant, tokens_in):
-            return Decision(route=route.name, model=route.model)
+            return Decision(route=route.name, model=route.model, reason="rule")
     if named is None:
         raise unknown_model(call.model)
     return Decision(route=None, model=named)

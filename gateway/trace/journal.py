@@ -20,6 +20,7 @@ import orjson
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.trace.record import Record
+from gateway.trace.row import row_of
 from gateway.trace.sink import Line, Sink
 from gateway.trace.sqlite import COLUMNS, FILE, Page, Reader, Retention, Writer
 from gateway.trace.stdout import Stdout
@@ -127,7 +128,7 @@ def open_journal(
 
 
 def _line(record: Record) -> Line:
-    row = record.as_row()
+    row = row_of(record)
     try:
         json = orjson.dumps(row)
     except TypeError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from gateway.core.attempt import Attempt
+from gateway.core.arrival import Arrival, Headers
+from gateway.core.attempt import Attempts
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
@@ -25,8 +26,10 @@ from gateway.core.errors import (
     UpstreamError,
 )
 from gateway.core.money import usd
+from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
+from gateway.trace.rules import TraceRules
 
 
 class Bill(Protocol):
@@ -35,6 +38,9 @@ class Bill(Protocol):
 
     @property
     def cost(self) -> int | None: ...
+
+
+Priced = TypeVar("Priced", bound=Bill)
 
 
 class Held(Protocol):
@@ -46,6 +52,47 @@ class Held(Protocol):
     @property
     def reserved_usd(self) -> int | None: ...
 
+    @property
+    def asked(self) -> Sequence[tuple[float, float, str]]:
+        """Each time that the ledger was asked: from when till when, in monotonic seconds, and what came of it."""
+        ...
+
+    @property
+    def refused_by(self) -> Mapping[str, object] | None:
+        """The budget or rate that said no."""
+        ...
+
+
+class Claim(Protocol):
+    @property
+    def hit(self) -> object | None: ...
+
+
+class Decision(Protocol):
+    """`route` is None when the client named the model and no rule changed that; `reason` is why it was chosen."""
+
+    @property
+    def route(self) -> str | None: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class Said(Protocol):
+    """What an answer says of itself."""
+
+    @property
+    def id(self) -> str | None: ...
+
+    @property
+    def model(self) -> str | None: ...
+
+    @property
+    def finish_reasons(self) -> Sequence[str]: ...
+
+    @property
+    def chunks(self) -> int: ...
+
 
 class Served(Protocol):
     """The answer a call got: from a deployment, or kept from before (then the deployment has no name)."""
@@ -56,55 +103,91 @@ class Served(Protocol):
     @property
     def headers(self) -> Mapping[bytes, bytes]: ...
 
+    @property
+    def said(self) -> Said | None: ...
 
-Headers = tuple[tuple[str, str], ...]
+    def produced(self) -> list[str]: ...
+
+
+STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream", "meter")
+"""The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
+
 _HARMLESS = re.compile(rb"[0-9.-]{1,32}")
+_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route"})
 _PASSED_ON = (b"openai-processing-ms", b"openai-version")
 
 
 class Record:
-    """A context manager: leaving it, normally or by an error, completes the record and hands it to `write`."""
+    """A context manager: leaving it, normally or by an error, completes the record and hands it to `write`.
+
+    `passed` has the times, in monotonic seconds, at which the stages were passed.
+    """
 
     __slots__ = (
         "_clock",
         "_write",
+        "arrival",
         "attempts",
         "bill",
         "call",
+        "claim",
+        "decision",
         "ended",
         "error",
-        "first_byte",
         "hold",
         "id",
+        "is_seen",
         "outcome",
+        "parent",
+        "passed",
+        "plan",
         "policy",
         "received",
         "received_at",
-        "route",
+        "rules",
         "served",
+        "span",
         "status",
         "tenant",
     )
 
-    def __init__(self, id: str, received: float, policy: str, *, clock: Clock, write: Write) -> None:
+    def __init__(
+        self,
+        arrival: Arrival,
+        policy: str,
+        rules: TraceRules,
+        *,
+        span: SpanContext,
+        parent: SpanContext | None,
+        clock: Clock,
+        write: Write,
+    ) -> None:
+        """`span` is the call's own, `parent` its caller's, which `span` belongs to or, in another trace, links to."""
         self._clock = clock
         self._write = write
-        self.id = id
-        self.received = received
-        self.received_at = clock.now() - (clock.monotonic() - received)
+        self.arrival = arrival
+        self.id = arrival.id
+        self.received = arrival.received
+        self.received_at = clock.now() - (clock.monotonic() - arrival.received)
         self.policy = policy
+        self.rules = rules
+        self.span = span
+        self.parent = parent
+        self.passed: list[float] = []
+        self.attempts = Attempts(span)
         self.tenant: Tenant | None = None
         self.call: Call | None = None
-        self.route: str | None = None
-        self.attempts: list[Attempt] = []
-        self.first_byte: float | None = None
-        self.bill: Bill | None = None
+        self.hold: Held | None = None
+        self.claim: Claim | None = None
+        self.decision: Decision | None = None
+        self.plan: Sequence[Deployment] = ()
         self.served: Served | None = None
+        self.bill: Bill | None = None
         self.status = 200
         self.error: GatewayError | None = None
         self.outcome = "upstream"
-        self.hold: Held | None = None
         self.ended = 0.0
+        self.is_seen = False
 
     def __enter__(self) -> Record:
         return self
@@ -121,10 +204,50 @@ class Record:
             self.outcome = "cache_replay"
         self._write(self)
 
-    def answered(self, answer: Served) -> None:
-        """Notes that the first chunk of an answer is in hand."""
-        self.first_byte = self._clock.monotonic()
+    def auth(self, tenant: Tenant) -> Tenant:
+        self.tenant = tenant
+        self.passed.append(self._clock.monotonic())
+        return tenant
+
+    def ingress(self, call: Call) -> Call:
+        self.call = call
+        self.passed.append(self._clock.monotonic())
+        return call
+
+    def template(self, call: Call) -> Call:
+        self.call = call
+        self.passed.append(self._clock.monotonic())
+        return call
+
+    def budget(self, hold: Held) -> None:
+        self.hold = hold
+        self.passed.append(self._clock.monotonic())
+
+    def cache(self, claim: Claim) -> None:
+        self.claim = claim
+        self.passed.append(self._clock.monotonic())
+
+    def route(self, decision: Decision, plan: Sequence[Deployment]) -> None:
+        self.decision, self.plan = decision, plan
+        self.passed.append(self._clock.monotonic())
+
+    def upstream(self, answer: Served) -> None:
+        """The first chunk of an answer is in hand."""
+        now = self._clock.monotonic()
         self.served = answer
+        self.passed.append(now)
+        if self.attempts and answer.deployment.name:
+            self.attempts[-1].first_byte = now
+
+    def meter(self, bill: Priced) -> Priced:
+        self.bill = bill
+        self.passed.append(self._clock.monotonic())
+        return bill
+
+    @property
+    def first_byte(self) -> float | None:
+        """When the answer began, in monotonic seconds."""
+        return self.passed[6] if len(self.passed) > 6 else None
 
     def headers(self) -> Headers:
         """What is known of the answer before its first byte, as response headers."""
@@ -135,9 +258,10 @@ class Record:
         headers = [
             ("x-llmgw-cache", "bypass" if deployment.name else "hit"),
             ("x-llmgw-attempts", str(len(self.attempts))),
+            ("traceresponse", self.span.traceparent()),
         ]
-        if self.route is not None:
-            headers.append(("x-llmgw-route", self.route))
+        if self.decision is not None and self.decision.route is not None:
+            headers.append(("x-llmgw-route", self.decision.route))
         if deployment.name:
             headers += (("x-llmgw-model", deployment.name), ("x-llmgw-provider", deployment.provider.name))
         for name in _PASSED_ON:
@@ -160,61 +284,17 @@ class Record:
             ours -= (attempt.ended or now) - attempt.started
         return ours
 
-    def as_row(self) -> dict[str, object]:
-        """The durable form: plain JSON values. Times in UTC seconds or milliseconds, money in nano-USD."""
-        call, tenant, bill = self.call, self.tenant, self.bill
-        last = self.attempts[-1] if self.attempts else None
-        return {
-            "id": self.id,
-            "at": round(self.received_at, 6),
-            "status": self.status,
-            "outcome": self.outcome,
-            "error_code": self.error.code if self.error else None,
-            "error": self.error.message if self.error else None,
-            "tenant": tenant.name if tenant else None,
-            "key_id": tenant.key_id if tenant else None,
-            "key_name": tenant.key_name if tenant else None,
-            "operation": call.operation.value if call else None,
-            "model": call.model[:256] if call else None,
-            "stream": call.stream if call else None,
-            "tags": list(call.tags) if call else [],
-            "conversation": call.conversation if call else None,
-            "policy": self.policy,
-            "route": self.route,
-            "deployment": last.deployment if last else None,
-            "provider": last.provider if last else None,
-            "input_tokens": bill.usage.input if bill else None,
-            "output_tokens": bill.usage.output if bill else None,
-            "cached_tokens": bill.usage.cached if bill else None,
-            "cache_write_tokens": bill.usage.details.cache_write if bill else None,
-            "reasoning_tokens": bill.usage.reasoning if bill else None,
-            "audio_tokens": bill.usage.details.audio_input + bill.usage.details.audio_output if bill else None,
-            "estimated": bill.usage.estimated if bill else None,
-            "cost_nano_usd": bill.cost if bill else None,
-            "reserved_nano_usd": self.hold.reserved_usd if self.hold else None,
-            "duration_ms": _milliseconds(self.ended - self.received),
-            "first_byte_ms": None if self.first_byte is None else _milliseconds(self.first_byte - self.received),
-            "overhead_ms": _milliseconds(self.overhead()),
-            "attempts": [self._attempt(each) for each in self.attempts],
-        }
-
-    def _attempt(self, attempt: Attempt) -> dict[str, object]:
-        return {
-            "number": attempt.number,
-            "deployment": attempt.deployment,
-            "reason": attempt.reason,
-            "status": attempt.status,
-            "error": attempt.error,
-            "detail": attempt.detail,
-            "started_ms": _milliseconds(attempt.started - self.received),
-            "duration_ms": _milliseconds(attempt.ended - attempt.started),
-            "upstream_request_id": attempt.request_id,
-        }
+    def _failed_headers(self) -> Headers:
+        headers = [("traceresponse", self.span.traceparent()), ("x-llmgw-attempts", str(len(self.attempts)))]
+        if self.decision is not None and self.decision.route is not None:
+            headers.append(("x-llmgw-route", self.decision.route))
+        return tuple(headers)
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = _outcome(error)
+            error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()
         elif isinstance(error, asyncio.CancelledError) and error.args == (SHUTTING_DOWN,):
             self.status, self.outcome = 503, "overloaded"
             self.error = Overloaded("the gateway is shutting down", code="shutting_down")
@@ -240,10 +320,6 @@ _OUTCOMES: tuple[tuple[type[GatewayError], str], ...] = (
 
 def _outcome(error: GatewayError) -> str:
     return next((name for kind, name in _OUTCOMES if isinstance(error, kind)), "internal_error")
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
 
 
 Write = Callable[[Record], None]

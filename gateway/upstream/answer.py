@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gateway.core.deployment import Deployment
 from gateway.core.errors import Broken, UpstreamError
+from gateway.core.said import Said
 from gateway.core.usage import Usage
 from gateway.upstream.decode import Decoder
 from gateway.upstream.dialects.openai import StreamedAnswer, UnfinishedAnswer, WholeAnswer
@@ -87,6 +88,11 @@ class Answer:
     @property
     def is_complete(self) -> bool:
         return self._codec.is_complete
+
+    @property
+    def said(self) -> Said:
+        """What the answer says of itself."""
+        return self._codec.said
 
     def produced(self) -> list[str]:
         return self._codec.produced()

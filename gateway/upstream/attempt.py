@@ -12,6 +12,7 @@ from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import Broken, Timeout, Unavailable, UpstreamError
+from gateway.core.span import SpanContext
 from gateway.upstream.answer import Answer, Body
 from gateway.upstream.decode import Decoder
 from gateway.upstream.dialects import openai
@@ -25,15 +26,23 @@ _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xb
 class Try:
     """Owns one exchange: `start` opens it, `close` gives it back."""
 
-    __slots__ = ("_call", "_cap", "_clock", "_exchange", "_wire", "attempt", "deployment")
+    __slots__ = ("_call", "_cap", "_clock", "_context", "_exchange", "_wire", "attempt", "deployment")
 
     def __init__(
-        self, wire: Wire, deployment: Deployment, call: Call, cap: int | None, attempt: Attempt, clock: Clock
+        self,
+        wire: Wire,
+        deployment: Deployment,
+        call: Call,
+        cap: int | None,
+        attempt: Attempt,
+        context: SpanContext | None,
+        clock: Clock,
     ) -> None:
-        """`cap`: see request_body."""
+        """`cap`: see request_body. `context` is what the provider is told of the trace."""
         self._wire = wire
         self._call = call
         self._cap = cap
+        self._context = context
         self._clock = clock
         self._exchange: Exchange | None = None
         self.deployment = deployment
@@ -59,7 +68,7 @@ class Try:
 
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call
-        request = _request(call, self.deployment, self._cap)
+        request = _request(call, self.deployment, self._cap, self._context)
         began = asyncio.get_running_loop().time()
         until = began + provider.deadlines.total
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
@@ -141,9 +150,16 @@ class Try:
         return openai.WholeAnswer(self._call, text), text
 
 
-def _request(call: Call, deployment: Deployment, cap: int | None) -> bytes:
+def _request(call: Call, deployment: Deployment, cap: int | None, context: SpanContext | None) -> bytes:
     body = openai.request_body(call, deployment, cap)
-    return b"%bcontent-length: %d\r\n\r\n%b" % (_request_head(deployment, call.operation, call.stream), len(body), body)
+    trace = b"" if context is None else _trace_headers(context)
+    head = _request_head(deployment, call.operation, call.stream)
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, trace, len(body), body)
+
+
+def _trace_headers(context: SpanContext) -> bytes:
+    state = f"tracestate: {context.state}\r\n" if context.state else ""
+    return f"traceparent: {context.traceparent()}\r\n{state}".encode("latin-1")
 
 
 @lru_cache(maxsize=512)

@@ -8,7 +8,7 @@ from random import Random
 from types import TracebackType
 from typing import Protocol
 
-from gateway.core.attempt import Attempt
+from gateway.core.attempt import Attempts
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
@@ -41,7 +41,7 @@ class Upstream:
         self.clock = clock
         self.random = random
 
-    def open(self, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt], purse: Purse) -> Opening:
+    def open(self, plan: tuple[Deployment, ...], call: Call, attempts: Attempts, purse: Purse) -> Opening:
         """An async context manager that gives the Answer and closes it. Each try is added to `attempts`.
 
         Raises UpstreamError, the last try's; Overloaded when no deployment may be tried; and what the purse raises.
@@ -55,7 +55,7 @@ class Opening:
     __slots__ = ("_attempts", "_call", "_plan", "_purse", "_try", "_upstream")
 
     def __init__(
-        self, upstream: Upstream, plan: tuple[Deployment, ...], call: Call, attempts: list[Attempt], purse: Purse
+        self, upstream: Upstream, plan: tuple[Deployment, ...], call: Call, attempts: Attempts, purse: Purse
     ) -> None:
         self._upstream = upstream
         self._plan = plan
@@ -104,20 +104,12 @@ class Opening:
         return answer
 
     async def _begin(self, deployment: Deployment, cap: int | None) -> Answer:
-        before = self._attempts[-1] if self._attempts else None
-        reason = "primary" if before is None else "retry" if before.deployment == deployment.name else "fallback"
-        if reason != "retry":
+        attempt = self._attempts.begin(deployment, started=self._upstream.clock.monotonic())
+        if attempt.reason != "retry":
             self._upstream.budget.earn(deployment.provider.name)
-        attempt = Attempt(
-            number=len(self._attempts) + 1,
-            deployment=deployment.name,
-            provider=deployment.provider.name,
-            reason=reason,
-            started=self._upstream.clock.monotonic(),
-        )
-        self._attempts.append(attempt)
+        context = self._attempts.context() if deployment.provider.propagate_trace else None
         wire = self._upstream.wires[deployment.provider.dialect]
-        self._try = Try(wire, deployment, self._call, cap, attempt, self._upstream.clock)
+        self._try = Try(wire, deployment, self._call, cap, attempt, context, self._upstream.clock)
         return await self._try.start()
 
     def _judge(self, deployment: Deployment, error: BaseException | None) -> None:

@@ -22,7 +22,7 @@ from tests.redis_server import RedisServer
 
 
 async def reply_to(house: House, key: str, model: str = "demo") -> bytes:
-    """The whole reply to one call, byte for byte, but for the id of the request."""
+    """The whole reply to one call, byte for byte, but for the ids of the request and its trace."""
     body = b'{"model":"%b","messages":[{"role":"user","content":"hi"}]}' % model.encode()
     head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]))
@@ -30,7 +30,7 @@ async def reply_to(house: House, key: str, model: str = "demo") -> bytes:
     reply = await reader.read()
     writer.close()
     await writer.wait_closed()
-    return re.sub(rb"req_[0-9a-f]+", b"req_", reply)
+    return re.sub(rb"req_[0-9a-f]+|00-[0-9a-f]{32}-[0-9a-f]{16}", b"id", reply)
 
 
 async def kept(house: House, wanted: Wanted) -> str:

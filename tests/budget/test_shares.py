@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -62,19 +63,14 @@ class Rounds:
     """A worker whose event loop comes as late as is said."""
 
     def __init__(self) -> None:
-        self.shares = Shares(lambda: 0.0)
-        self.refusals: list[Overloaded] = []
+        self.shares = Shares(lambda: 0.0, Random(1))
 
     def round(self, late: float = 0.0, **asked: int) -> dict[str, int]:
         """How many calls of each tenant were taken."""
         taken = dict.fromkeys(asked, 0)
         for number in range(max(asked.values(), default=0)):
             for tenant in [each for each in asked if number < asked[each]]:
-                try:
-                    self.shares.admit(tenant)
-                    taken[tenant] += 1
-                except Overloaded as error:
-                    self.refusals.append(error)
+                taken[tenant] += self.shares.takes(tenant)
         self.shares.look(late, 1.0)
         return taken
 
@@ -119,7 +115,26 @@ def test_a_worker_that_stays_late_takes_less_and_less_but_never_nothing(rounds: 
 
     assert all(later <= earlier for earlier, later in pairwise(taken))
     assert taken[-1] == FEWEST
-    assert {(each.status, each.code, each.should_retry) for each in rounds.refusals} == {(503, "overloaded", True)}
+
+
+async def test_a_refusal_is_a_503_that_may_be_tried_again(rounds: Rounds) -> None:
+    rounds.overload(acme=300)
+    for _ in range(200):
+        rounds.round(TOO_LATE, acme=300)
+    while rounds.shares.takes("acme"):
+        pass
+    with pytest.raises(Overloaded) as refused:
+        await rounds.shares.admit("acme")
+
+    assert (refused.value.status, refused.value.code, refused.value.should_retry) == (503, "overloaded", True)
+
+
+def test_who_asks_for_less_than_a_share_is_never_squeezed(rounds: Rounds) -> None:
+    rounds.overload(noisy=200, modest=20)
+    taken = [rounds.round(TOO_LATE, noisy=2_000, modest=20) for _ in range(100)]
+
+    assert {each["modest"] for each in taken} == {20}
+    assert taken[-1]["noisy"] <= 2 * FEWEST
 
 
 def test_once_it_is_calm_everybody_is_taken_again(rounds: Rounds) -> None:

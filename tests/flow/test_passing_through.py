@@ -141,7 +141,7 @@ async def test_the_provider_s_headers_pass_an_allow_list(house: House, provider:
 
     assert answer.status_code == 200
     names = {name.lower() for name in answer.headers if not name.lower().startswith("x-llmgw-")}
-    ours = {"x-request-id", "content-type", "content-length", "transfer-encoding", "cache-control"}
+    ours = {"x-request-id", "content-type", "content-length", "transfer-encoding", "cache-control", "traceresponse"}
     assert names <= ours | {"openai-version", "openai-processing-ms"}
 
 

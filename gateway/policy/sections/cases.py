@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.core.call import FEATURES
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path, Place, nearest
-from gateway.policy.schema import listed
+from gateway.policy.shapes import listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mis
         deadlines=_deadlines(written.timeouts),
         retries=Retries(**written.retry.model_dump(exclude_none=True)),
         stream_usage=written.stream_usage,
+        propagate_trace=written.propagate_trace,
         output_cap=written.output_cap or ("max_completion_tokens" if _MODERN.fullmatch(origin.host) else "max_tokens"),
         **most,
     )

@@ -8,8 +8,8 @@ from gateway.core.call import FEATURES
 from gateway.core.deployment import Model
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path, nearest
-from gateway.policy.schema import listed
 from gateway.policy.sections.models import Models, unknown
+from gateway.policy.shapes import listed
 from gateway.route.rules import Match, Route, Routes
 
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})

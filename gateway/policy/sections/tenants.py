@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from gateway.auth.tenants import KeyRule, Member, Organisation, Tenants
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path, nearest
-from gateway.policy.schema import listed
+from gateway.policy.shapes import listed
 from gateway.policy.source.document import Document
 
 _PATTERN = frozenset("*?[")

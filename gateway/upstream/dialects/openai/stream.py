@@ -11,6 +11,7 @@ import orjson
 from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Unavailable, UpstreamError
 from gateway.core.money import usd
+from gateway.core.said import Said, text_or_none
 from gateway.core.usage import NO_DETAILS, Details, Usage
 from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.openai.texts import strings
@@ -52,6 +53,7 @@ class _Chunk(msgspec.Struct):
 
     choices: list[_Choice] | None = None
     id: str | None = None
+    model: Any = None
     usage: Any = msgspec.UNSET
     error: Any = None
 
@@ -70,6 +72,7 @@ class StreamedAnswer:
         "_before",
         "_begun",
         "_call",
+        "_chunks",
         "_cut",
         "_finished",
         "_first",
@@ -77,6 +80,7 @@ class StreamedAnswer:
         "_id",
         "_injected",
         "_keeps_id",
+        "_model",
         "_splitter",
         "_texts",
         "_usage_event",
@@ -94,7 +98,9 @@ class StreamedAnswer:
         self._splitter = sse.Splitter()
         self._without_data = 0
         self._begun: set[int] = set()
-        self._finished: set[int] = set()
+        self._finished: dict[int, str] = {}
+        self._chunks = 0
+        self._model: str | None = None
         self._texts: dict[int, list[str]] = {}
         self._usage_event = b""
         self._id: str | None = None
@@ -130,7 +136,12 @@ class StreamedAnswer:
     def is_complete(self) -> bool:
         """Whether every choice that was asked for, or has begun, has come to its end."""
         enough = self.is_done or len(self._finished) >= _choices(self._call)
-        return bool(self._finished) and self._begun <= self._finished and enough
+        return bool(self._finished) and self._begun <= self._finished.keys() and enough
+
+    @property
+    def said(self) -> Said:
+        reasons = tuple(self._finished[index] for index in sorted(self._finished))
+        return Said(self._id, self._model, reasons, self._chunks)
 
     def end(self) -> bytes:
         """The provider has closed the stream: what is left to pass on. Raises Broken unless the answer is complete."""
@@ -150,8 +161,8 @@ class StreamedAnswer:
         for index, texts in self._texts.items():
             del texts[self._before.get(index, 0) :]
         self._cut = self.is_done = True
-        open_choices = sorted((self._begun or {0}) - self._finished)
-        self._finished |= set(open_choices)
+        open_choices = sorted((self._begun or {0}) - self._finished.keys())
+        self._finished |= dict.fromkeys(open_choices, "length")
         ending: dict[str, Any] = {"delta": {}} if self._call.operation is Operation.CHAT else {"text": ""}
         choices = [{"index": index, **ending, "finish_reason": "length"} for index in open_choices]
         note = {"stopped_by": "budget", "message": "The budget of this call ended before its answer did."}
@@ -202,6 +213,7 @@ class StreamedAnswer:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._odd(data, error) from None
         self._without_data = 0
+        self._chunks += 1
         self._check_id(chunk.id)
         if chunk.error:
             raise self._reported()
@@ -210,10 +222,11 @@ class StreamedAnswer:
         for choice in chunk.choices or ():
             self._begun.add(choice.index)
             if choice.finish_reason:
-                self._finished.add(choice.index)
+                self._finished[choice.index] = choice.finish_reason
             self._collect(choice)
         if not self.started and chunk.choices:
             self.started, self._first = True, data
+            self._model = text_or_none(chunk.model)
         return event if chunk.usage is msgspec.UNSET else self._passed_usage(chunk, event, data)
 
     def _passed_nothing(self, event: bytes) -> bytes:

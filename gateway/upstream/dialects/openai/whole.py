@@ -9,6 +9,7 @@ import jiter
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Unavailable, UpstreamError
+from gateway.core.said import Said, text_or_none
 from gateway.upstream.dialects.openai.texts import strings
 from gateway.upstream.dialects.openai.usage import read_usage
 
@@ -33,6 +34,10 @@ class WholeAnswer:
         self._answer = _parse_answer(body, call.operation)
         self.usage = read_usage(self._answer.get("usage"), call.operation)
         self.failure = None if self.is_complete else Broken("the provider's answer was cut off")
+
+    @property
+    def said(self) -> Said:
+        return _said(self._answer)
 
     @property
     def is_complete(self) -> bool:
@@ -67,6 +72,10 @@ class UnfinishedAnswer:
         missing = max(0, length - len(body) - _AFTER_TEXT) if length and seen else 0
         self.produced_share = seen / (seen + missing) if missing else 1.0
 
+    @property
+    def said(self) -> Said:
+        return _said(self._answer)
+
     def produced_length(self) -> int:
         return sum(map(len, self.produced()))
 
@@ -74,6 +83,11 @@ class UnfinishedAnswer:
         """The text that was generated and has come, choice by choice."""
         choices = self._answer.get("choices")
         return ["".join(_texts(choice)) for choice in _objects(choices if isinstance(choices, list) else [])]
+
+
+def _said(answer: dict[str, Any]) -> Said:
+    reasons = [text_or_none(choice.get("finish_reason")) for choice in _objects(answer.get("choices"))]
+    return Said(text_or_none(answer.get("id")), text_or_none(answer.get("model")), tuple(filter(None, reasons)))
 
 
 def _parse_beginning(body: bytes) -> dict[str, Any]:

@@ -76,7 +76,9 @@ def test_the_first_route_that_fits_decides_and_else_the_model_that_was_named() -
     )
 
     assert plan.decide(call(), ACME, routes, never) == plan.Decision("auto", CHEAP, reason="rule")
-    assert plan.decide(call("cheap", has=frozenset({"tools"})), ACME, routes, never) == plan.Decision("tools", STRONG)
+    assert plan.decide(call("cheap", has=frozenset({"tools"})), ACME, routes, never) == plan.Decision(
+        "tools", STRONG, reason="rule"
+    )
     assert plan.decide(call("strong"), ACME, routes, never) == plan.Decision(None, STRONG)
 
 

@@ -46,11 +46,15 @@ from gateway.store.synchronise import Followers, announce, synchronise
 from gateway.trace.journal import Journal, open_journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.sampling import sampler_of
+from gateway.trace.spans.tracer import open_tracer
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
 from gateway.upstream.webhook import post
+
+LAST_SPANS = 3.0
+"""Seconds that a worker which ends waits for its last spans to be sent."""
 
 log = logging.getLogger("llmgw")
 
@@ -104,7 +108,10 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
 
         store = await open_store(settings.store, settings.data, pepper=_pepper(settings), clock=clock)
         closing.push_async_callback(store.close)
+        instance = f"{socket.gethostname()}:{os.getpid()}"
+        sampler = sampler_of(settings.environment)
         journal = open_journal(settings.data, stdout=records_to, clock=clock)
+        _export_spans(journal, closing, settings, instance, keeps_failures=sampler.bound > 0)
         closing.push_async_callback(journal.close)
         closing.push_async_callback(tasks.close)
 
@@ -120,7 +127,6 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
         health = Health(clock, publish)
         pool = Pool()
         closing.callback(pool.close)
-        instance = f"{socket.gethostname()}:{os.getpid()}"
         fleet = Fleet(store.versions)
         owner = f"{instance}:{secrets.token_hex(4)}"
         budget_journal = open_budget_journal(settings.data, owner)
@@ -148,7 +154,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             cache=Replays(store.replays, tasks),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
-            trace=Recorder(journal.write, sampler_of(settings.environment), clock, random),
+            trace=Recorder(journal.write, sampler, clock, random),
             random=random,
         )
 
@@ -223,6 +229,15 @@ def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
 def _pepper(settings: Settings) -> Secret | None:
     secret = settings.environment.get("LLMGW_SECRET")
     return Secret(secret) if secret else None
+
+
+def _export_spans(
+    journal: Journal, closing: AsyncExitStack, settings: Settings, instance: str, *, keeps_failures: bool
+) -> None:
+    tracer = open_tracer(settings.environment, instance, keeps_failures=keeps_failures)
+    if tracer is not None:
+        journal.watchers.append(tracer.see)
+        closing.push_async_callback(asyncio.to_thread, tracer.close, LAST_SPANS)
 
 
 async def _unless_away(work: Coroutine[Any, Any, None]) -> None:

@@ -20,7 +20,7 @@ import orjson
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.trace.record import Record
-from gateway.trace.row import row_of
+from gateway.trace.row import Row, row_of
 from gateway.trace.sink import Line, Sink
 from gateway.trace.sqlite import COLUMNS, FILE, Page, Reader, Retention, Writer
 from gateway.trace.stdout import Stdout
@@ -29,7 +29,7 @@ EVERY = 0.1
 """Seconds between two hand-overs to the sinks."""
 PENDING = 10_000
 """Records that wait for the next hand-over, at most."""
-SLICE = 200
+SLICE = 32
 """Records encoded before the event loop gets its turn."""
 PATIENCE = 0.5
 """Seconds a reader waits for what was written just before."""
@@ -55,6 +55,8 @@ class Journal:
     def __init__(self, file: Sink, reader: Reader, stdout: Sink | None) -> None:
         self._pending: deque[Record] = deque()
         self._overflowed = 0
+        self.watchers: list[Callable[[Row], None]] = []
+        """Each is shown every row."""
         self._file = file
         self._reader = reader
         self._stdout = stdout
@@ -97,7 +99,11 @@ class Journal:
 
     async def _hand_over(self) -> None:
         """Hands what is pending to the sinks, one slice after the other."""
-        while lines := [_line(self._pending.popleft()) for _ in range(min(SLICE, len(self._pending)))]:
+        while rows := [row_of(self._pending.popleft()) for _ in range(min(SLICE, len(self._pending)))]:
+            for watch in self.watchers:
+                for row in rows:
+                    watch(row)
+            lines = [_line(row) for row in rows]
             self._file.put(lines)
             if self._stdout is not None:
                 self._stdout.put(lines)
@@ -127,8 +133,7 @@ def open_journal(
     return Journal(Sink("call file", writer, patient=True), Reader(path), lines)
 
 
-def _line(record: Record) -> Line:
-    row = row_of(record)
+def _line(row: Row) -> Line:
     try:
         json = orjson.dumps(row)
     except TypeError:

@@ -5,7 +5,6 @@ Times in UTC seconds or milliseconds, money in nano-USD. docs/observability.md s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.core.attempt import Attempt
@@ -32,6 +31,7 @@ PARAMETERS = (
     "encoding_format",
 )
 """What of the client's request is told besides, where it is a number or a short text."""
+_NAMES = frozenset(PARAMETERS)
 _LONGEST = 256
 
 
@@ -66,7 +66,7 @@ def row_of(record: Record) -> Row:
         "stream": call.stream if call else None,
         "tags": list(call.tags) if call else [],
         "conversation": call.conversation if call else None,
-        "parameters": dict(_parameters(call)) if call else {},
+        "parameters": _parameters(call) if call else {},
         "policy": record.policy,
         "template": None,
         "route": decision.route if decision else None,
@@ -93,13 +93,16 @@ def row_of(record: Record) -> Row:
         "first_byte_ms": None if record.first_byte is None else _milliseconds(record.first_byte - record.received),
         "overhead_ms": _milliseconds(record.overhead()),
         "chunks": said.chunks if said else None,
-        "stages": list(_stages(record)),
+        "stages": _stages(record),
         "attempts": [_attempt(each, record.received) for each in record.attempts],
     }
     if parent is not None and parent.trace_id != record.span.trace_id:
         row["parent_span_id"], row["link"] = None, _link(record)
     if record.rules.capture is not Capture.OFF and call is not None:
         row["content"] = content(call, served, tenant, record.rules)
+        row["content_in_spans"] = record.rules.capture is Capture.SPANS
+    if record.span.state:
+        row["trace_state"] = record.span.state
     return row
 
 
@@ -113,6 +116,8 @@ def _failed_in(record: Record) -> str | None:
     if record.error is None:
         return None
     passed = len(record.passed)
+    if record.hold is not None and record.hold.asked and record.hold.asked[-1][2] == "denied":
+        return "budget"
     return STAGES[passed] if passed < len(STAGES) else "upstream"  # an answer that breaks off has been metered
 
 
@@ -122,73 +127,65 @@ def _cache(record: Record) -> str | None:
     return "bypass" if record.claim.hit is None else "hit"
 
 
-def _parameters(call: Call) -> Iterator[tuple[str, object]]:
+def _parameters(call: Call) -> Row:
     fields = call.fields
-    for name in PARAMETERS:
-        if name in fields:
-            value = fields[name]
-            if isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _LONGEST):
-                yield name, value
-    if "response_format" in fields and isinstance(kind := fields["response_format"], dict):
-        yield "response_format", str(kind.get("type"))[:_LONGEST]
+    found: Row = {}
+    for name in _NAMES.intersection(fields):
+        value = fields[name]
+        if isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _LONGEST):
+            found[name] = value
+    kind = fields.get("response_format")
+    if isinstance(kind, dict):
+        found["response_format"] = str(kind.get("type"))[:_LONGEST]
+    return found
 
 
-def _stages(record: Record) -> Iterator[Row]:
-    """What each stage did that the call came to, but for the attempts."""
-    began, error = record.received, record.error
-    failed_at = len(record.passed) if error is not None else -1
-    for number, name in enumerate(STAGES):
-        ended = record.passed[number] if number < len(record.passed) else record.ended
-        if number > len(record.passed) or (number == len(record.passed) and error is None):
+def _stages(record: Record) -> list[Row]:
+    """What each stage did that the call came to and that has something to tell, but for the attempts."""
+    received, passed, ended = record.received, record.passed, record.ended
+    count, hold = len(passed), record.hold
+    stages: list[Row] = [
+        {
+            "name": "auth",
+            "started_ms": 0.0,
+            "duration_ms": _milliseconds((passed[0] if count else ended) - received),
+            "method": "virtual_key" if record.arrival.credential is not None else "none",
+        }
+    ]
+    if count > 3 and record.call is not None and record.call.idempotency_key is not None:
+        stages.append(_stage("cache", received, passed[3], passed[4] if count > 4 else ended))
+        stages[-1] |= {
+            "kind": "replay",
+            "result": "miss" if record.claim is None or record.claim.hit is None else "hit",
+        }
+    if count > 4:
+        stages.append(_stage("route", received, passed[4], passed[5] if count > 5 else ended))
+        if record.decision is not None:
+            stages[-1]["plan"] = [each.name for each in record.plan]
+    if hold is not None:
+        for began, asked_until, result in hold.asked:
+            stages.append(_stage("budget", received, began, asked_until))
+            stages[-1]["result"] = result
+            if result == "denied" and hold.refused_by is not None:
+                stages[-1] |= hold.refused_by
+    if count > 6:
+        began = record.attempts[-1].ended if record.attempts else passed[6]
+        stages.append(_stage("meter", received, began or passed[6], passed[7] if count > 7 else ended))
+    if record.error is not None:
+        _blame(stages, STAGES[min(count, len(STAGES) - 1)], record.error.code)
+    return stages
+
+
+def _blame(stages: list[Row], name: str, code: str) -> None:
+    """Notes the error at the stage that the call did not pass."""
+    for stage in reversed(stages):
+        if stage["name"] == name or (stage["name"] == "budget" and stage["result"] == "denied"):
+            stage["error"] = code
             return
-        if name == "meter" and record.attempts:
-            began = record.attempts[-1].ended or began
-        facts = _FACTS[name](record) if name in _FACTS else None
-        if facts is not None:
-            stage = {"name": name, "started_ms": _milliseconds(began - record.received)}
-            stage["duration_ms"] = _milliseconds(ended - began)
-            if number == failed_at and error is not None:
-                stage["error"] = error.code
-            stage.update(facts)
-            yield stage
-        if name == "budget" and record.hold is not None:
-            yield from _asked(record)
-        began = ended
 
 
-def _asked(record: Record) -> Iterator[Row]:
-    """Each reservation: they are made before the attempts that they pay for."""
-    assert record.hold is not None
-    for began, ended, result in record.hold.asked:
-        stage: Row = {"name": "budget", "started_ms": _milliseconds(began - record.received)}
-        stage |= {"duration_ms": _milliseconds(ended - began), "result": result}
-        if result == "denied":
-            stage |= {"error": record.error.code if record.error else None, **(record.hold.refused_by or {})}
-        yield stage
-
-
-def _auth(record: Record) -> Mapping[str, object]:
-    return {"method": "virtual_key" if record.arrival.credential is not None else "none"}
-
-
-def _route(record: Record) -> Mapping[str, object]:
-    decision = record.decision
-    if decision is None:
-        return {}
-    return {"route": decision.route, "reason": decision.reason, "plan": [each.name for each in record.plan]}
-
-
-def _cache_facts(record: Record) -> Mapping[str, object]:
-    if record.call is None or record.call.idempotency_key is None:
-        return {"kind": "replay", "result": "bypass"}
-    return {"kind": "replay", "result": "miss" if record.claim is None or record.claim.hit is None else "hit"}
-
-
-def _meter(record: Record) -> Mapping[str, object]:
-    return {}
-
-
-_FACTS = {"auth": _auth, "cache": _cache_facts, "route": _route, "meter": _meter}
+def _stage(name: str, received: float, began: float, ended: float) -> Row:
+    return {"name": name, "started_ms": _milliseconds(began - received), "duration_ms": _milliseconds(ended - began)}
 
 
 def _attempt(attempt: Attempt, received: float) -> Row:
@@ -212,4 +209,4 @@ def _attempt(attempt: Attempt, received: float) -> Row:
 
 
 def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    return int(seconds * 1e6 + 0.5) / 1000

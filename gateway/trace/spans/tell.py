@@ -1,0 +1,367 @@
+"""From a record's row to the spans of its call: the server's, one for each stage that has something to tell, one per attempt.
+
+Attributes follow OpenTelemetry's conventions for HTTP and generative AI, and ours begin with `llmgw.`. Money is in USD here,
+as a double, since that is what trace backends add up; the record has it in whole nano-USD. Nothing that was said in the call
+is told unless the policy captures it into spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from gateway.core.attempt import FIRST_ATTEMPT
+from gateway.core.span import child_id
+from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
+
+Row = Mapping[str, Any]
+
+_NANO = 1e9
+_KEPT = 4096
+"""Groups of attributes that are kept, of each kind."""
+_REQUEST = {
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+    "top_k": "gen_ai.request.top_k",
+    "max_tokens": "gen_ai.request.max_tokens",
+    "max_completion_tokens": "gen_ai.request.max_tokens",
+    "frequency_penalty": "gen_ai.request.frequency_penalty",
+    "presence_penalty": "gen_ai.request.presence_penalty",
+    "seed": "gen_ai.request.seed",
+    "reasoning_effort": "gen_ai.request.reasoning.level",
+    "service_tier": "openai.request.service_tier",
+    "dimensions": "gen_ai.embeddings.dimension.count",
+}
+"""A request's parameters by the conventions' names."""
+_INTEGERS = frozenset({"gen_ai.request.max_tokens", "gen_ai.request.seed", "gen_ai.embeddings.dimension.count"})
+_OUTPUTS = {"text": "text", "json_object": "json", "json_schema": "json"}
+_USAGE_PARTS = (
+    ("cached_tokens", ("gen_ai.usage.cache_read.input_tokens",)),
+    ("cache_write_tokens", ("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens")),
+    ("reasoning_tokens", ("gen_ai.usage.reasoning.output_tokens",)),
+)
+
+
+def trace_of(row: Row) -> Trace:
+    """The trace that a record's row tells."""
+    begin = round(row["at"] * _NANO)
+    root = int(row["span_id"], 16)
+    spans = [_server(row, begin)]
+    for number, stage in enumerate(row["stages"], start=1):
+        spans.append(_stage(row, stage, f"{child_id(root, number):016x}", begin))
+    for attempt in row["attempts"]:
+        id = f"{child_id(root, FIRST_ATTEMPT + attempt['number'] - 1):016x}"
+        spans.append(_attempt(row, attempt, id, begin))
+    return Trace(row["trace_id"], spans, row.get("trace_state", ""))
+
+
+def is_failure(row: Row) -> bool:
+    """Whether the gateway or a provider failed, and not the caller."""
+    return bool(row["status"] >= 500)
+
+
+def _server(row: Row, begin: int) -> Span:
+    code = row["error_code"]
+    common = _server_common(
+        row["method"],
+        row["path"],
+        row["status"],
+        code,
+        row["outcome"],
+        row["org"],
+        row["team"],
+        row["key_id"],
+        row["model"],
+        row["policy"],
+        row["route"],
+        row["template"],
+        row["cache"],
+        row["failed_in"],
+        len(row["attempts"]),
+    )
+    own: dict[str, Value] = {"llmgw.request.id": row["id"], "llmgw.overhead.duration": row["overhead_ms"] / 1000}
+    if row["cost_nano_usd"] is not None:
+        own["llmgw.cost.total"] = row["cost_nano_usd"] / _NANO
+        own["llmgw.cost.estimated"] = row["estimated"]
+    if row["user"] is not None:
+        own["llmgw.user.id"] = row["user"]
+    if row["conversation"] is not None:
+        own["session.id"] = row["conversation"]
+    if row["tags"]:
+        own["llmgw.tags"] = row["tags"]
+    span = Span(
+        f"{row['method']} {row['path']}",
+        Kind.SERVER,
+        row["span_id"],
+        row["parent_span_id"],
+        begin,
+        begin + _nanoseconds(row["duration_ms"]),
+        common,
+        own,
+    )
+    if code is not None:
+        span.error = (row["error"] or code) if is_failure(row) else None
+        span.events = (Event("exception", span.end, {"exception.type": code, "exception.message": row["error"] or ""}),)
+    span.is_parent_remote = row["parent_span_id"] is not None
+    if (link := row.get("link")) is not None:
+        span.link = link["trace_id"], link["span_id"]
+    return span
+
+
+@lru_cache(_KEPT)
+def _server_common(
+    method: str, path: str, status: int, code: str | None, outcome: str, *known: str | int | None
+) -> Common:
+    values: dict[str, Value] = {
+        "http.request.method": method,
+        "url.path": path,
+        "url.scheme": "http",
+        "http.route": path,
+        "http.response.status_code": status,
+        "llmgw.outcome": outcome,
+    }
+    if code is not None:
+        values["error.type"] = code
+    return Common(values | {name: value for name, value in zip(_KNOWN, known, strict=True) if value is not None})
+
+
+_KNOWN = (
+    "llmgw.org.id",
+    "llmgw.team.id",
+    "llmgw.key.id",
+    "llmgw.request.model",
+    "llmgw.policy.version",
+    "llmgw.route",
+    "llmgw.template",
+    "llmgw.cache",
+    "llmgw.failed_in",
+    "llmgw.upstream.attempts",
+)
+
+
+def _stage(row: Row, stage: Mapping[str, Any], id: str, begin: int) -> Span:
+    name, error = stage["name"], stage.get("error")
+    common, own = _STAGES[name](row, stage, error)
+    started = begin + _nanoseconds(stage["started_ms"])
+    span = Span(
+        "llmgw." + name,
+        Kind.INTERNAL,
+        id,
+        row["span_id"],
+        started,
+        started + _nanoseconds(stage["duration_ms"]),
+        common,
+        own,
+    )
+    if error is not None and is_failure(row):
+        span.error = row["error"] or error
+    return span
+
+
+_Told = tuple[Common, dict[str, Value]]
+
+
+def _auth(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:
+    result = "ok" if error is None else "refused"
+    return _common(error, ("llmgw.auth.method", stage["method"]), ("llmgw.auth.result", result)), {}
+
+
+def _budget(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:
+    own: dict[str, Value] = {}
+    if stage["result"] == "denied":
+        own = {attribute: stage[name] for name, attribute in _BUDGET.items() if name in stage}
+    elif row["reserved_nano_usd"] is not None:
+        own["llmgw.budget.unit"] = "usd"
+        own["llmgw.budget.reserved"] = row["reserved_nano_usd"] / _NANO
+        own["llmgw.budget.actual"] = (row["cost_nano_usd"] or 0) / _NANO
+    return _common(error, ("llmgw.budget.result", stage["result"])), own
+
+
+_BUDGET = {
+    "scope": "llmgw.budget.scope",
+    "budget": "llmgw.budget.id",
+    "unit": "llmgw.budget.unit",
+    "limit": "llmgw.budget.limit",
+    "remaining": "llmgw.budget.remaining",
+    "asked": "llmgw.budget.asked",
+}
+
+
+def _cache(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:
+    return _common(error, ("llmgw.cache.kind", stage["kind"]), ("llmgw.cache.result", stage["result"])), {}
+
+
+def _route(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:
+    plan = tuple(stage["plan"]) if "plan" in stage else None
+    return _common(
+        error,
+        ("llmgw.policy.version", row["policy"]),
+        ("llmgw.route.strategy", row["reason"]),
+        ("llmgw.route.candidates", plan),
+        ("llmgw.route.rule", row["route"]),
+        ("llmgw.route.deployment", row["deployment"]),
+    ), {}
+
+
+def _meter(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:
+    own: dict[str, Value] = {}
+    if row["cost_nano_usd"] is not None:
+        own["llmgw.cost.total"] = row["cost_nano_usd"] / _NANO
+    return _common(error, ("llmgw.usage.estimated", bool(row["estimated"])), ("llmgw.cost.source", "price_table")), own
+
+
+_STAGES = {"auth": _auth, "budget": _budget, "cache": _cache, "route": _route, "meter": _meter}
+
+
+@lru_cache(_KEPT)
+def _common(error: str | None, *pairs: tuple[str, Value | None]) -> Common:
+    values = {name: value for name, value in pairs if value is not None}
+    return Common(values if error is None else {**values, "error.type": error})
+
+
+def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int) -> Span:
+    error = _error_type(attempt)
+    is_answered = attempt["number"] == len(row["attempts"]) and attempt["first_byte_ms"] is not None
+    reasons = ("error",) if error is not None else tuple(row["finish_reasons"])
+    known = (
+        row["operation"],
+        attempt["provider"],
+        attempt["upstream_model"],
+        attempt["address"],
+        attempt["port"],
+        attempt["number"],
+        attempt["reason"],
+        attempt["deployment"],
+        attempt["status"],
+        error,
+        bool(row["stream"]),
+        reasons if is_answered else (),
+        row["response_model"] if is_answered else None,
+        tuple(row["parameters"].items()),
+    )
+    own: dict[str, Value] = {}
+    if row["conversation"] is not None:
+        own["gen_ai.conversation.id"] = row["conversation"]
+    if attempt["upstream_request_id"] is not None:
+        own["llmgw.upstream.request_id"] = attempt["upstream_request_id"]
+    if is_answered:
+        _tell_answer(row, attempt, reasons, own)
+    started = begin + _nanoseconds(attempt["started_ms"])
+    span = Span(
+        f"{row['operation']} {attempt['upstream_model']}",
+        Kind.CLIENT,
+        id,
+        row["span_id"],
+        started,
+        started + _nanoseconds(attempt["duration_ms"]),
+        _attempt_common(known),
+        own,
+    )
+    if error is not None and error != "client_disconnected":
+        span.error = attempt["detail"] or error
+    return span
+
+
+@lru_cache(_KEPT)
+def _attempt_common(known: tuple[Any, ...]) -> Common:
+    """`known` as `_attempt` gives it: one key, for what a span of fourteen attributes has in common with the next one."""
+    operation, provider, model, address, port, number, reason, deployment, status, *rest = known
+    error, is_stream, reasons, response_model, parameters = rest
+    values: dict[str, Value] = {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": provider,
+        "gen_ai.request.model": model,
+        "llmgw.attempt.number": number,
+        "llmgw.attempt.reason": reason,
+        "llmgw.deployment.id": deployment,
+        **dict(_parameters(parameters)),
+    }
+    if address:
+        values |= {"server.address": address, "server.port": port}
+    if is_stream:
+        values["gen_ai.request.stream"] = True
+    if status is not None:
+        values["http.response.status_code"] = status
+    if error is not None:
+        values["error.type"] = error
+    if reasons:
+        values["gen_ai.response.finish_reasons"] = reasons
+    if response_model is not None:
+        values["gen_ai.response.model"] = response_model
+    return Common(values)
+
+
+def _error_type(attempt: Mapping[str, Any]) -> str | None:
+    error = attempt["error"]
+    return "client_disconnected" if error == "client_closed" else error
+
+
+def _parameters(parameters: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Value]]:
+    for name, value in parameters:
+        attribute = _REQUEST.get(name)
+        if attribute is not None:
+            yield attribute, int(value) if attribute in _INTEGERS else value
+        elif name == "n" and value != 1:
+            yield "gen_ai.request.choice.count", int(value)
+        elif name == "response_format" and value in _OUTPUTS:
+            yield "gen_ai.output.type", _OUTPUTS[value]
+        elif name == "encoding_format":
+            yield "gen_ai.request.encoding_formats", (str(value),)
+
+
+def _tell_answer(row: Row, attempt: Mapping[str, Any], reasons: Sequence[str], own: dict[str, Value]) -> None:
+    if row["input_tokens"] is not None:
+        own["gen_ai.usage.input_tokens"] = row["input_tokens"]
+        own["gen_ai.usage.output_tokens"] = row["output_tokens"]
+        for name, attributes in _USAGE_PARTS:
+            if row[name]:
+                for attribute in attributes:
+                    own[attribute] = row[name]
+    if row["response_id"] is not None:
+        own["gen_ai.response.id"] = row["response_id"]
+    if row["stream"]:
+        own["gen_ai.response.time_to_first_chunk"] = attempt["first_byte_ms"] / 1000
+        own["llmgw.stream.chunks"] = row["chunks"] or 0
+    if row["estimated"]:
+        own["llmgw.usage.estimated"] = True
+    if row["cost_nano_usd"] is not None:
+        own["llmgw.cost.total"] = row["cost_nano_usd"] / _NANO
+    if row.get("content_in_spans") and (content := row.get("content")) is not None:
+        own["gen_ai.input.messages"] = orjson.dumps(_input_messages(content["input"])).decode()
+        own["gen_ai.output.messages"] = orjson.dumps(_output_messages(content["output"], reasons)).decode()
+
+
+def _input_messages(said: Any) -> list[dict[str, Any]]:
+    """In the conventions' form: a role, and parts."""
+    if isinstance(said, list) and all(isinstance(each, dict) for each in said):
+        return [{"role": each.get("role", "user"), "parts": _parts(each)} for each in said]
+    return [{"role": "user", "parts": [{"type": "text", "content": said}]}]
+
+
+def _parts(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content")
+    if isinstance(content, list):
+        return [{"type": "text", "content": part.get("text")} if "text" in part else part for part in content]
+    parts: list[dict[str, Any]] = [] if content is None else [{"type": "text", "content": content}]
+    if message.get("role") == "tool":
+        parts = [{"type": "tool_call_response", "id": message.get("tool_call_id"), "result": content}]
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        told = {"id": call.get("id"), "name": function.get("name"), "arguments": function.get("arguments")}
+        parts.append({"type": "tool_call", **told})
+    return parts
+
+
+def _output_messages(texts: Sequence[str], reasons: Sequence[str]) -> list[dict[str, Any]]:
+    padded = [*reasons, *["stop"] * len(texts)]
+    return [
+        {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": reason}
+        for text, reason in zip(texts, padded, strict=False)
+    ]
+
+
+def _nanoseconds(milliseconds: float) -> int:
+    return int(milliseconds * 1_000_000)

@@ -1,0 +1,167 @@
+"""A call told to people: in sentences, in the order of events, and as the tree of its spans. Both from its record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.trace.spans.span import Span
+from gateway.trace.spans.tell import trace_of
+
+Row = Mapping[str, Any]
+
+_FAR = 10
+"""A story names no more attempts than this one by one."""
+_ENDINGS = {
+    "cache_replay": "It was a repetition: the answer kept under its Idempotency-Key was sent again, at no cost.",
+    "cache_exact": "The answer came from the exact cache.",
+    "cache_semantic": "The answer came from the semantic cache.",
+    "stopped_budget": "The stream was ended because the budget was; the client got what had been paid for.",
+    "client_abort": "The client closed the connection before the end.",
+    "orphaned": "Its worker died before the call ended; nobody knows how it would have gone on.",
+}
+_REASONS = {
+    "named": "the client named it",
+    "rule": "the first route that fits says so",
+}
+
+
+def tell(row: Row) -> dict[str, Any]:
+    """`story`: sentences; `spans`: see docs/observability.md."""
+    return {"story": list(sentences(row)), "spans": [_span(span, row) for span in _spans(row)]}
+
+
+def sentences(row: Row) -> Iterator[str]:
+    yield _asked(row)
+    if row.get("key_name") is not None or row.get("tenant") is not None:
+        yield f"The caller is {row['tenant']}, by the key {row['key_name'] or row['key_id']}."
+    elif row.get("outcome") == "rejected_auth":
+        yield f"It was refused: {_sentence(row['error'])}"
+        return
+    if row.get("reason") is not None:
+        yield _routed(row)
+    yield from _held(row)
+    attempts = row.get("attempts") or ()
+    for attempt in attempts[:_FAR]:
+        yield _tried(attempt, row)
+    if len(attempts) > _FAR:
+        yield f"{len(attempts) - _FAR} further attempts followed."
+    if row["outcome"] in _ENDINGS:
+        yield _ENDINGS[row["outcome"]]
+    elif row.get("error") is not None and row["outcome"] != "rejected_auth":
+        where = f" by the stage {row['failed_in']}" if row.get("failed_in") else ""
+        yield f"It ended with {row['status']} {row['error_code']}{where}: {_sentence(row['error'])}"
+    yield from _cost(row)
+    yield from _time(row)
+
+
+def _asked(row: Row) -> str:
+    at = datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    what = {"chat": "a chat completion", "text_completion": "a completion", "embeddings": "embeddings"}
+    wanted = what.get(row.get("operation") or "", "something")
+    kind = " as a stream" if row.get("stream") else ""
+    model = f" of {row['model']!r}" if row.get("model") else ""
+    return f"At {at} somebody asked for {wanted}{model}{kind}."
+
+
+def _routed(row: Row) -> str:
+    why = _REASONS.get(row["reason"], row["reason"])
+    plan = next((stage["plan"] for stage in row["stages"] if stage["name"] == "route" and "plan" in stage), [])
+    rule = f"Route {row['route']!r} took it" if row.get("route") else f"No route changed the model: {why}"
+    order = f"; to be tried in this order: {', '.join(plan)}" if plan else ""
+    return f"{rule}{order}."
+
+
+def _held(row: Row) -> Iterator[str]:
+    for stage in row["stages"]:
+        if stage["name"] != "budget":
+            continue
+        took = _seconds(stage["duration_ms"])
+        if stage["result"] == "denied":
+            asked = (_amount(stage, name) for name in ("limit", "remaining", "asked"))
+            of = "of {} {} were left, and the call needs {}".format(*asked) if "limit" in stage else "no answer came"
+            yield f"The budget {stage.get('budget', '')} said no after {took}: {of}."
+        else:
+            held = f" {dollars(row['reserved_nano_usd'])} were held" if row.get("reserved_nano_usd") is not None else ""
+            yield f"The budgets were asked ({stage['result']}, {took}){':' if held else ''}{held}."
+
+
+def _amount(stage: Mapping[str, Any], name: str) -> str:
+    amount = stage.get(name)
+    if amount is None:
+        return "?"
+    return dollars(amount) if stage.get("unit") == "usd" else f"{amount:,} {stage.get('unit')}"
+
+
+def _tried(attempt: Mapping[str, Any], row: Row) -> str:
+    number = "first" if attempt["number"] == 1 else f"{attempt['number']}."
+    why = {"retry": ", once more", "fallback": ", as a fallback"}.get(attempt["reason"], "")
+    took = _seconds(attempt["duration_ms"])
+    start = f"{number.capitalize()} attempt: {attempt['deployment']}{why}"
+    if attempt["error"] is None:
+        first = attempt.get("first_byte_ms")
+        began = f", its first byte after {_seconds(first)}" if first is not None and row.get("stream") else ""
+        return f"{start} answered {attempt['status']} in {took}{began}."
+    status = f" {attempt['status']}" if attempt["status"] is not None else ""
+    detail = f" ({attempt['detail']})" if attempt.get("detail") else ""
+    return f"{start} failed{status} after {took}: {attempt['error']}{detail}."
+
+
+def _cost(row: Row) -> Iterator[str]:
+    if row.get("input_tokens") is None:
+        return
+    parts = [f"{row['input_tokens']:,} tokens in"]
+    if row.get("cached_tokens"):
+        parts.append(f"{row['cached_tokens']:,} of them cached")
+    parts.append(f"{row['output_tokens']:,} out")
+    if row.get("reasoning_tokens"):
+        parts.append(f"{row['reasoning_tokens']:,} of them reasoning")
+    counted = ", by our own count" if row.get("estimated") else ", as the provider counted"
+    cost = (
+        f", which cost {dollars(row['cost_nano_usd'])}" if row.get("cost_nano_usd") is not None else ", without a price"
+    )
+    yield f"It used {', '.join(parts)}{counted}{cost}."
+
+
+def _time(row: Row) -> Iterator[str]:
+    if row.get("duration_ms") is not None:
+        yield f"It took {_seconds(row['duration_ms'])}, {_seconds(row['overhead_ms'] or 0)} of them the gateway's own."
+
+
+def dollars(nano: int) -> str:
+    """Exactly, without the zeroes at the end."""
+    whole, part = divmod(abs(nano), 10**9)
+    digits = f"{part:09d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if nano < 0 else ''}${whole:,}.{digits}"
+
+
+def _seconds(milliseconds: float) -> str:
+    if milliseconds < 1:
+        return f"{milliseconds * 1000:.0f} µs"
+    return f"{milliseconds:.1f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.2f} s"
+
+
+def _sentence(text: str | None) -> str:
+    text = text or "no reason is known."
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def _spans(row: Row) -> Iterator[Span]:
+    if row.get("trace_id") is not None and row.get("stages") is not None:
+        yield from trace_of(row).spans
+
+
+def _span(span: Span, row: Row) -> dict[str, Any]:
+    began = round(row["at"] * 1e9)
+    return {
+        "name": span.name,
+        "kind": span.kind.name,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "started_ms": (span.begin - began) / 1e6,
+        "duration_ms": (span.end - span.begin) / 1e6,
+        "status": "ERROR" if span.error is not None else "UNSET",
+        "error": span.error,
+        "attributes": span.attributes,
+    }

@@ -67,7 +67,9 @@ def _asked(row: Row) -> str:
 
 def _routed(row: Row) -> str:
     why = _REASONS.get(row["reason"], row["reason"])
-    plan = next((stage["plan"] for stage in row["stages"] if stage["name"] == "route" and "plan" in stage), [])
+    plan: list[str] = next(
+        (stage["plan"] for stage in row["stages"] if stage["name"] == "route" and "plan" in stage), []
+    )
     rule = f"Route {row['route']!r} took it" if row.get("route") else f"No route changed the model: {why}"
     order = f"; to be tried in this order: {', '.join(plan)}" if plan else ""
     return f"{rule}{order}."

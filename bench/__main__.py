@@ -66,6 +66,7 @@ def measure(stage: Stage, names: Sequence[str], effort: Effort) -> Result:
     alone = _measure_alone(stage, effort, missing) if OURS in summaries else None
     cold_starts = alone.cold_starts if alone else []
     soaked, scaling = (alone.soaked, alone.scaling) if alone else (None, None)
+    told = alone.telemetry if alone else None
     return Result(
         machine=machine,
         cores=stage.cores,
@@ -77,9 +78,14 @@ def measure(stage: Stage, names: Sequence[str], effort: Effort) -> Result:
         cold_starts=cold_starts,
         soaked=soaked,
         scaling=scaling,
+        telemetry=told,
         notes=alone.notes if alone else [],
         targets=assess(
-            summaries, cold_start=median(cold_starts) if cold_starts else None, soaked=soaked, scaling=scaling
+            summaries,
+            cold_start=median(cold_starts) if cold_starts else None,
+            soaked=soaked,
+            scaling=scaling,
+            traced=told.added_us("every trace") if told else None,
         ),
     )
 
@@ -108,7 +114,7 @@ def _summarize(running: Running, rounds: Rounds) -> Summary:
 
 
 def _measure_alone(stage: Stage, effort: Effort, missing: dict[str, str]) -> Alone | None:
-    say("llmgw alone: cold starts, soak, two workers against one")
+    say("llmgw alone: cold starts, soak, two workers against one, traces")
     try:
         return measure_alone(stage, effort)
     except (NotAvailable, LoadFailed) as error:

@@ -1,4 +1,4 @@
-"""What is measured of llmgw alone, each time freshly started: cold starts, a soak, two workers against one."""
+"""What is measured of llmgw alone, each time freshly started: cold starts, a soak, two workers against one, telemetry."""
 
 import http.client
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from bench.scaling import WORKERS, Scaling
 from bench.soak import Soak, soak
 from bench.stage import Stage
 from bench.startup import MODEL, Running, call
+from bench.telemetry import Telemetry, telemetry
 
 WARM_SECONDS = 0.5
 
@@ -21,6 +22,7 @@ class Alone:
     cold_starts: list[float]
     soaked: Soak
     scaling: Scaling
+    telemetry: Telemetry
     notes: list[str]
 
 
@@ -34,7 +36,8 @@ def measure_alone(stage: Stage, effort: Effort) -> Alone:
     pair = llmgw.prepare_with(stage.site(), workers=WORKERS)
     with stage.start(pair, cores=stage.cores.server_pair) as running:
         two = _closed(running, stage, effort)
-    return Alone(cold_starts, soaked, Scaling(one, two, overlapping=stage.cores.overlapping), notes)
+    scaling = Scaling(one, two, overlapping=stage.cores.overlapping)
+    return Alone(cold_starts, soaked, scaling, telemetry(stage, effort), notes)
 
 
 def _cold_start(stage: Stage) -> float:

@@ -13,6 +13,7 @@ from bench.scaling import Scaling
 from bench.soak import Soak
 from bench.summary import Summary
 from bench.targets import Target
+from bench.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Result:
     cold_starts: Sequence[float]
     soaked: Soak | None
     scaling: Scaling | None
+    telemetry: Telemetry | None
     notes: Sequence[str]
     targets: Sequence[Target]
 
@@ -45,6 +47,7 @@ def render(result: Result) -> str:
         target_table(result.targets) or "llmgw was not measured.",
         describe_scaling(result.scaling) if result.scaling else "",
         describe_soak(result.soaked) if result.soaked else "",
+        describe_telemetry(result.telemetry) if result.telemetry else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -85,6 +88,13 @@ def describe_soak(soaked: Soak) -> str:
         f"RSS of llmgw: {figure(soaked.idle_mb)} MB idle, {figure(soaked.warm_mb)} warm, "
         f"{figure(soaked.after_mb)} after {soaked.calls:,} more calls ({soaked.errors} errors)."
     )
+
+
+def describe_telemetry(measured: Telemetry) -> str:
+    told = [
+        f"{kind} {figure(measured.cpu_us(kind))} ({figure(measured.added_us(kind))} more)" for kind in measured.samples
+    ]
+    return f"CPU µs per call, metrics and records on: {'; '.join(told)}."
 
 
 def _remarks(result: Result) -> list[str]:

@@ -35,7 +35,12 @@ class Target:
 
 
 def assess(
-    summaries: Mapping[str, Summary], *, cold_start: float | None, soaked: Soak | None, scaling: Scaling | None
+    summaries: Mapping[str, Summary],
+    *,
+    cold_start: float | None,
+    soaked: Soak | None,
+    scaling: Scaling | None,
+    traced: float | None = None,
 ) -> list[Target]:
     """The rows of the table of targets, in its order; none without a measured llmgw."""
     ours = summaries.get("llmgw")
@@ -49,6 +54,7 @@ def assess(
         Target(
             f"RSS growth over {soaked.calls if soaked else 0:,} calls, MB", soaked.growth_mb if soaked else None, 5, 0
         ),
+        Target("CPU µs per call for exporting every trace", traced, 30),
         Target("cold start, process to first 200, s", cold_start, 1.0, 0.4),
     ]
 

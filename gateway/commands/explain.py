@@ -22,6 +22,7 @@ from gateway.auth.wanted import DEFAULT_TENANT, Wanted
 from gateway.budget.escrow import account_name
 from gateway.budget.limits import Account, Limits, Unit
 from gateway.budget.preview import Books, preview
+from gateway.commands.tell import tell_call
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
@@ -54,7 +55,13 @@ _SHORT = {
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("explain", help="say what would happen to a call, without making it")
+    parser = subparsers.add_parser(
+        "explain", help="say what would happen to a call, without making it, or what did happen to one"
+    )
+    parser.add_argument("--call", metavar="ID", help="instead: what happened to the call with this x-request-id")
+    parser.add_argument(
+        "--json", action="store_true", help="with --call: the whole record, its spans and its story as JSON"
+    )
     parser.add_argument("--key", help="a virtual key: its text, its id or its name (default: OPENAI_API_KEY)")
     parser.add_argument("--tenant", metavar="ORG[/TEAM]", help="instead of a key: a key of this tenant")
     parser.add_argument("--model", help="the model asked for; default: the one in the file")
@@ -67,6 +74,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the story; 1 if the call would be refused, or nothing can be said, for a reason printed last."""
+    if args.call is not None:
+        return tell_call(args.data, args.call, as_json=args.json)
     try:
         return asyncio.run(_explain(args))
     except (PolicyError, OpenError, OSError) as error:

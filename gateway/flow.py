@@ -11,8 +11,7 @@ from random import Random
 from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
 from gateway.cache.replay import Replays
-from gateway.core.arrival import Arrival, Reply
-from gateway.core.secret import Secret
+from gateway.core.arrival import Arrival, Asked, Reply
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
@@ -70,14 +69,16 @@ class Flow:
                     claim.complete(last, answer.content_type)
         reply.end(last, headers=record.closing_headers())
 
-    async def models(self, credential: Secret | None) -> list[str]:
+    async def models(self, ingress: Asked) -> list[str]:
         """The names the caller may ask for."""
         policy = self.policy.current
-        tenant = await self.auth.identify(credential, policy.tenants)
-        return plan.visible(tenant, policy.routes)
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants))
+            return plan.visible(tenant, policy.routes)
 
-    async def check_model(self, credential: Secret | None, name: str) -> None:
+    async def check_model(self, ingress: Asked, name: str) -> None:
         """Raises NotFound unless the caller may ask for this model."""
         policy = self.policy.current
-        tenant = await self.auth.identify(credential, policy.tenants)
-        plan.check(name, tenant, policy.routes)
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants))
+            plan.check(name, tenant, policy.routes)

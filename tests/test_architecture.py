@@ -20,7 +20,8 @@ MARKS = {
     "template": "apply.template(",
     "route": "plan.decide(",
     "meter": "self.meter.bill(",
-    "trace": "write=self.trace",
+    "budget": "self.budget.hold(",
+    "trace": "self.trace.record(",
 }
 """How a stage is seen in the flow, where it is not `self.stage.`"""
 SOURCES = sorted((ROOT / "gateway").rglob("*.py"))

@@ -55,9 +55,7 @@ _SHORT = {
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "explain", help="say what would happen to a call, without making it, or what did happen to one"
-    )
+    parser = subparsers.add_parser("explain", help="say what would happen to a call, or what happened to one")
     parser.add_argument("--call", metavar="ID", help="instead: what happened to the call with this x-request-id")
     parser.add_argument(
         "--json", action="store_true", help="with --call: the whole record, its spans and its story as JSON"

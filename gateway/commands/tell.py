@@ -30,7 +30,7 @@ def tell_call(data: Path, id: str, *, as_json: bool) -> int:
     widest = max(len(span["name"]) for span in told["spans"])
     for span in told["spans"]:
         indent = "" if span["kind"] == "SERVER" else "  "
-        error = f"  {span['error']}" if span["error"] else ""
+        why = f"  {span['error']}" if span["error"] else ""
         name = f"{indent}{span['name']}".ljust(widest + 2)
-        print(f"{span['started_ms']:10.3f} ms  {name}  {span['duration_ms']:10.3f} ms{error}")
+        print(f"{span['started_ms']:10.3f} ms  {name}  {span['duration_ms']:10.3f} ms{why}")
     return 0

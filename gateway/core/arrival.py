@@ -9,8 +9,8 @@ from gateway.core.secret import Secret
 from gateway.core.span import SpanContext
 
 
-class Arrival(Protocol):
-    """A request that has arrived whole; nothing of its body has been read yet. `received` is monotonic seconds."""
+class Asked(Protocol):
+    """A request that has arrived whole. `received` is monotonic seconds."""
 
     @property
     def id(self) -> str: ...
@@ -33,7 +33,7 @@ class Arrival(Protocol):
 
     @property
     def operation(self) -> str:
-        """The value of what is asked for; see core.call.Operation."""
+        """What is asked for: the value of a core.call.Operation, or `models`."""
         ...
 
     @property
@@ -43,6 +43,10 @@ class Arrival(Protocol):
 
     @property
     def credential(self) -> Secret | None: ...
+
+
+class Arrival(Asked, Protocol):
+    """A call; nothing of its body has been read yet."""
 
     def read(self, *, strict: bool) -> Call:
         """The call in our terms. `strict` judges the fields that only providers act on, too.

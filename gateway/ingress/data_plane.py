@@ -11,7 +11,7 @@ import orjson
 from gateway.core.call import Operation
 from gateway.core.errors import InvalidRequest, Overloaded
 from gateway.flow import Flow
-from gateway.ingress.openai import OpenAIArrival, bearer
+from gateway.ingress.openai import ModelsAsked, OpenAIArrival
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Request
 from gateway.ingress.server import Routes
@@ -44,7 +44,7 @@ class DataPlane:
         await self._flow.run(OpenAIArrival(request, operation=operation, id=id), response)
 
     async def _models(self, request: Request, response: Response, id: str) -> None:
-        names = await self._flow.models(bearer(request.headers))
+        names = await self._flow.models(ModelsAsked(request, id))
         response.whole(200, orjson.dumps({"object": "list", "data": [_card(name) for name in names]}))
 
     async def _model(self, request: Request, response: Response, id: str) -> None:
@@ -52,7 +52,7 @@ class DataPlane:
             name = unquote(request.target.partition(b"?")[0].decode(), errors="strict").removeprefix(_MODELS)
         except UnicodeDecodeError:
             raise InvalidRequest("the path is not valid UTF-8", code="bad_target") from None
-        await self._flow.check_model(bearer(request.headers), name)
+        await self._flow.check_model(ModelsAsked(request, id), name)
         response.whole(200, orjson.dumps(_card(name)))
 
     async def _healthz(self, request: Request, response: Response, id: str) -> None:

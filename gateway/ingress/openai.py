@@ -25,6 +25,23 @@ _MAX_NAME = 256
 MAX_PROMPTS = 2048
 
 
+class ModelsAsked:
+    """A request for the list of models, or for one of them. Implements `core.arrival.Asked`."""
+
+    __slots__ = ("context", "credential", "id", "peer", "received")
+
+    method = "GET"
+    path = "/v1/models"
+    operation = "models"
+
+    def __init__(self, request: Request, id: str) -> None:
+        self.id = id
+        self.received = request.received
+        self.peer = request.peer
+        self.credential = bearer(request.headers)
+        self.context = _context(request.headers)
+
+
 class OpenAIArrival:
     """A request on one of OpenAI's routes. Implements `core.arrival.Arrival`."""
 
@@ -41,10 +58,7 @@ class OpenAIArrival:
         self.credential = bearer(request.headers)
         self.operation = operation.value
         self.path = _PATHS[operation]
-        headers = request.headers
-        self.context: SpanContext | None = None
-        if b"traceparent" in headers:
-            self.context = read_context(headers[b"traceparent"], headers.get(b"tracestate"))
+        self.context = _context(request.headers)
 
     def read(self, *, strict: bool) -> Call:
         request = self._request
@@ -74,6 +88,12 @@ class OpenAIArrival:
             idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
             headers=headers,
         )
+
+
+def _context(headers: Mapping[bytes, bytes]) -> SpanContext | None:
+    if b"traceparent" not in headers:
+        return None
+    return read_context(headers[b"traceparent"], headers.get(b"tracestate"))
 
 
 def bearer(headers: Mapping[bytes, bytes]) -> Secret | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from gateway.core.arrival import Arrival, Headers
+from gateway.core.arrival import Asked, Headers
 from gateway.core.attempt import Attempts
 from gateway.core.call import Call
 from gateway.core.clock import Clock
@@ -153,7 +153,7 @@ class Record:
 
     def __init__(
         self,
-        arrival: Arrival,
+        arrival: Asked,
         policy: str,
         rules: TraceRules,
         *,
@@ -200,7 +200,9 @@ class Record:
             self._fail(error)
         elif self.hold is not None and self.hold.is_stopped:
             self.outcome = "stopped_budget"
-        elif self.served is not None and not self.served.deployment.name:
+        elif self.served is None:
+            self.outcome = "gateway"
+        elif not self.served.deployment.name:
             self.outcome = "cache_replay"
         self._write(self)
 

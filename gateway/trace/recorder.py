@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from gateway.core.arrival import Arrival
+from gateway.core.arrival import Asked
 from gateway.core.clock import Clock
 from gateway.core.span import SpanContext
 from gateway.trace.record import Record, Write
@@ -20,7 +20,7 @@ class Recorder:
     clock: Clock
     random: Random
 
-    def record(self, arrival: Arrival, policy: str, rules: TraceRules) -> Record:
+    def record(self, arrival: Asked, policy: str, rules: TraceRules) -> Record:
         """A context manager; `policy` is the version that the call begins with."""
         caller = None if rules.inbound is Inbound.IGNORE else arrival.context
         parent = caller if rules.inbound is Inbound.PARENT else None

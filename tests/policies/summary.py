@@ -11,6 +11,7 @@ from gateway.core.ledger.operations import Orphan
 from gateway.core.money import NANO, Price
 from gateway.policy.snapshot import Snapshot
 from gateway.route.rules import Match
+from gateway.trace.rules import Capture, Inbound, TraceRules
 
 
 def summary(snapshot: Snapshot) -> str:
@@ -33,6 +34,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield f"aliases: {', '.join(sorted(snapshot.routes.aliases))}"
     yield from _tenants(snapshot.tenants)
     yield from _limits(snapshot.limits)
+    yield from _trace(snapshot.trace)
     for note in snapshot.notes:
         yield f"note: {note}"
 
@@ -58,6 +60,14 @@ def _limits(limits: Limits) -> Iterator[str]:
             yield f"limit of model {name}: none"
     if limits.webhook is not None:
         yield f"webhook: {_provider(limits.webhook)}"
+
+
+def _trace(rules: TraceRules) -> Iterator[str]:
+    if rules.inbound is not Inbound.PARENT:
+        yield f"inbound traces: {rules.inbound.value}"
+    if rules.capture is not Capture.OFF:
+        whose = ", ".join(sorted(rules.capture_tenants)) or "everybody"
+        yield f"capture to {rules.capture.value}: {whose} | {rules.capture_limit} | without {', '.join(rules.redact)}"
 
 
 def _limit(limit: Limit) -> str:

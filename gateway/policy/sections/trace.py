@@ -14,9 +14,10 @@ def compile_trace(policy: schema.Policy, mistakes: Mistakes) -> TraceRules:
     if written.capture is None:
         return TraceRules(inbound)
     tenants = listed(written.capture.tenants)
-    for tenant in tenants:
-        if policy.tenants and tenant.partition("/")[0] not in policy.tenants:
-            mistakes.add(("trace", "capture", "tenants"), f"there is no organisation {tenant.partition('/')[0]!r}")
+    for tenant in tenants if policy.tenants else ():
+        org, _, team = tenant.partition("/")
+        if org not in policy.tenants or (team and team not in policy.tenants[org].teams):
+            mistakes.add(("trace", "capture", "tenants"), f"there is no organisation or team {tenant!r}")
     return TraceRules(
         inbound,
         Capture(written.capture.to),

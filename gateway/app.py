@@ -43,7 +43,8 @@ from gateway.settings import Settings
 from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
-from gateway.trace.journal import Journal, open_journal
+from gateway.telemetry import Worker, open_telemetry
+from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.sampling import sampler_of
 from gateway.upstream.demo import Demo
@@ -84,8 +85,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, number: int = 0, records_to: int | None = 1) -> AsyncIterator[Running]:
-    """Worker `number`, serving until the block is left. `records_to` is the descriptor that gets a line for each call.
+async def running(
+    settings: Settings, *, number: int = 0, records_to: int | None = 1, shared: Path | None = None
+) -> AsyncIterator[Running]:
+    """Worker `number`, serving until the block is left. `records_to` is the descriptor that gets a line for each call,
+    `shared` the folder where workers tell each other their metrics, if there are several.
 
     Raises PolicyError, OpenError (the store), OSError (a port that is taken).
     """
@@ -104,8 +108,9 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
 
         store = await open_store(settings.store, settings.data, pepper=_pepper(settings), clock=clock)
         closing.push_async_callback(store.close)
-        journal = open_journal(settings.data, stdout=records_to, clock=clock)
-        closing.push_async_callback(journal.close)
+        instance = f"{socket.gethostname()}:{os.getpid()}"
+        told_by = Worker(number, instance, shared, records_to)
+        telemetry = await closing.enter_async_context(open_telemetry(settings, policy, told_by, clock))
         closing.push_async_callback(tasks.close)
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
@@ -120,7 +125,6 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
         health = Health(clock, publish)
         pool = Pool()
         closing.callback(pool.close)
-        instance = f"{socket.gethostname()}:{os.getpid()}"
         fleet = Fleet(store.versions)
         owner = f"{instance}:{secrets.token_hex(4)}"
         budget_journal = open_budget_journal(settings.data, owner)
@@ -148,9 +152,11 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             cache=Replays(store.replays, tasks),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
-            trace=Recorder(journal.write, sampler_of(settings.environment), clock, random),
+            trace=Recorder(telemetry.active, sampler_of(settings.environment), clock, random),
             random=random,
         )
+
+        telemetry.ask(health, budgets)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -171,7 +177,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             server=server,
             pool=pool,
             budgets=budgets,
-            journal=journal,
+            journal=telemetry.journal,
             tasks=tasks,
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {
@@ -180,7 +186,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
-            "journal": journal.run(),
+            **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
         }
@@ -191,12 +197,13 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             admin = Admin(
                 key=worker.admin_key,
                 store=store,
-                journal=journal,
+                journal=telemetry.journal,
                 policy=policy,
                 watch=watch,
                 compile_folder=compile_folder,
                 resting=health.resting,
                 budgets=budgets,
+                metrics=telemetry.metrics,
                 unready=unready,
                 clock=clock,
             )

@@ -20,7 +20,7 @@ import orjson
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.trace.record import Record
-from gateway.trace.row import row_of
+from gateway.trace.row import Row, row_of
 from gateway.trace.sink import Line, Sink
 from gateway.trace.sqlite import COLUMNS, FILE, Page, Reader, Retention, Writer
 from gateway.trace.stdout import Stdout
@@ -38,6 +38,7 @@ CLOSING = 2.0
 
 
 T = TypeVar("T")
+Observe = Callable[[Row], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ class Dropped:
 class Journal:
     """Opened by `open_journal`; start `run` as a task, and `close` after it was cancelled."""
 
-    def __init__(self, file: Sink, reader: Reader, stdout: Sink | None) -> None:
+    def __init__(self, file: Sink, reader: Reader, stdout: Sink | None, observe: Observe) -> None:
         self._pending: deque[Record] = deque()
         self._overflowed = 0
         self._file = file
         self._reader = reader
         self._stdout = stdout
+        self._observe = observe
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmgw-calls")
 
     @property
@@ -97,11 +99,16 @@ class Journal:
 
     async def _hand_over(self) -> None:
         """Hands what is pending to the sinks, one slice after the other."""
-        while lines := [_line(self._pending.popleft()) for _ in range(min(SLICE, len(self._pending)))]:
+        while lines := [self._line(self._pending.popleft()) for _ in range(min(SLICE, len(self._pending)))]:
             self._file.put(lines)
             if self._stdout is not None:
                 self._stdout.put(lines)
             await asyncio.sleep(0)
+
+    def _line(self, record: Record) -> Line:
+        row = row_of(record)
+        self._observe(row)
+        return _line(row)
 
     async def _read(self, look: Callable[[], T]) -> T:
         """What a look at the file gives, once what was written before has reached it."""
@@ -118,17 +125,21 @@ class Journal:
 
 
 def open_journal(
-    data_folder: Path, *, stdout: int | None = 1, retention: Retention | None = None, clock: Clock | None = None
+    data_folder: Path,
+    *,
+    stdout: int | None = 1,
+    retention: Retention | None = None,
+    clock: Clock | None = None,
+    observe: Observe = lambda row: None,
 ) -> Journal:
-    """`stdout` is the descriptor that gets a line per record; None: none does."""
+    """`stdout` is the descriptor that gets a line per record; None: none does. `observe` is shown each row, and must not fail."""
     path = data_folder / FILE
     writer = Writer(path, retention or Retention(), now=(clock or Clock()).now)
     lines = None if stdout is None else Sink("standard output", Stdout(stdout), patient=False)
-    return Journal(Sink("call file", writer, patient=True), Reader(path), lines)
+    return Journal(Sink("call file", writer, patient=True), Reader(path), lines, observe)
 
 
-def _line(record: Record) -> Line:
-    row = row_of(record)
+def _line(row: Row) -> Line:
     try:
         json = orjson.dumps(row)
     except TypeError:

@@ -12,7 +12,7 @@ from gateway.policy.current import Current
 from gateway.trace.active import ActiveCalls
 from gateway.trace.journal import Journal
 from gateway.trace.metrics import instruments as of
-from gateway.trace.metrics.names import Names
+from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import Push
 from gateway.trace.metrics.series import Reading
 from gateway.trace.resource import our_version
@@ -27,7 +27,7 @@ class Parts:
     """Those that are asked. `push` is None while nothing is pushed."""
 
     policy: Current
-    names: Names
+    observer: Observer
     active: ActiveCalls
     journal: Journal
     health: Health
@@ -52,10 +52,11 @@ class Parts:
         return [each for row in rows(balances, limits, now=self.clock.now()) for each in _remaining(row)]
 
     def _resting(self) -> Iterator[Reading]:
-        for name in self.names.policy.deployments:
-            yield of.RESTING, (self.names.deployment(name),), 0
+        names = self.observer.names()
+        for name in names.policy.deployments:
+            yield of.RESTING, (names.deployment(name),), 0
         for name in self.health.resting():
-            yield of.RESTING, (self.names.deployment(name),), 1
+            yield of.RESTING, (names.deployment(name),), 1
 
     def _dropped(self) -> Iterator[Reading]:
         dropped = self.journal.dropped

@@ -47,9 +47,7 @@ class Telemetry:
 
     def ask(self, health: Health, budgets: Budgets) -> None:
         """Metrics will have what these say, too. Budgets are one worker's to tell: all workers would tell the same."""
-        parts = Parts(
-            self.policy, self.observer.names, self.active, self.journal, health, budgets, self.clock, self.push
-        )
+        parts = Parts(self.policy, self.observer, self.active, self.journal, health, budgets, self.clock, self.push)
         self.metrics.asked.append(parts.readings)
         if self.worker.number == 0:
             self.metrics.asked_store.append(parts.remaining)

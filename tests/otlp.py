@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 from aiohttp import web
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -139,21 +139,21 @@ async def grpc_collector() -> AsyncIterator[Collector]:
     found = Collector()
 
     class Metrics(MetricsServiceServicer):
-        def Export(self, request: Any, context: Any) -> ExportMetricsServiceResponse:
+        def Export(self, request: Any, context: Any) -> ExportMetricsServiceResponse:  # noqa: N802
             _came(found, context)
             found.metrics.append(request)
             return ExportMetricsServiceResponse()
 
     class Traces(TraceServiceServicer):
-        def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:
+        def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:  # noqa: N802
             _came(found, context)
             found.traces.append(request)
             return ExportTraceServiceResponse()
 
     with ThreadPoolExecutor(4) as threads:
         server = grpc.server(threads)
-        add_MetricsServiceServicer_to_server(Metrics(), server)
-        add_TraceServiceServicer_to_server(Traces(), server)
+        add_MetricsServiceServicer_to_server(Metrics(), server)  # type: ignore[no-untyped-call]
+        add_TraceServiceServicer_to_server(Traces(), server)  # type: ignore[no-untyped-call]
         found.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         server.start()
         try:

@@ -79,7 +79,7 @@ class Observer:
 
     def __init__(self, policy: Callable[[], object], known: Callable[[], Known]) -> None:
         self.totals = Totals()
-        self.names = Names()
+        self._names = Names()
         self._policy = policy
         self._known = known
         self._seen: object = None
@@ -90,9 +90,8 @@ class Observer:
 
     def observe(self, row: Row) -> None:
         """Counts a call that has ended."""
-        policy = self._policy()
-        if policy is not self._seen:
-            self._take_up(policy)
+        if self._policy() is not self._seen:
+            self._take_up()
         key = _CALL(row)
         call = self._calls.get(key)
         if call is None:
@@ -117,6 +116,12 @@ class Observer:
             self._try(row, sample)
         if row["cache"] is not None:
             self._cache(row)
+
+    def names(self) -> Names:
+        """What may be a label now."""
+        if self._policy() is not self._seen:
+            self._take_up()
+        return self._names
 
     def _bill(self, call: _Call, row: Row) -> None:
         cells = call.tokens
@@ -191,9 +196,9 @@ class Observer:
                     saved = counter(self.totals, of.CACHE_SAVED, (clean(key[0]), "hit"))
                     saved.value += row["saved_nano_usd"]
 
-    def _take_up(self, policy: object) -> None:
-        self._seen = policy
-        self.names.policy = self._known()
+    def _take_up(self) -> None:
+        self._seen = self._policy()
+        self._names.policy = self._known()
         self._forget()
 
     def _forget(self) -> None:
@@ -202,7 +207,7 @@ class Observer:
 
     def _call(self, key: tuple[Any, ...]) -> _Call:
         operation, provider, model, code, method, path, status, outcome, org, team, route, deployment, reason = key
-        names, totals = self.names, self.totals
+        names, totals = self._names, self.totals
         if code is None and deployment is not None and names.learn(model, deployment):
             self._forget()
         if len(self._calls) >= REMEMBERED:
@@ -224,7 +229,7 @@ class Observer:
 
     def _attempt(self, key: tuple[Any, ...]) -> _Attempt:
         operation, deployment, provider, model, reason, code = key
-        names, totals = self.names, self.totals
+        names, totals = self._names, self.totals
         if code is None and names.learn(None, deployment):
             self._forget()
         if len(self._attempts) >= REMEMBERED:

@@ -34,7 +34,8 @@ _NUMBERS = frozenset({"http.response.status_code"})
 class Report:
     """Gives what is pushed. `preference` is the temporality's: cumulative, delta or lowmemory (delta but for what is asked).
 
-    Deltas are from what was `delivered` last, so that a collector that was away misses nothing. `started` is UTC seconds.
+    Deltas are from what was `delivered` last, so that a collector that was away misses nothing; what has not changed since is
+    left out. `started` is UTC seconds.
     """
 
     def __init__(self, resource: Resource, *, preference: str, started: float) -> None:
@@ -85,7 +86,10 @@ def _counters(
     instrument: Instrument, now_are: Mapping[Labels, Counter], were: Mapping[Labels, Counter], *, start: int, now: int
 ) -> Iterator[NumberDataPoint]:
     for labels, cell in now_are.items():
-        value = cell.value - (were[labels].value if labels in were else 0)
+        before = were.get(labels)
+        if before is not None and before.value == cell.value:
+            continue
+        value = cell.value - (0 if before is None else before.value)
         if instrument.scale == 1:
             yield NumberDataPoint(_attributes(instrument, labels), start, now, int(value))
         else:
@@ -103,6 +107,8 @@ def _histograms(
     for labels, cell in now_are.items():
         counts, sum_now = cell.counts, cell.sum
         if (before := were.get(labels)) is not None:
+            if before.counts == counts:
+                continue
             counts = [one - two for one, two in zip(counts, before.counts, strict=True)]
             sum_now -= before.sum
         yield HistogramDataPoint(

@@ -21,14 +21,14 @@ def series(text: str) -> dict[str, float]:
 
 def open_series(text: str) -> dict[str, float]:
     """The same of OpenMetrics."""
-    return _table(open_metrics_families(text))
+    return _table(open_metrics_families(text))  # type: ignore[no-untyped-call]
 
 
 def exemplars(text: str) -> dict[str, str]:
     """The trace of each bucket that has one, by `name{…}`."""
     return {
         _name(sample.name, sample.labels): sample.exemplar.labels["trace_id"]
-        for family in open_metrics_families(text)
+        for family in open_metrics_families(text)  # type: ignore[no-untyped-call]
         for sample in family.samples
         if sample.exemplar is not None
     }

@@ -16,7 +16,7 @@ def documented() -> dict[str, tuple[str, str]]:
     text = DOCUMENT.read_text().partition("\n## Metrics\n")[2]
     found = {}
     for line in text.splitlines():
-        if line.startswith("| `"):
+        if line.startswith("| `") and line.count("|") == 3:
             _, names, labels, _ = line.split("|")
             for name in re.findall(r"`(\w+)`", names):
                 kind = re.search(r"\b([CGH])\b", names[names.index(name) + len(name) :])

@@ -43,18 +43,14 @@ from gateway.settings import Settings
 from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
-from gateway.trace.journal import Journal, open_journal
+from gateway.telemetry import Worker, open_telemetry
+from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
-from gateway.trace.sampling import sampler_of
-from gateway.trace.spans.tracer import open_tracer
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
 from gateway.upstream.webhook import post
-
-LAST_SPANS = 3.0
-"""Seconds that a worker which ends waits for its last spans to be sent."""
 
 log = logging.getLogger("llmgw")
 
@@ -88,8 +84,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, number: int = 0, records_to: int | None = 1) -> AsyncIterator[Running]:
-    """Worker `number`, serving until the block is left. `records_to` is the descriptor that gets a line for each call.
+async def running(
+    settings: Settings, *, number: int = 0, records_to: int | None = 1, shared: Path | None = None
+) -> AsyncIterator[Running]:
+    """Worker `number`, serving until the block is left. `records_to` is the descriptor that gets a line for each call,
+    `shared` the folder where workers tell each other their metrics, if there are several.
 
     Raises PolicyError, OpenError (the store), OSError (a port that is taken).
     """
@@ -109,10 +108,8 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
         store = await open_store(settings.store, settings.data, pepper=_pepper(settings), clock=clock)
         closing.push_async_callback(store.close)
         instance = f"{socket.gethostname()}:{os.getpid()}"
-        sampler = sampler_of(settings.environment)
-        journal = open_journal(settings.data, stdout=records_to, clock=clock)
-        _export_spans(journal, closing, settings, instance, keeps_failures=sampler.bound > 0)
-        closing.push_async_callback(journal.close)
+        told_by = Worker(number, instance, shared, records_to)
+        telemetry = await closing.enter_async_context(open_telemetry(settings, policy, told_by, clock))
         closing.push_async_callback(tasks.close)
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
@@ -154,9 +151,11 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             cache=Replays(store.replays, tasks),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
-            trace=Recorder(journal.write, sampler, clock, random),
+            trace=Recorder(telemetry.active, telemetry.sampler, clock, random),
             random=random,
         )
+
+        telemetry.ask(health, budgets)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -177,7 +176,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             server=server,
             pool=pool,
             budgets=budgets,
-            journal=journal,
+            journal=telemetry.journal,
             tasks=tasks,
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {
@@ -186,7 +185,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
-            "journal": journal.run(),
+            **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
         }
@@ -197,12 +196,13 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             admin = Admin(
                 key=worker.admin_key,
                 store=store,
-                journal=journal,
+                journal=telemetry.journal,
                 policy=policy,
                 watch=watch,
                 compile_folder=compile_folder,
                 resting=health.resting,
                 budgets=budgets,
+                metrics=telemetry.metrics,
                 unready=unready,
                 clock=clock,
             )
@@ -229,15 +229,6 @@ def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
 def _pepper(settings: Settings) -> Secret | None:
     secret = settings.environment.get("LLMGW_SECRET")
     return Secret(secret) if secret else None
-
-
-def _export_spans(
-    journal: Journal, closing: AsyncExitStack, settings: Settings, instance: str, *, keeps_failures: bool
-) -> None:
-    tracer = open_tracer(settings.environment, instance, keeps_failures=keeps_failures)
-    if tracer is not None:
-        journal.watchers.append(tracer.see)
-        closing.push_async_callback(asyncio.to_thread, tracer.close, LAST_SPANS)
 
 
 async def _unless_away(work: Coroutine[Any, Any, None]) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -18,6 +19,7 @@ from gateway.policy.mistakes import PolicyError
 from gateway.settings import Settings, add_flags, from_arguments
 from gateway.store.contract import OpenError
 from gateway.trace.log import start_logging
+from gateway.trace.metrics.shared import begin_run
 from gateway.workers import Workers
 
 if TYPE_CHECKING:
@@ -42,15 +44,23 @@ def run(args: argparse.Namespace) -> int:
             return 1
     if settings.workers == 1:
         return _work(settings, 0)
-    return Workers(settings.workers, lambda number: _work(settings, number)).run()
+    try:
+        shared = begin_run(settings.data)
+    except OSError as error:
+        print(f"llmgw serve: {error}", file=sys.stderr)
+        return 1
+    try:
+        return Workers(settings.workers, lambda number: _work(settings, number, shared.folder)).run()
+    finally:
+        shared.close()
 
 
-def _work(settings: Settings, number: int) -> int:
-    """Runs one worker to its end and gives its exit code."""
+def _work(settings: Settings, number: int, shared: Path | None = None) -> int:
+    """Runs one worker to its end and gives its exit code. `shared` is where it tells the others its metrics."""
     listener = start_logging(settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, number))
+            runner.run(_serve(settings, number, shared))
     except (PolicyError, OpenError, OSError) as error:
         print(f"llmgw serve: {error}", file=sys.stderr)
         return 1
@@ -59,8 +69,8 @@ def _work(settings: Settings, number: int) -> int:
     return 0
 
 
-async def _serve(settings: Settings, number: int) -> None:
-    async with running(settings, number=number) as worker:
+async def _serve(settings: Settings, number: int, shared: Path | None) -> None:
+    async with running(settings, number=number, shared=shared) as worker:
         signals = _Signals(worker)
         if settings.workers > 1:
             worker.tasks.start(_end_with_parent(os.getppid(), signals), name="parent watch")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ CLOSING = 2.0
 
 
 T = TypeVar("T")
+Observe = Callable[[Row], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,13 @@ class Dropped:
 class Journal:
     """Opened by `open_journal`; start `run` as a task, and `close` after it was cancelled."""
 
-    def __init__(self, file: Sink, reader: Reader, stdout: Sink | None) -> None:
+    def __init__(self, file: Sink, reader: Reader, stdout: Sink | None, observers: Sequence[Observe]) -> None:
         self._pending: deque[Record] = deque()
         self._overflowed = 0
-        self.watchers: list[Callable[[Row], None]] = []
-        """Each is shown every row."""
         self._file = file
         self._reader = reader
         self._stdout = stdout
+        self._observers = observers
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmgw-calls")
 
     @property
@@ -99,15 +99,17 @@ class Journal:
 
     async def _hand_over(self) -> None:
         """Hands what is pending to the sinks, one slice after the other."""
-        while rows := [row_of(self._pending.popleft()) for _ in range(min(SLICE, len(self._pending)))]:
-            for watch in self.watchers:
-                for row in rows:
-                    watch(row)
-            lines = [_line(row) for row in rows]
+        while lines := [self._line(self._pending.popleft()) for _ in range(min(SLICE, len(self._pending)))]:
             self._file.put(lines)
             if self._stdout is not None:
                 self._stdout.put(lines)
             await asyncio.sleep(0)
+
+    def _line(self, record: Record) -> Line:
+        row = row_of(record)
+        for observe in self._observers:
+            observe(row)
+        return _line(row)
 
     async def _read(self, look: Callable[[], T]) -> T:
         """What a look at the file gives, once what was written before has reached it."""
@@ -124,13 +126,18 @@ class Journal:
 
 
 def open_journal(
-    data_folder: Path, *, stdout: int | None = 1, retention: Retention | None = None, clock: Clock | None = None
+    data_folder: Path,
+    *,
+    stdout: int | None = 1,
+    retention: Retention | None = None,
+    clock: Clock | None = None,
+    observers: Sequence[Observe] = (),
 ) -> Journal:
-    """`stdout` is the descriptor that gets a line per record; None: none does."""
+    """`stdout` is the descriptor that gets a line per record; None: none does. `observers` see each row, and must not fail."""
     path = data_folder / FILE
     writer = Writer(path, retention or Retention(), now=(clock or Clock()).now)
     lines = None if stdout is None else Sink("standard output", Stdout(stdout), patient=False)
-    return Journal(Sink("call file", writer, patient=True), Reader(path), lines)
+    return Journal(Sink("call file", writer, patient=True), Reader(path), lines, observers)
 
 
 def _line(row: Row) -> Line:

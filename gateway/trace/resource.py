@@ -1,23 +1,41 @@
-"""What all telemetry of one worker says of where it comes from, by OpenTelemetry's own variables."""
+"""Who sends telemetry, as OpenTelemetry wants it told: one resource for the spans and the metrics of a worker."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
 
-NAME = "llmgw"
+SERVICE = "llmgw"
 
 
 def resource(environment: Mapping[str, str], instance: str) -> Resource:
-    """`OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say more, and say otherwise."""
-    own: dict[str, str | int] = {
-        "service.version": version(NAME),
-        "service.instance.id": instance,
-        "process.pid": os.getpid(),
-    }
-    found = Resource.create({**own})
-    is_named = "OTEL_SERVICE_NAME" in environment or "service.name" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    return found if is_named else found.merge(Resource({SERVICE_NAME: NAME}))
+    """From OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, and what the SDK finds by itself; slow to import.
+
+    `instance` tells this worker from every other process. A `service.instance.id` that was given stands before it, for
+    workers that call themselves the same would overwrite each other's figures.
+    """
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 (only those who push pay for it)
+
+    given = _attributes(environment.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    name = environment.get("OTEL_SERVICE_NAME", "").strip() or given.get("service.name") or SERVICE
+    id = f"{given['service.instance.id']}:{instance}" if given.get("service.instance.id") else instance
+    own = {"service.name": name, "service.instance.id": id}
+    return Resource.create({"service.version": our_version(), **given, **own})
+
+
+def our_version() -> str:
+    try:
+        return version(SERVICE)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """`key=value,key=value`, values percent-encoded; what is not of this form is left out."""
+    pairs = (each.partition("=") for each in text.split(","))
+    return {key.strip(): unquote(value.strip()) for key, is_pair, value in pairs if is_pair and key.strip()}

@@ -14,6 +14,9 @@ from gateway.ingress.admin.openapi import OPERATIONS, document
 from gateway.ingress.admin.server import PREFIX
 from gateway.policy.snapshot import Snapshot
 from gateway.store.open import open_store
+from gateway.trace.metrics.metrics import Metrics
+from gateway.trace.metrics.names import Known
+from gateway.trace.metrics.observe import Observer
 from tests.admin.conftest import created, refused
 from tests.conftest import House
 
@@ -38,6 +41,7 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         compile_folder=compile_folder,
         resting=dict,
         budgets=worker.budgets,
+        metrics=Metrics(Observer(object, Known), None, Clock()),
         unready=lambda: None,
         clock=Clock(),
     ).application()

@@ -20,14 +20,14 @@ from gateway.core.clock import Clock
 from gateway.core.errors import InvalidRequest, NotFound, Overloaded
 from gateway.core.secret import Secret
 from gateway.ingress.admin import draft, fields, openapi
-from gateway.ingress.admin.balances import Row, rows
-from gateway.ingress.admin.metrics import CONTENT_TYPE, budget_metrics
+from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.store.contract import Store
 from gateway.trace.journal import Journal
+from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.sqlite import FILTERS
 
 log = logging.getLogger("llmgw.admin")
@@ -53,6 +53,7 @@ class Admin:
     compile_folder: Callable[[Path], Snapshot]
     resting: Resting
     budgets: Budgets
+    metrics: Metrics
     unready: Callable[[], str | None]
     clock: Clock
 
@@ -173,18 +174,14 @@ class Admin:
         return _json({"deployments": rows})
 
     async def _budgets(self, request: web.Request) -> web.Response:
-        return _json({"budgets": await self._budget_rows()})
-
-    async def _budget_rows(self) -> list[Row]:
         balances, limits = await self.budgets.balances(self.policy.current.limits)
-        return rows(balances, limits, now=self.clock.now())
+        return _json({"budgets": rows(balances, limits, now=self.clock.now())})
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        found = self.budgets
-        text = budget_metrics(
-            await self._budget_rows(), crossed=found.crossed, overdrafts=found.overdrafts, refused=found.refused
-        )
-        return web.Response(text=text, headers={"content-type": CONTENT_TYPE})
+        text, content_type = await self.metrics.exposition(request.headers.get("Accept", ""))
+        response = web.Response(body=text, headers={"content-type": content_type}, zlib_executor_size=0)
+        response.enable_compression()
+        return response
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return _json(openapi.document(PREFIX))

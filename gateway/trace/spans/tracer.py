@@ -10,12 +10,11 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 
-from gateway.trace.resource import NAME, resource
+from gateway.trace.resource import our_version, resource
 from gateway.trace.spans.otlp import SCOPE, UPSTREAM_SCOPE, Encoder, SpanLimits, request, scoped
 from gateway.trace.spans.send import Send, sender
 from gateway.trace.spans.tell import is_failure, trace_of
@@ -52,7 +51,7 @@ class Tracer:
         self._encoder = Encoder(limits)
         self._about = Encoder(SpanLimits()).resource(about.attributes)
         self._keeps_failures = keeps_failures
-        self._version = version(NAME)
+        self._version = our_version()
         self._queue: deque[tuple[int, bytes, bytes]] = deque()
         self._spans = 0
         self._bytes = 0

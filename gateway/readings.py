@@ -1,0 +1,78 @@
+"""What the parts of a worker say of themselves as metrics, whenever these are scraped, pushed or told to other workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.budget.budgets import Budgets
+from gateway.core.clock import Clock
+from gateway.ingress.admin.balances import Row, rows
+from gateway.policy.current import Current
+from gateway.trace.active import ActiveCalls
+from gateway.trace.journal import Journal
+from gateway.trace.metrics import instruments as of
+from gateway.trace.metrics.observe import Observer
+from gateway.trace.metrics.push import Push
+from gateway.trace.metrics.series import Reading
+from gateway.trace.resource import our_version
+from gateway.trace.spans.tracer import Tracer
+from gateway.upstream.health import Health
+
+_LEVELS = frozenset({"org", "team", "model"})
+"""Whose budgets are shown: those that operators have named, so that series stay few."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """Those that are asked. `push` is None while nothing is pushed."""
+
+    policy: Current
+    observer: Observer
+    active: ActiveCalls
+    journal: Journal
+    health: Health
+    budgets: Budgets
+    clock: Clock
+    push: Push | None = None
+    tracer: Tracer | None = None
+
+    def readings(self) -> Iterator[Reading]:
+        yield of.BUILD, (our_version(), self.policy.current.version), 1
+        yield of.CALLS_ACTIVE, (), self.active.count
+        yield of.BUDGET_REJECTIONS, (), self.budgets.refused
+        yield of.BUDGET_OVERDRAFTS, (), self.budgets.overdrafts
+        yield of.BUDGET_THRESHOLDS, (), self.budgets.crossed
+        for result, count in self.policy.reloads.items():
+            yield of.RELOADS, (result,), count
+        yield from self._resting()
+        yield from self._dropped()
+
+    async def remaining(self) -> Sequence[Reading]:
+        """What is left of budgets and rates. Raises Overloaded."""
+        balances, limits = await self.budgets.balances(self.policy.current.limits)
+        return [each for row in rows(balances, limits, now=self.clock.now()) for each in _remaining(row)]
+
+    def _resting(self) -> Iterator[Reading]:
+        names = self.observer.names()
+        for name in names.policy.deployments:
+            yield of.RESTING, (names.deployment(name),), 0
+        for name in self.health.resting():
+            yield of.RESTING, (names.deployment(name),), 1
+
+    def _dropped(self) -> Iterator[Reading]:
+        dropped = self.journal.dropped
+        yield of.DROPPED, ("records", "queue"), dropped.queue
+        yield of.DROPPED, ("records", "stdout"), dropped.stdout
+        yield of.DROPPED, ("records", "file"), dropped.file
+        if self.push is not None:
+            yield of.DROPPED, ("metrics", "push"), self.push.dropped
+        if self.tracer is not None:
+            yield of.DROPPED, ("traces", "export"), self.tracer.dropped
+
+
+def _remaining(row: Row) -> Iterator[Reading]:
+    limit, left = row["limit"], row["left"]
+    if row["level"] in _LEVELS and isinstance(limit, int) and isinstance(left, int) and limit:
+        labels = [str(row[name]) for name in ("level", "subject", "unit", "window")]
+        yield of.REMAINING, tuple(labels), left / limit

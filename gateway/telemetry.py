@@ -1,0 +1,90 @@
+"""What a worker tells of its calls: records, metrics and traces, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.budget.budgets import Budgets
+from gateway.core.clock import Clock
+from gateway.policy.current import Current
+from gateway.policy.names import known
+from gateway.readings import Parts
+from gateway.settings import Settings
+from gateway.trace.active import ActiveCalls
+from gateway.trace.journal import Journal, open_journal
+from gateway.trace.metrics.metrics import Metrics
+from gateway.trace.metrics.observe import Observer
+from gateway.trace.metrics.push import Push, open_push
+from gateway.trace.metrics.shared import Share
+from gateway.trace.sampling import Sampler, sampler_of
+from gateway.trace.spans.tracer import Tracer, open_tracer
+from gateway.upstream.health import Health
+
+LAST_SPANS = 3.0
+"""Seconds that a worker which ends waits for its last spans to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Worker `number`, which no other process is called as (`instance`). `shared` is where it tells the others its metrics, None
+    if there are none; `records_to` the descriptor that gets a line for each call."""
+
+    number: int
+    instance: str
+    shared: Path | None
+    records_to: int | None
+
+
+@dataclass(slots=True)
+class Telemetry:
+    policy: Current
+    clock: Clock
+    worker: Worker
+    observer: Observer
+    metrics: Metrics
+    journal: Journal
+    active: ActiveCalls
+    sampler: Sampler
+    push: Push | None
+    tracer: Tracer | None
+
+    def ask(self, health: Health, budgets: Budgets) -> None:
+        """Metrics will have what these say, too. Budgets are one worker's to tell: all workers would tell the same."""
+        told = (self.active, self.journal, health, budgets, self.clock, self.push, self.tracer)
+        parts = Parts(self.policy, self.observer, *told)
+        self.metrics.asked.append(parts.readings)
+        if self.worker.number == 0:
+            self.metrics.asked_store.append(parts.remaining)
+
+    def loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
+        """What has to run, by name."""
+        loops = {"journal": self.journal.run(), "metrics": self.metrics.run()}
+        return loops if self.push is None else {**loops, "push": self.push.run()}
+
+
+@asynccontextmanager
+async def open_telemetry(settings: Settings, policy: Current, worker: Worker, clock: Clock) -> AsyncIterator[Telemetry]:
+    """Leaving the block writes and pushes what is left; the loops must have ended."""
+    observer = Observer(lambda: policy.current, lambda: known(policy.current))
+    metrics = Metrics(observer, None if worker.shared is None else Share(worker.shared, worker.number), clock)
+    push = await open_push(settings.environment, worker.instance, metrics.gathered, clock)
+    sampler = sampler_of(settings.environment)
+    tracer = open_tracer(settings.environment, worker.instance, keeps_failures=sampler.bound > 0)
+    observers = [observer.observe] if tracer is None else [observer.observe, tracer.see]
+    journal = open_journal(settings.data, stdout=worker.records_to, clock=clock, observers=observers)
+    try:
+        active = ActiveCalls(journal.write)
+        yield Telemetry(policy, clock, worker, observer, metrics, journal, active, sampler, push, tracer)
+    finally:
+        await journal.close()
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close, LAST_SPANS)
+        metrics.asked_store.clear()
+        await metrics.tell()
+        if push is not None:
+            await push.close()

@@ -1,0 +1,143 @@
+"""Pushes metrics to a collector from a thread of its own, so that one that is slow or away holds nobody up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.core.clock import Clock
+from gateway.trace.metrics.exporter import exporter, interval, is_wanted, preference
+from gateway.trace.metrics.series import Reading, Totals, decoded, take
+from gateway.trace.resource import resource
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricExporter
+
+    from gateway.trace.metrics.otlp import Report
+
+CLOSING = 2.0
+"""Seconds that closing waits for the last push."""
+
+log = logging.getLogger("llmgw.trace")
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What is to be pushed: encoded totals, readings besides, and when they were taken (UTC seconds)."""
+
+    totals: bytes
+    readings: Sequence[Reading]
+    at: float
+
+
+class Push:
+    """Start `run` as a task, and `close` after it was cancelled. `gather` is asked once for each push.
+
+    `dropped` counts data points that did not arrive. Cumulative figures arrive with the next push all the same, and so do
+    deltas, which are taken from the last push that was delivered.
+    """
+
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        report: Report,
+        gather: Callable[[], Awaitable[Gathered]],
+        *,
+        interval: float,
+    ) -> None:
+        """`interval` in seconds."""
+        self.dropped = 0
+        self._exporter = exporter
+        self._report = report
+        self._gather = gather
+        self._interval = interval
+        self._failing = False
+        self._size = 0
+        self._waiting: queue.Queue[Gathered | None] = queue.Queue(maxsize=1)
+        self._loop = asyncio.get_running_loop()
+        self._finished = asyncio.Event()
+        threading.Thread(target=self._work, name="llmgw-metrics", daemon=True).start()
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            await self._offer()
+
+    async def close(self) -> None:
+        """Pushes once more, and waits two seconds at most."""
+        try:
+            async with asyncio.timeout(CLOSING):
+                await self._offer()
+                while self._waiting.full():  # noqa: ASYNC110 (a queue of threads has no event)
+                    await asyncio.sleep(0.01)
+                self._waiting.put_nowait(None)
+                await self._finished.wait()
+        except TimeoutError:
+            log.error("the last metrics could not be pushed in time")
+        self._exporter.shutdown()
+
+    async def _offer(self) -> None:
+        try:
+            self._waiting.put_nowait(await self._gather())
+        except queue.Full:
+            self.dropped += self._size
+
+    def _work(self) -> None:
+        while (gathered := self._waiting.get()) is not None:
+            self._push(gathered)
+        with suppress(RuntimeError):  # closing has not waited for this
+            self._loop.call_soon_threadsafe(self._finished.set)
+
+    def _push(self, gathered: Gathered) -> None:
+        totals = decoded(gathered.totals)
+        take(totals, gathered.readings)
+        self._size = _size(totals)
+        reason = self._export(totals, gathered.at)
+        if reason is None:
+            self._report.delivered(totals, gathered.at)
+        else:
+            self.dropped += self._size
+        if self._failing != (reason is not None):
+            self._failing = not self._failing
+            if self._failing:
+                log.error("metrics cannot be pushed", extra={"reason": reason})
+            else:
+                log.warning("metrics are pushed again", extra={"dropped": self.dropped})
+
+    def _export(self, totals: Totals, at: float) -> str | None:
+        """Why it failed, or None."""
+        try:
+            result = self._exporter.export(self._report.data(totals, at))
+        except (OSError, ValueError, RuntimeError) as error:
+            return str(error)
+        return None if result.name == "SUCCESS" else "the collector did not take them"
+
+
+async def open_push(
+    environment: Mapping[str, str], instance: str, gather: Callable[[], Awaitable[Gathered]], clock: Clock
+) -> Push | None:
+    """None where no push is wanted, or none is possible. `instance` tells this worker from all others."""
+    if not is_wanted(environment):
+        return None
+    prepared = await asyncio.to_thread(_prepare, environment, instance, clock.now())
+    return None if prepared is None else Push(*prepared, gather, interval=interval(environment))
+
+
+def _prepare(environment: Mapping[str, str], instance: str, started: float) -> tuple[MetricExporter, Report] | None:
+    if (chosen := exporter(environment)) is None:
+        return None
+    from gateway.trace.metrics.otlp import Report  # noqa: PLC0415 (imports the SDK, which is slow)
+
+    return chosen, Report(resource(environment, instance), preference=preference(environment), started=started)
+
+
+def _size(totals: Totals) -> int:
+    """Data points of these totals."""
+    kinds = totals.counters, totals.histograms, totals.gauges
+    return sum(len(series) for kind in kinds for series in kind.values())

@@ -15,6 +15,7 @@ import orjson
 
 from gateway.core.attempt import FIRST_ATTEMPT
 from gateway.core.span import child_id
+from gateway.trace.spans.providers import known_name
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
 
 Row = Mapping[str, Any]
@@ -55,6 +56,9 @@ def trace_of(row: Row) -> Trace:
     for attempt in row["attempts"]:
         id = f"{child_id(root, FIRST_ATTEMPT + attempt['number'] - 1):016x}"
         spans.append(_attempt(row, attempt, id, begin))
+    for span in spans[1:]:
+        span.end = min(span.end, spans[0].end)  # rounded, a part may end after the whole
+        span.begin = min(span.begin, span.end)
     return Trace(row["trace_id"], spans, row.get("trace_state", ""))
 
 
@@ -267,16 +271,17 @@ def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int) -> Span:
 
 @lru_cache(_KEPT)
 def _attempt_common(known: tuple[Any, ...]) -> Common:
-    """`known` as `_attempt` gives it: one key, for what a span of fourteen attributes has in common with the next one."""
+    """`known` as `_attempt` gives it: one key, for what a span of fifteen attributes has in common with the next one."""
     operation, provider, model, address, port, number, reason, deployment, status, *rest = known
     error, is_stream, reasons, response_model, parameters = rest
     values: dict[str, Value] = {
         "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": provider,
+        "gen_ai.provider.name": known_name(address, provider),
         "gen_ai.request.model": model,
         "llmgw.attempt.number": number,
         "llmgw.attempt.reason": reason,
         "llmgw.deployment.id": deployment,
+        "llmgw.provider": provider,
         **dict(_parameters(parameters)),
     }
     if address:

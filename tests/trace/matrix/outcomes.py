@@ -17,6 +17,14 @@ WITH_USAGE: Any = {"include_usage": True}
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TOOL: Any = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
 SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "greeting", "schema": {"type": "object"}}}
+ODD: Any = {
+    "seed": "x",
+    "temperature": True,
+    "top_p": "",
+    "top_k": [1],
+    "dimensions": 10**30,
+    "service_tier": 7,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,7 @@ ANSWERED = (
         is_clamped=True,
     ),
     Outcome("captured content", chat(), tenant="read"),
+    Outcome("parameters of any kind", post(body(**ODD))),
 )
 
 

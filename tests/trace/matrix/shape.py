@@ -23,6 +23,9 @@ def check(trace: Sequence[Span], record: Row) -> None:
     assert {span.scope for span in (root, *stages)} == {"llmgw"}
     assert {span.scope for span in attempts} <= {"llmgw.upstream"}
     assert not [name for span in (root, *stages) for name in span.attributes if name.startswith("gen_ai.")]
+    blamed = {span.name.removeprefix("llmgw.") for span in stages if "error.type" in span.attributes}
+    assert blamed <= {record["failed_in"]}
+    assert {span.status for span in stages} <= {"UNSET", root.status}
     assert len(attempts) == len(record["attempts"])
     for span, attempt in zip(attempts, record["attempts"], strict=True):
         check_attempt(span, attempt, record)

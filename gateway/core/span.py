@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_STATE_BYTES = 512
+_MEMBER = re.compile(
+    rb"([a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    rb"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+_STATE_BYTES, _STATE_MEMBERS = 512, 32
 _STEP = 0x9E3779B97F4A7C15
 _MASK = 2**64 - 1
 
@@ -32,8 +36,18 @@ def read_context(traceparent: bytes | None, tracestate: bytes | None) -> SpanCon
     trace_id, span_id = int(found[2], 16), int(found[3], 16)
     if not trace_id or not span_id:
         return None
-    state = tracestate.decode("latin-1").strip() if tracestate is not None and len(tracestate) <= _STATE_BYTES else ""
-    return SpanContext(trace_id, span_id, bool(int(found[4], 16) & 1), state if state.isprintable() else "")
+    state = _state(tracestate) if tracestate is not None else ""
+    return SpanContext(trace_id, span_id, bool(int(found[4], 16) & 1), state)
+
+
+def _state(tracestate: bytes) -> str:
+    """A `tracestate` in its shortest form; "" for one that the standard tells us to drop."""
+    members = [member for each in tracestate.split(b",") if (member := each.strip(b" \t"))]
+    found = [_MEMBER.fullmatch(member) for member in members]
+    keys = {match[1] for match in found if match is not None}
+    if len(tracestate) > _STATE_BYTES or len(keys) != len(members) or len(keys) > _STATE_MEMBERS:
+        return ""
+    return b",".join(members).decode("ascii")
 
 
 def child_id(span_id: int, number: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.core.call import Call
@@ -10,8 +11,13 @@ from gateway.core.tenant import Tenant
 from gateway.trace.redact import redacted
 from gateway.trace.rules import TraceRules
 
+MOST = 256 * 1024
+"""Characters that are kept of one call in all, the newest ones: more would hold up the worker that looks through them."""
 _INPUTS = ("messages", "prompt", "input")
 _DEEPEST = 12
+_LONGEST_LIST, _LONGEST_NAME = 1000, 256
+_MARGIN = 1024
+"""Characters that are looked at beyond the limit: what is cut through could not be recognised."""
 
 
 class Answered(Protocol):
@@ -25,24 +31,36 @@ def content(
     if rules.capture_tenants and (tenant is None or rules.capture_tenants.isdisjoint({tenant.org, tenant.name})):
         return None
     said = next((call.fields[name] for name in _INPUTS if name in call.fields), None)
-    output = [_text(text, rules) for text in answer.produced()] if answer is not None else []
-    return {"input": _clean(said, rules, _DEEPEST), "output": output}
+    keeper = _Keeper(rules, MOST)
+    output = keeper.clean(answer.produced() if answer is not None else [], _DEEPEST)
+    return {"input": keeper.clean(said, _DEEPEST), "output": output}
 
 
-def _clean(value: Any, rules: TraceRules, depth: int) -> Any:
-    """The same with every text cleaned; data that is no text (images, sound) is left out by the limit."""
-    if isinstance(value, str):
-        return _text(value, rules)
-    if not depth:
-        return None
-    if isinstance(value, list):
-        return [_clean(each, rules, depth - 1) for each in value[:1000]]
-    if isinstance(value, dict):
-        return {_text(name, rules): _clean(each, rules, depth - 1) for name, each in value.items()}
-    return value
+@dataclass(slots=True)
+class _Keeper:
+    """`room` is in characters."""
 
+    rules: TraceRules
+    room: int
 
-def _text(text: str, rules: TraceRules) -> str:
-    """Redacted before it is shortened, with a margin: what is cut through could not be recognised."""
-    kept = redacted(text[: rules.capture_limit + 1024], rules.redact)
-    return kept if len(kept) <= rules.capture_limit else kept[: rules.capture_limit] + "…"
+    def clean(self, value: Any, depth: int) -> Any:
+        """The same with every text cleaned, from the last to the first; what is long (images, sound) is left out by the limit."""
+        if isinstance(value, str):
+            return self._text(value)
+        if not depth:
+            return None
+        if isinstance(value, list):
+            return [self.clean(each, depth - 1) for each in reversed(value[-_LONGEST_LIST:])][::-1]
+        if isinstance(value, dict):
+            names = {name: redacted(name[:_LONGEST_NAME], self.rules.redact) for name in value}
+            return {names[name]: self.clean(each, depth - 1) for name, each in value.items()}
+        return value
+
+    def _text(self, text: str) -> str:
+        """Redacted before it is shortened."""
+        limit = min(self.rules.capture_limit, self.room)
+        if not limit:
+            return "…"
+        kept = redacted(text[: limit + _MARGIN], self.rules.redact)
+        self.room -= min(len(kept), limit)
+        return kept if len(kept) <= limit and len(text) <= limit + _MARGIN else kept[:limit] + "…"

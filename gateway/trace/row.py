@@ -172,14 +172,14 @@ def _stages(record: Record) -> list[Row]:
         began = record.attempts[-1].ended if record.attempts else passed[6]
         stages.append(_stage("meter", received, began or passed[6], passed[7] if count > 7 else ended))
     if record.error is not None:
-        _blame(stages, STAGES[min(count, len(STAGES) - 1)], record.error.code)
+        _blame(stages, _failed_in(record), record.error.code)
     return stages
 
 
-def _blame(stages: list[Row], name: str, code: str) -> None:
+def _blame(stages: list[Row], name: str | None, code: str) -> None:
     """Notes the error at the stage that the call did not pass."""
     for stage in reversed(stages):
-        if stage["name"] == name or (stage["name"] == "budget" and stage["result"] == "denied"):
+        if stage["name"] == name:
             stage["error"] = code
             return
 

@@ -50,7 +50,7 @@ def sentences(row: Row) -> Iterator[str]:
     if row["outcome"] in _ENDINGS:
         yield _ENDINGS[row["outcome"]]
     elif row.get("error") is not None and row["outcome"] != "rejected_auth":
-        where = f" by the stage {row['failed_in']}" if row.get("failed_in") else ""
+        where = f" in the stage {row['failed_in']}" if row.get("failed_in") else ""
         yield f"It ended with {row['status']} {row['error_code']}{where}: {_sentence(row['error'])}"
     yield from _cost(row)
     yield from _time(row)
@@ -76,13 +76,13 @@ def _routed(row: Row) -> str:
 
 
 def _held(row: Row) -> Iterator[str]:
-    for stage in row["stages"]:
+    for stage in row.get("stages") or ():
         if stage["name"] != "budget":
             continue
         took = _seconds(stage["duration_ms"])
         if stage["result"] == "denied":
             asked = (_amount(stage, name) for name in ("limit", "remaining", "asked"))
-            of = "of {} {} were left, and the call needs {}".format(*asked) if "limit" in stage else "no answer came"
+            of = "of {}, {} were left, and the call needs {}".format(*asked) if "limit" in stage else "no answer came"
             yield f"The budget {stage.get('budget', '')} said no after {took}: {of}."
         else:
             held = f" {dollars(row['reserved_nano_usd'])} were held" if row.get("reserved_nano_usd") is not None else ""
@@ -97,10 +97,9 @@ def _amount(stage: Mapping[str, Any], name: str) -> str:
 
 
 def _tried(attempt: Mapping[str, Any], row: Row) -> str:
-    number = "first" if attempt["number"] == 1 else f"{attempt['number']}."
     why = {"retry": ", once more", "fallback": ", as a fallback"}.get(attempt["reason"], "")
     took = _seconds(attempt["duration_ms"])
-    start = f"{number.capitalize()} attempt: {attempt['deployment']}{why}"
+    start = f"Attempt {attempt['number']}{why}: {attempt['deployment']}"
     if attempt["error"] is None:
         first = attempt.get("first_byte_ms")
         began = f", its first byte after {_seconds(first)}" if first is not None and row.get("stream") else ""

@@ -11,7 +11,7 @@ from gateway.core.attempt import Attempt
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
-from gateway.core.errors import Broken, Timeout, Unavailable, UpstreamError
+from gateway.core.errors import SHUTTING_DOWN, Broken, GatewayError, Timeout, Unavailable, UpstreamError
 from gateway.core.span import SpanContext
 from gateway.upstream.answer import Answer, Body
 from gateway.upstream.decode import Decoder
@@ -61,7 +61,7 @@ class Try:
         if isinstance(error, UpstreamError):
             self.attempt.error, self.attempt.detail = error.code, error.detail
         elif error is not None:
-            self.attempt.error = "client_closed"
+            self.attempt.error = _given_up(error)
         if self._exchange is not None:
             self._wire.release(self.deployment.provider, self._exchange)
             self._exchange = None
@@ -148,6 +148,15 @@ class Try:
             return openai.UnfinishedAnswer(self._call, text, error, length=length), b""
         text = b"".join(pieces)
         return openai.WholeAnswer(self._call, text), text
+
+
+def _given_up(error: BaseException) -> str:
+    """Why an attempt was ended that had not failed."""
+    if isinstance(error, GatewayError):
+        return error.code
+    if isinstance(error, asyncio.CancelledError):
+        return "shutting_down" if error.args == (SHUTTING_DOWN,) else "client_closed"
+    return "internal_error"
 
 
 def _request(call: Call, deployment: Deployment, cap: int | None, context: SpanContext | None) -> bytes:

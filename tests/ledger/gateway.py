@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How a gateway is started. `store` is `embedded` or a URL."""
+    """How a gateway is started. `store` is `embedded` or a URL; `environment` is added to ours."""
 
     policy: str
     store: str = "embedded"
     workers: int = 2
     escrow: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,24 @@ class Gateway:
         fresh.write_text(policy, "utf-8")
         fresh.rename(folder / "policy.yaml")
 
-    async def create_key(self, name: str, tenant: str) -> str:
-        body = {"name": name, "tenant": tenant}
+    async def create_key(self, name: str, tenant: str, **more: Any) -> str:
+        body = {"name": name, "tenant": tenant, **more}
         async with self._session.post(self._admin("keys"), json=body, headers=AUTHORIZED) as answer:
             created = await answer.json()
         assert answer.status == 201, created
         return str(created["key"])
+
+    async def adopt(self, policy: str) -> None:
+        """Puts a policy into force, at once, on the worker that has the admin port."""
+        self.write_policy(policy)
+        async with self._session.post(self._admin("policies:reload"), headers=AUTHORIZED) as answer:
+            loaded = await answer.json()
+        assert loaded["last_error"] is None, loaded
+
+    async def record(self, id: str) -> Row:
+        """The call's record. Raises aiohttp.ClientPayloadError when there is none."""
+        found: Row = await self._get(f"calls/{id}")
+        return found
 
     async def accounts(self) -> dict[str, Account]:
         """Every account in a window that has not ended. Raises aiohttp.ClientError while the admin port is away."""
@@ -133,7 +146,7 @@ class Gateway:
         command += ["--data", str(self._folder / "data"), "--store", self._wanted.store]
         command += ["--port", str(self.port), "--admin-port", str(self.admin_port), "--drain-delay", "0"]
         command += ["--workers", str(self._wanted.workers), "--escrow", "yes" if self._wanted.escrow else "no"]
-        environment = {**os.environ, "LLMGW_ADMIN_KEY": ADMIN_KEY}
+        environment = {**os.environ, "LLMGW_ADMIN_KEY": ADMIN_KEY, **self._wanted.environment}
         with (self._folder / "output.txt").open("ab") as output, (self._folder / "errors.txt").open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdout=output, stderr=errors, env=environment, start_new_session=True

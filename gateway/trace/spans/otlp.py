@@ -103,6 +103,8 @@ class Encoder:
 
     def _attributes(self, attributes: Mapping[str, Value], tag: bytes, parts: list[bytes]) -> None:
         for key, value in attributes.items():
+            if type(value) is int and not -(2**63) <= value < 2**63:
+                continue  # as the SDK does: OTLP has no such number
             pair = self._pairs.get((key, value)) if type(value) is str else None
             if pair is None:
                 pair = self._pair(key, value)

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from gateway.core.attempt import FIRST_ATTEMPT
 from gateway.core.span import child_id
+from gateway.trace.spans.messages import input_messages, output_messages
+from gateway.trace.spans.providers import known_name
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
 
 Row = Mapping[str, Any]
@@ -37,6 +37,7 @@ _REQUEST = {
 }
 """A request's parameters by the conventions' names."""
 _INTEGERS = frozenset({"gen_ai.request.max_tokens", "gen_ai.request.seed", "gen_ai.embeddings.dimension.count"})
+_TEXTS = frozenset({"gen_ai.request.reasoning.level", "openai.request.service_tier"})
 _OUTPUTS = {"text": "text", "json_object": "json", "json_schema": "json"}
 _USAGE_PARTS = (
     ("cached_tokens", ("gen_ai.usage.cache_read.input_tokens",)),
@@ -55,6 +56,9 @@ def trace_of(row: Row) -> Trace:
     for attempt in row["attempts"]:
         id = f"{child_id(root, FIRST_ATTEMPT + attempt['number'] - 1):016x}"
         spans.append(_attempt(row, attempt, id, begin))
+    for span in spans[1:]:
+        span.end = min(span.end, spans[0].end)  # rounded, a part may end after the whole
+        span.begin = min(span.begin, span.end)
     return Trace(row["trace_id"], spans, row.get("trace_state", ""))
 
 
@@ -240,7 +244,7 @@ def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int) -> Span:
         bool(row["stream"]),
         reasons if is_answered else (),
         row["response_model"] if is_answered else None,
-        tuple(row["parameters"].items()),
+        tuple(_parameters(row["parameters"])),
     )
     own: dict[str, Value] = {}
     if row["conversation"] is not None:
@@ -267,17 +271,18 @@ def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int) -> Span:
 
 @lru_cache(_KEPT)
 def _attempt_common(known: tuple[Any, ...]) -> Common:
-    """`known` as `_attempt` gives it: one key, for what a span of fourteen attributes has in common with the next one."""
+    """`known` as `_attempt` gives it: one key, for what a span of fifteen attributes has in common with the next one."""
     operation, provider, model, address, port, number, reason, deployment, status, *rest = known
     error, is_stream, reasons, response_model, parameters = rest
     values: dict[str, Value] = {
         "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": provider,
+        "gen_ai.provider.name": known_name(address, provider),
         "gen_ai.request.model": model,
         "llmgw.attempt.number": number,
         "llmgw.attempt.reason": reason,
         "llmgw.deployment.id": deployment,
-        **dict(_parameters(parameters)),
+        "llmgw.provider": provider,
+        **dict(parameters),
     }
     if address:
         values |= {"server.address": address, "server.port": port}
@@ -299,17 +304,28 @@ def _error_type(attempt: Mapping[str, Any]) -> str | None:
     return "client_disconnected" if error == "client_closed" else error
 
 
-def _parameters(parameters: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Value]]:
-    for name, value in parameters:
+def _parameters(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+    """Those of the type that the conventions give them: a client may have written anything."""
+    for name, value in parameters.items():
         attribute = _REQUEST.get(name)
-        if attribute is not None:
-            yield attribute, int(value) if attribute in _INTEGERS else value
-        elif name == "n" and value != 1:
-            yield "gen_ai.request.choice.count", int(value)
+        if attribute in _TEXTS:
+            if isinstance(value, str):
+                yield attribute, value
+        elif attribute is not None:
+            if (number := _number(value)) is not None and (attribute not in _INTEGERS or number == int(number)):
+                yield attribute, int(number) if attribute in _INTEGERS else float(number)
+        elif name == "n" and value != 1 and (number := _number(value)) is not None:
+            yield "gen_ai.request.choice.count", int(number)
         elif name == "response_format" and value in _OUTPUTS:
             yield "gen_ai.output.type", _OUTPUTS[value]
         elif name == "encoding_format":
             yield "gen_ai.request.encoding_formats", (str(value),)
+
+
+def _number(value: Any) -> int | float | None:
+    """A number that a span can hold."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and -(2**63) <= value < 2**63 else None
 
 
 def _tell_answer(row: Row, attempt: Mapping[str, Any], reasons: Sequence[str], own: dict[str, Value]) -> None:
@@ -330,37 +346,8 @@ def _tell_answer(row: Row, attempt: Mapping[str, Any], reasons: Sequence[str], o
     if row["cost_nano_usd"] is not None:
         own["llmgw.cost.total"] = row["cost_nano_usd"] / _NANO
     if row.get("content_in_spans") and (content := row.get("content")) is not None:
-        own["gen_ai.input.messages"] = orjson.dumps(_input_messages(content["input"])).decode()
-        own["gen_ai.output.messages"] = orjson.dumps(_output_messages(content["output"], reasons)).decode()
-
-
-def _input_messages(said: Any) -> list[dict[str, Any]]:
-    """In the conventions' form: a role, and parts."""
-    if isinstance(said, list) and all(isinstance(each, dict) for each in said):
-        return [{"role": each.get("role", "user"), "parts": _parts(each)} for each in said]
-    return [{"role": "user", "parts": [{"type": "text", "content": said}]}]
-
-
-def _parts(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    content = message.get("content")
-    if isinstance(content, list):
-        return [{"type": "text", "content": part.get("text")} if "text" in part else part for part in content]
-    parts: list[dict[str, Any]] = [] if content is None else [{"type": "text", "content": content}]
-    if message.get("role") == "tool":
-        parts = [{"type": "tool_call_response", "id": message.get("tool_call_id"), "result": content}]
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        told = {"id": call.get("id"), "name": function.get("name"), "arguments": function.get("arguments")}
-        parts.append({"type": "tool_call", **told})
-    return parts
-
-
-def _output_messages(texts: Sequence[str], reasons: Sequence[str]) -> list[dict[str, Any]]:
-    padded = [*reasons, *["stop"] * len(texts)]
-    return [
-        {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": reason}
-        for text, reason in zip(texts, padded, strict=False)
-    ]
+        own["gen_ai.input.messages"] = input_messages(content["input"])
+        own["gen_ai.output.messages"] = output_messages(content["output"], reasons)
 
 
 def _nanoseconds(milliseconds: float) -> int:

@@ -62,11 +62,17 @@ class Tracer:
         self._thread.start()
 
     def see(self, row: Row) -> None:
-        """Exports the call's trace, if it was sampled or went wrong. Never waits."""
+        """Exports the call's trace, if it was sampled or went wrong. Never waits, and never fails: records come first."""
         if not row["sampled"] and not (self._keeps_failures and is_failure(row)):
             return
-        trace = trace_of(row)
-        ours, attempts = self._encoder.encode(trace)
+        try:
+            trace = trace_of(row)
+            ours, attempts = self._encoder.encode(trace)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            log.exception("a bug kept a trace from being told", extra={"request_id": row.get("id")})
+            with self._changed:
+                self.dropped += 1
+            return
         with self._changed:
             self._queue.append((len(trace.spans), ours, attempts))
             self._spans += len(trace.spans)

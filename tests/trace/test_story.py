@@ -1,0 +1,173 @@
+"""The story of a call, in whole sentences: golden texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.trace.story import dollars, sentences, tell
+from tests.trace.rows import ROOT, attempt, failed, refused, row, stage
+
+BEGIN = "At 2026-11-24 11:23:16 UTC somebody asked for"
+CALLER = "The caller is acme/search, by the key search-ci."
+ROUTED = "Route 'small' took it; to be tried in this order: openai/gpt-4o-mini, groq/llama-3.3-70b."
+AUTH, ROUTE = stage("auth", method="virtual_key"), stage("route", 0.6, 0.1, plan=["openai/gpt-4o-mini"])
+DENIED = {
+    "scope": "org",
+    "budget": "org:acme:usd/day",
+    "unit": "usd",
+    "limit": 50_000_000_000,
+    "remaining": 1_500,
+    "asked": 2_000_000,
+}
+
+
+def test_a_whole_answer() -> None:
+    assert list(sentences(row())) == [
+        f"{BEGIN} a chat completion of 'auto'.",
+        CALLER,
+        ROUTED,
+        "The budgets were asked (granted, 1.2 ms): $0.0026376 were held.",
+        "Attempt 1: openai/gpt-4o-mini answered 200 in 250.0 ms.",
+        "It used 1,200 tokens in, 34 out, as the provider counted, which cost $0.0002004.",
+        "It took 253.5 ms, 3.5 ms of them the gateway's own.",
+    ]
+
+
+def test_a_stream_by_a_fallback_after_a_retry() -> None:
+    told = row(
+        stream=True,
+        route=None,
+        reason="named",
+        cached_tokens=1000,
+        reasoning_tokens=20,
+        estimated=True,
+        cost_nano_usd=None,
+        duration_ms=2253.5,
+        attempts=[
+            failed(duration_ms=0.25),
+            failed(2, reason="retry", status=None, error="upstream_connect_error", detail="connection refused"),
+            attempt(3, reason="fallback", deployment="groq/llama-3.3-70b"),
+        ],
+    )
+
+    assert list(sentences(told)) == [
+        f"{BEGIN} a chat completion of 'auto' as a stream.",
+        CALLER,
+        "No route changed the model: the client named it; to be tried in this order: openai/gpt-4o-mini, groq/llama-3.3-70b.",
+        "The budgets were asked (granted, 1.2 ms): $0.0026376 were held.",
+        "Attempt 1: openai/gpt-4o-mini failed 500 after 250 µs: upstream_error.",
+        "Attempt 2, once more: openai/gpt-4o-mini failed after 250.0 ms: upstream_connect_error (connection refused).",
+        "Attempt 3, as a fallback: groq/llama-3.3-70b answered 200 in 250.0 ms, its first byte after 200.0 ms.",
+        "It used 1,200 tokens in, 1,000 of them cached, 34 out, 20 of them reasoning, by our own count, without a price.",
+        "It took 2.25 s, 3.5 ms of them the gateway's own.",
+    ]
+
+
+def test_a_refused_key() -> None:
+    told = refused(401, "rejected_auth", "invalid_api_key", "Incorrect API key provided", "auth", stages=[AUTH])
+    told |= dict.fromkeys(("org", "team", "tenant", "key_id", "key_name", "model", "route", "reason"))
+
+    assert list(sentences(told)) == [
+        f"{BEGIN} a chat completion.",
+        "It was refused: Incorrect API key provided.",
+    ]
+
+
+def test_a_budget_that_says_no() -> None:
+    told = refused(
+        429,
+        "rejected_budget",
+        "budget_insufficient_for_request",
+        "What is left does not cover this call.",
+        "budget",
+        stages=[AUTH, ROUTE, stage("budget", 0.7, 0.05, result="denied", **DENIED)],
+    )
+
+    assert list(sentences(told))[2:] == [
+        "Route 'small' took it; to be tried in this order: openai/gpt-4o-mini.",
+        "The budget org:acme:usd/day said no after 50 µs: of $50.00, $0.0000015 were left, and the call needs $0.002.",
+        "It ended with 429 budget_insufficient_for_request in the stage budget: What is left does not cover this call.",
+        "It took 1.5 ms, 1.5 ms of them the gateway's own.",
+    ]
+
+
+def test_a_rate_that_says_no() -> None:
+    denied = {
+        "scope": "org",
+        "budget": "org:acme:requests/60s",
+        "unit": "requests",
+        "limit": 1200,
+        "remaining": 0,
+        "asked": 1,
+    }
+    told = refused(429, "rejected_rate", "rate_limit_exceeded", "Too fast", "budget")
+    told["stages"] = [AUTH, stage("budget", 0.7, 0.05, result="denied", **denied)]
+
+    assert list(sentences(told))[3].endswith("of 1,200 requests, 0 requests were left, and the call needs 1 requests.")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        (
+            "cache_replay",
+            "It was a repetition: the answer kept under its Idempotency-Key was sent again, at no cost.",
+        ),
+        ("client_abort", "The client closed the connection before the end."),
+        ("stopped_budget", "The stream was ended because the budget was; the client got what had been paid for."),
+        ("orphaned", "Its worker died before the call ended; nobody knows how it would have gone on."),
+    ],
+)
+def test_how_it_ended(outcome: str, sentence: str) -> None:
+    assert sentence in list(sentences(row(outcome=outcome)))
+
+
+def test_many_attempts_are_counted_and_not_listed() -> None:
+    told = list(sentences(row(attempts=[failed(number) for number in range(1, 13)])))
+
+    assert "2 further attempts followed." in told
+    assert len([sentence for sentence in told if sentence.startswith("Attempt ")]) == 10
+
+
+def test_spans_are_told_with_their_times_from_the_arrival() -> None:
+    spans = tell(row(attempts=[failed(detail="boom"), attempt(2)]))["spans"]
+
+    assert [span["name"] for span in spans] == [
+        "POST /v1/chat/completions",
+        "llmgw.auth",
+        "llmgw.route",
+        "llmgw.budget",
+        "llmgw.meter",
+        "chat gpt-4o-mini",
+        "chat gpt-4o-mini",
+    ]
+    assert {span["parent_span_id"] for span in spans[1:]} == {ROOT}
+    first = spans[5]
+    assert (first["kind"], first["status"], first["error"]) == ("CLIENT", "ERROR", "boom")
+    assert first["started_ms"] == pytest.approx(2.0, abs=0.001)
+    assert first["duration_ms"] == 250.0
+    assert first["attributes"]["gen_ai.request.model"] == "gpt-4o-mini"
+
+
+@pytest.mark.parametrize(
+    ("nano", "text"),
+    [
+        (0, "$0.00"),
+        (1, "$0.000000001"),
+        (50 * 10**9, "$50.00"),
+        (1_234_567_890_123, "$1,234.567890123"),
+        (-1_500_000_000, "-$1.50"),
+    ],
+)
+def test_money_is_written_exactly(nano: int, text: str) -> None:
+    assert dollars(nano) == text
+
+
+def test_a_record_of_an_older_version_has_a_story_and_no_spans() -> None:
+    new = ("trace_id", "span_id", "stages", "reason", "failed_in", "operation", "chunks", "upstream_model")
+    old = {name: value for name, value in row(status=502, error_code="x", error="y").items() if name not in new}
+
+    told = tell(old)
+
+    assert told["spans"] == []
+    assert "It ended with 502 x: y." in told["story"]

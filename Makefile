@@ -12,7 +12,7 @@ help: ## list the targets
 run: .venv/.run ## serve, with no configuration: data plane on 127.0.0.1:8080, admin API on 127.0.0.1:8081
 	@exec $(BIN)/llmgw serve
 
-test: .venv/.dev .redis/redis-server ## run every test
+test: .venv/.dev .redis/redis-server .promtool/promtool ## run every test
 	$(BIN)/python -m pytest
 
 check: .venv/.dev ## format, lint, types, import contracts, policies, generated pages
@@ -38,7 +38,7 @@ lock: .venv/.dev ## pin what pyproject.toml asks for; WITH=--upgrade takes the n
 	scripts/lock.sh $(WITH)
 
 clean: ## remove what the other targets installed
-	rm -rf .venv .redis *.egg-info
+	rm -rf .venv .redis .promtool *.egg-info
 
 # The files .venv/.run and .venv/.dev say that what they are named for has been installed.
 
@@ -58,3 +58,6 @@ clean: ## remove what the other targets installed
 
 .redis/redis-server:
 	scripts/get-redis.sh .redis
+
+.promtool/promtool:
+	scripts/get-promtool.sh .promtool

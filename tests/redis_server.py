@@ -69,6 +69,10 @@ class RedisServer:
             connection.sendall(command.encode())
             return connection.recv(65536)
 
+    def kept(self) -> bytes:
+        """All that it has written for a restart: where it saves, each command that changed anything."""
+        return b"\n".join(path.read_bytes() for path in self._folder.rglob("*") if path.is_file())
+
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from urllib.parse import quote, unquote
 
 from gateway.core.attempt import Attempt
 from gateway.core.call import Call, Operation
@@ -191,10 +192,17 @@ def _host(deployment: Deployment) -> str:
     return name if provider.port == (443 if provider.tls else 80) else f"{name}:{provider.port}"
 
 
+@lru_cache(maxsize=512)
 def _secrets(deployment: Deployment) -> tuple[str, ...]:
-    """The credential texts of a provider, to be taken out of its words."""
-    texts = [secret.reveal().removeprefix("Bearer ") for _, secret in deployment.provider.headers]
-    return tuple(text for text in texts if len(text) >= 6)
+    """The credential texts of a provider, as they are and as URLs write them, to be taken out of its words; longest first."""
+    values = [secret.reveal() for _, secret in deployment.provider.headers]
+    texts = [*values, *(value.partition(" ")[2] for value in values)]  # what follows `Bearer` or another scheme
+    for pair in deployment.provider.query.split("&"):
+        name, _, value = pair.partition("=")
+        if "version" not in name:
+            texts.append(value)
+    written = {form for text in texts for form in (text, quote(text), quote(text, safe=""), unquote(text))}
+    return tuple(sorted((text for text in written if len(text) >= 6), key=len, reverse=True))
 
 
 def _is_event_stream(headers: Mapping[bytes, bytes]) -> bool:

@@ -19,6 +19,7 @@ from gateway.policy.source.scalars import resolve
 DEEPEST = 20
 MOST_VALUES = 100_000
 LARGEST_FILE = 1024 * 1024
+_STANDARD_TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(slots=True)
@@ -92,6 +93,13 @@ def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> tuple[Place, s
     return place, f"this is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}"
 
 
+def _about_tag(tag: str) -> str:
+    """What begins with one `!` may be a secret that nobody quoted, so it is not repeated."""
+    if not tag.startswith(_STANDARD_TAG):
+        return "a text that begins with `!` is quoted; tags are not used in policies"
+    return f"tags such as `{tag.replace(_STANDARD_TAG, '!!')[:40]}` are not used in policies; remove it"
+
+
 class _StopError(Exception):
     """Reading on would be of no use; the mistake is already noted."""
 
@@ -132,8 +140,7 @@ class _Reader:
             self._mistakes.add(path, "anchors and aliases (`&x`, `*x`) are not used in policies; write the value out")
         tag = getattr(event, "tag", None)
         if tag is not None:
-            written = tag.replace("tag:yaml.org,2002:", "!!")[:40]
-            self._mistakes.add(path, f"tags such as `{written}` are not used in policies; remove it")
+            self._mistakes.add(path, _about_tag(tag))
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if len(path) >= DEEPEST:

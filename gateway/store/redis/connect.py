@@ -24,6 +24,9 @@ CONNECTIONS = 32
 
 Client = Redis | RedisCluster
 
+_NO_URL = "The URL of the store is not one. In a user or password, `/`, `?`, `#`, `@` and `:` are percent-encoded."
+"""Without what stands in it: urlsplit takes a password with a slash in it for a port, and says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -99,8 +102,8 @@ def connect(url: str) -> Link:
         if scheme == "redis+cluster":
             return _cluster(url)
         pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS, **_options())
-    except ValueError as error:
-        raise OpenError(f"The URL of the store is not one: {error}") from error
+    except ValueError:
+        raise OpenError(_NO_URL) from None
     return Link(Redis.from_pool(pool))
 
 

@@ -60,7 +60,7 @@ def _findings(
         findings.append(at_most(f"{name}: answers lost to the noise", LESS, round(less, 3), is_timing=True))
     good = noisy.per_second + sum(outcome.per_second for outcome in beside.values())
     findings.append(at_least("answers/s beside the noise, of the peak", GOODPUT, round(good / peak, 3), is_timing=True))
-    wrong = {each.last_error for each in (*beside.values(), noisy) if each.errors > each.refused}
+    wrong = {each.last_error for each in (*beside.values(), noisy) if each.errors > each.refused + each.unanswered}
     return [*findings, at_most("answers that are neither 200 nor 503", 0, len(wrong))]
 
 

@@ -55,7 +55,7 @@ static int *idle, idle_count;
 static int epoll;
 static char *request;
 static size_t request_length;
-static uint64_t started, ended, issued, finished, errors, refused, chunks;
+static uint64_t started, ended, issued, finished, errors, refused, unanswered, chunks;
 static uint64_t *latencies;
 static size_t latency_count, latency_room;
 static char last_error[256];
@@ -314,8 +314,9 @@ static void run(void) {
     uint64_t give_up = started + (uint64_t)(options.seconds * 1e9) + DRAIN_NS;
     for (uint64_t now = started; !over(now) || finished < issued; now = nanoseconds()) {
         if (now > give_up) {
-            errors += issued - finished;
-            snprintf(last_error, sizeof last_error, "%llu calls without an answer", (unsigned long long)(issued - finished));
+            unanswered = issued - finished;
+            errors += unanswered;
+            snprintf(last_error, sizeof last_error, "%llu calls without an answer", (unsigned long long)unanswered);
             return;
         }
         struct timespec pause = send_due_calls(now);
@@ -357,8 +358,8 @@ int main(int count, char **arguments) {
     run();
     if (latency_count) qsort(latencies, latency_count, sizeof *latencies, by_size);
     double seconds = ended > started ? (double)(ended - started) / 1e9 : 0;
-    printf("{\"requests\": %llu, \"errors\": %llu, \"refused\": %llu, \"last_error\": \"%s\", \"seconds\": %.6f, \"per_second\": %.2f, \"chunks\": %llu, \"p50_ms\": %.4f, \"p99_ms\": %.4f}\n",
-           (unsigned long long)finished, (unsigned long long)errors, (unsigned long long)refused, last_error, seconds, seconds > 0 ? (double)(finished - errors) / seconds : 0,
+    printf("{\"requests\": %llu, \"errors\": %llu, \"refused\": %llu, \"unanswered\": %llu, \"last_error\": \"%s\", \"seconds\": %.6f, \"per_second\": %.2f, \"chunks\": %llu, \"p50_ms\": %.4f, \"p99_ms\": %.4f}\n",
+           (unsigned long long)finished, (unsigned long long)errors, (unsigned long long)refused, (unsigned long long)unanswered, last_error, seconds, seconds > 0 ? (double)(finished - errors) / seconds : 0,
            (unsigned long long)chunks, percentile(0.50), percentile(0.99));
     return 0;
 }

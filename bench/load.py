@@ -33,11 +33,12 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`p50_ms` and `p99_ms` are of the whole answer, or of a stream's first byte; `chunks` leaves out [DONE]. The
-    errors include what was `refused` by a 503."""
+    errors include what was `refused` by a 503, and what was `unanswered` half a minute after the end."""
 
     requests: int
     errors: int
     refused: int
+    unanswered: int
     last_error: str
     seconds: float
     per_second: float

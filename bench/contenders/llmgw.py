@@ -9,7 +9,8 @@ from pathlib import Path
 from bench.contender import Contender, NotAvailable, Site, free_port
 from bench.workload import MODELS
 
-LLMGW = Path(sys.executable).with_name("llmgw")
+GATEWAY = (sys.executable, "-m", "gateway")
+"""The checkout that the bench runs in, and not the one that is installed: for Python looks in the working folder first."""
 VIRTUAL_KEY = re.compile(r"sk-llmgw-\S+")
 KEY_TIMEOUT = 60.0
 
@@ -20,12 +21,10 @@ def prepare(site: Site) -> Contender:
 
 def prepare_with(site: Site, *, workers: int) -> Contender:
     """A data folder of its own with one virtual key in it, and a policy that names the mock's models."""
-    if not LLMGW.exists():
-        raise NotAvailable(f"{LLMGW.name} is not installed beside {sys.executable}")
     policies, data, port = site.scratch / "policies", site.scratch / "data", free_port()
     policies.mkdir(parents=True)
     (policies / "bench.yaml").write_text(policy(site.mock_url))
-    serve = [str(LLMGW), "serve", "--policies", str(policies), "--data", str(data), "--host", "127.0.0.1"]
+    serve = [*GATEWAY, "serve", "--policies", str(policies), "--data", str(data), "--host", "127.0.0.1"]
     return Contender(
         name="llmgw",
         version=_version(),
@@ -44,7 +43,7 @@ def policy(mock_url: str) -> str:
 
 def create_key(data: Path, *options: str) -> str:
     """A fresh virtual key. `options` are more options of `llmgw keys create`."""
-    command = [str(LLMGW), "keys", "create", "--data", str(data), "--name", "bench", *options]
+    command = [*GATEWAY, "keys", "create", "--data", str(data), "--name", "bench", *options]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=KEY_TIMEOUT)
     except subprocess.TimeoutExpired:

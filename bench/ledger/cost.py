@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.contender import Contender, Site, free_port
-from bench.contenders.llmgw import LLMGW, create_key, policy
+from bench.contenders.llmgw import GATEWAY, create_key, policy
 from bench.load import Order
 from bench.machine import choose_cores
 from bench.measures import Sample, take
@@ -106,7 +106,7 @@ def _prepare(site: Site, kind: Kind, redis: str) -> Contender:
     (policies / "bench.yaml").write_text(policy(site.mock_url) + (BUDGETS if kind.has_budget else ""))
     number = KINDS.index(kind)
     store = redis.rpartition("/")[0] + f"/{number}" if kind.is_redis else "embedded"
-    serve = [str(LLMGW), "serve", "--policies", str(policies), "--data", str(data), "--store", store]
+    serve = [*GATEWAY, "serve", "--policies", str(policies), "--data", str(data), "--store", store]
     serve += ["--port", str(port), "--admin-port", str(free_port()), "--escrow", "yes" if kind.escrow else "no"]
     key = create_key(data, "--store", store)
     return Contender(

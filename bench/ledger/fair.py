@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.contender import Contender, Site, free_port
-from bench.contenders.llmgw import LLMGW, create_key, policy
+from bench.contenders.llmgw import GATEWAY, create_key, policy
 from bench.load import Loader, Order, Outcome
 from bench.machine import choose_cores
 from bench.programs import compile_programs
@@ -60,7 +60,7 @@ def _findings(
         findings.append(at_most(f"{name}: answers lost to the noise", LESS, round(less, 3), is_timing=True))
     good = noisy.per_second + sum(outcome.per_second for outcome in beside.values())
     findings.append(at_least("answers/s beside the noise, of the peak", GOODPUT, round(good / peak, 3), is_timing=True))
-    wrong = {each.last_error for each in (*beside.values(), noisy) if each.errors > each.refused}
+    wrong = {each.last_error for each in (*beside.values(), noisy) if each.errors > each.refused + each.unanswered}
     return [*findings, at_most("answers that are neither 200 nor 503", 0, len(wrong))]
 
 
@@ -83,7 +83,7 @@ def _prepare(site: Site) -> tuple[Contender, Mapping[str, str]]:
     policies.mkdir(parents=True)
     (policies / "bench.yaml").write_text(policy(site.mock_url) + TENANTS)
     keys = {name: create_key(data, "--tenant", name) for name in ("noisy", *QUIET)}
-    serve = [str(LLMGW), "serve", "--policies", str(policies), "--data", str(data)]
+    serve = [*GATEWAY, "serve", "--policies", str(policies), "--data", str(data)]
     serve += ["--port", str(port), "--admin-port", str(free_port())]
     contender = Contender(name="llmgw", version="", port=port, command=tuple(serve), headers=_header(keys["noisy"]))
     return contender, keys

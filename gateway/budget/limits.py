@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 
 from gateway.budget.windows import Span, Window
 from gateway.core.deployment import Provider
-from gateway.core.ledger.operations import Orphan
 from gateway.core.tenant import Tenant
 
 WARN_AT = (0.8, 1.0)
@@ -49,6 +48,14 @@ NOTHING: Used = (0, 0, 0, 0)
 class Kind(Enum):
     BUDGET = "budget"
     RATE = "rate"
+
+
+class Orphan(Enum):
+    """What is charged for a call whose worker died, once its lease has run out."""
+
+    OBSERVED = "observed"
+    RESERVED = "reserved"
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)

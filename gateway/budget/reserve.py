@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from gateway.budget.escrow import Escrow, Slice, line
-from gateway.budget.limits import Account
+from gateway.budget.limits import Account, Orphan
 from gateway.budget.local import Demand, LocalLedger
 from gateway.budget.teller import Teller, unavailable
 from gateway.budget.windows import Span
@@ -18,7 +18,6 @@ from gateway.core.ledger.operations import (
     Corrupt,
     Granted,
     Line,
-    Orphan,
     Outcome,
     Refused,
     Renew,

@@ -8,12 +8,17 @@ time again, for to refuse costs something, too; the others do not notice.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
+from statistics import median
 
 from gateway.core.errors import Overloaded
 
 EVERY = 0.1
+"""Seconds of a round."""
+LOOKS = 5
+"""Looks in a round at how late the event loop comes. The middle one counts: some may have met with other processes."""
 TOO_LATE = 0.2
 """Seconds by which the event loop comes late when a worker has more to do than it can, and not only much at once."""
 TOO_LATE_FOR_OTHERS = 0.02
@@ -21,24 +26,26 @@ TOO_LATE_FOR_OTHERS = 0.02
 ROUNDS = 3
 """Rounds in a row that come too late before anybody is refused."""
 LATE = 0.01
-"""The lateness it is brought back to by refusing."""
+"""The lateness it is brought back to by refusing. A call waits for several rounds of the loop, each about twice as long."""
 CALM = 20
 """Rounds in a row without lateness and without a refusal after which nobody is refused any more."""
 BURST = 3
 """Rounds for which an organisation may save up what it is allowed."""
 LEARNING = 0.2
-"""The weight of the last round in what a tenant is thought to want."""
+"""The weight of the last round in what a tenant is thought to want, and in what the worker is thought to do."""
 FORGOTTEN = 0.01
 FEWEST = 5.0
 """Calls per round that an organisation may make whatever happens."""
 FADING = 0.998
-"""What of the best round is believed after another one."""
+"""What is believed of the most that was ever done, after another round."""
 SUSTAINED = 0.85
-"""What of the best round can be done round after round."""
-HARDER, MILDER = 0.75, 1.02
-"""By what the squeeze changes after a round that came late, or in time."""
-SQUEEZED = 0.01
-RELUCTANCE, LONGEST = 0.002, 0.5
+"""What of that can be done in time."""
+HARDER, MILDER = 0.75, 1.2
+"""By what the squeeze changes at most after a round that came late, or in time. It has to come back as fast as it went: a
+worker that is late for another reason must not be kept from its work for longer than that lasts."""
+SQUEEZED, LOOSE = 0.05, 2.0
+"""Bounds of the squeeze; beyond 1 it finds out whether the worker can do more than it did."""
+RELUCTANCE, LONGEST = 0.01, 1.0
 """A refusal is told after so many seconds for each that the tenant has had in the round before, and after LONGEST at most:
 few are told at once, and whoever does not wait as it is told to asks less often. Half of it more or less, by chance: those
 that are told together would come again together."""
@@ -48,13 +55,14 @@ class Shares:
     def __init__(self, monotonic: Callable[[], float], random: Random) -> None:
         self._monotonic = monotonic
         self._random = random
-        self._asked: dict[str, int] = {}
+        self._asked: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
         self._wanted: dict[str, float] = {}
-        self._taken = 0
+        self._done = 0.0
         self._best = 0.0
         self._squeeze: float | None = None
         self._left: dict[str, float] = {}
-        self._refused: dict[str, int] = {}
         self._reluctance: dict[str, float] = {}
         self._calm = 0
         self._troubled = 0
@@ -66,55 +74,78 @@ class Shares:
 
     async def admit(self, tenant: str) -> None:
         """Raises Overloaded when the tenant has had its share of an overloaded worker."""
-        if not self.takes(tenant):
+        if self.takes(tenant):
+            return
+        self._waiting[tenant] += 1
+        try:
             await asyncio.sleep(self._reluctance.get(tenant, 0.0) * (0.5 + self._random.random()))
-            raise Overloaded("The gateway has more to do than it can; try again shortly.", retry_after=1)
+        finally:
+            self._waiting[tenant] -= 1
+        raise Overloaded("The gateway has more to do than it can; try again shortly.", retry_after=1)
 
     def takes(self, tenant: str) -> bool:
         """Whether one more call of the tenant is taken."""
-        self._asked[tenant] = self._asked.get(tenant, 0) + 1
-        if self._squeeze is not None:
-            left = self._left.get(tenant)
-            if left is None:
-                left = max(FEWEST, self._best / (len(self._left) + 1))
-            if left < 1:
-                self.refused += 1
-                self._refused[tenant] = self._refused.get(tenant, 0) + 1
-                return False
-            self._left[tenant] = left - 1
-        self._taken += 1
+        self._asked[tenant] += 1
+        if self._squeeze is None:
+            return True
+        left = self._left.get(tenant)
+        if left is None:
+            left = max(FEWEST, self._best / (len(self._left) + 1))
+        if left < 1:
+            self.refused += 1
+            self._refused[tenant] += 1
+            return False
+        self._left[tenant] = left - 1
         return True
 
     async def run(self) -> None:
         """Looks how late the event loop comes, until it is cancelled."""
+        pause = EVERY / LOOKS
         while True:
-            due = self._monotonic() + EVERY
-            await asyncio.sleep(EVERY)
-            late = self._monotonic() - due
-            self.look(late, EVERY / (EVERY + max(0.0, late)))
+            late = []
+            for _ in range(LOOKS):
+                due = self._monotonic() + pause
+                await asyncio.sleep(pause)
+                late.append(max(0.0, self._monotonic() - due))
+            self.look(median(late), EVERY / (EVERY + sum(late)))
 
     def look(self, late: float, share: float) -> None:
         """Ends a round. `late` in seconds; `share` is the part of what the round took that a round on time would have."""
-        self._calm = 0 if late > LATE or self._refused else self._calm + 1
-        too_late = TOO_LATE if len(self._asked) < 2 else TOO_LATE_FOR_OTHERS
-        self._troubled = self._troubled + 1 if late > too_late else 0
-        self._best = max(self._best * FADING, self._taken * share)
-        if self._squeeze is None:
-            self._squeeze = 1.0 if self._troubled >= ROUNDS else None
-        else:
-            changed = self._squeeze * (HARDER if late > LATE else MILDER)
-            self._squeeze = max(SQUEEZED, min(1.0, changed))
-        if self._calm >= CALM:
-            self._squeeze = None
+        self._measure(late, share)
+        self._judge(late)
         self._want(share)
         self._left = {} if self._squeeze is None else dict(self._allow(self._squeeze, share))
         self._reluctance = {tenant: min(LONGEST, RELUCTANCE * count) for tenant, count in self._refused.items()}
-        self._asked, self._refused, self._taken = {}, {}, 0
+        self._asked, self._refused = Counter(), Counter()
+        self._waiting = +self._waiting
+
+    def _measure(self, late: float, share: float) -> None:
+        """What the worker does in a round on time, and the most that it can."""
+        taken = self._asked.total() - self._refused.total()
+        self._done += (taken * share - self._done) * LEARNING
+        self._best = max(self._best * FADING, self._done)
+
+    def _judge(self, late: float) -> None:
+        self._calm = 0 if late > LATE or self._refused else self._calm + 1
+        too_late = TOO_LATE if len(self._asked) < 2 else TOO_LATE_FOR_OTHERS
+        self._troubled = self._troubled + 1 if late > too_late else 0
+        if self._calm >= CALM:
+            self._squeeze = None
+        elif self._squeeze is not None:
+            self._squeeze = self._changed(self._squeeze, max(HARDER, min(MILDER, LATE / max(late, FORGOTTEN * LATE))))
+        elif self._troubled >= ROUNDS:
+            self._squeeze = 1.0
+
+    def _changed(self, squeeze: float, change: float) -> float:
+        if change < 1 and not self._refused:  # nobody wanted more than there is, and yet it is late: there is less
+            self._best = max(self._done, self._best * change)
+            return squeeze
+        return max(SQUEEZED, min(LOOSE, squeeze * change))
 
     def _want(self, share: float) -> None:
-        """What each tenant asks for in a round on time, by its last rounds: one in which it waits does not make it modest."""
+        """What each tenant asks for in a round on time, by its last rounds. Those that wait to be refused want it still."""
         for tenant in {*self._wanted, *self._asked}:
-            asked = self._asked.get(tenant, 0) * share
+            asked = max(self._asked[tenant] * share, self._waiting[tenant])
             before = self._wanted.get(tenant, asked)
             self._wanted[tenant] = before + (asked - before) * LEARNING
             if self._wanted[tenant] < FORGOTTEN:

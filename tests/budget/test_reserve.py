@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from gateway.budget.escrow import TRUSTED
-from gateway.budget.limits import Account, Unit, account
+from gateway.budget.limits import Account, Orphan, Unit, account
 from gateway.budget.reserve import NotAffordable, Reservation
 from gateway.core.errors import Overloaded
-from gateway.core.ledger.operations import Orphan, Reserve, Settle, Sweep
+from gateway.core.ledger.operations import Reserve, Settle, Sweep
 from tests.budget.cast import BookLedger, Time, Worker, budget, rate
 
 LIMIT = 10_000

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.auth.tenants import Member, Tenants
-from gateway.budget.limits import WARN_AT, Kind, Limit, Limits
+from gateway.budget.limits import WARN_AT, Kind, Limit, Limits, Orphan
 from gateway.core.deployment import MAX_OUTPUT, Deadlines, Deployment, Model, Provider, Retries
-from gateway.core.ledger.operations import Orphan
 from gateway.core.money import NANO, Price
 from gateway.policy.snapshot import Snapshot
 from gateway.route.rules import Match
@@ -79,7 +78,7 @@ def _limit(limit: Limit) -> str:
         words.append(f"warn {', '.join(map(str, limit.warn)) or 'never'}")
     words += ["clamps"] if limit.clamps else []
     words += ["allows unpriced"] if limit.allows_unpriced else []
-    words += [] if limit.orphan is Orphan.OBSERVED else [f"orphans {limit.orphan.name.lower()}"]
+    words += [] if limit.orphan is Orphan.OBSERVED else [f"orphans {limit.orphan.value}"]
     return " | ".join(words)
 
 

@@ -10,11 +10,10 @@ from random import Random
 
 from gateway.budget.budgets import Budgets
 from gateway.budget.hold import Hold
-from gateway.budget.limits import Kind, Limits, Unit
+from gateway.budget.limits import Kind, Limits, Orphan, Unit
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment, Model, Provider
 from gateway.core.errors import CallerError, Overloaded
-from gateway.core.ledger.operations import Orphan
 from gateway.core.money import Price
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant

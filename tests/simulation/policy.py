@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from gateway.budget.limits import Kind, Limit, Limits, MemberLimits, Unit
+from gateway.budget.limits import Kind, Limit, Limits, MemberLimits, Orphan, Unit
 from gateway.budget.windows import Calendar, Forever, Period, Rolling
-from gateway.core.ledger.operations import Orphan
 from gateway.core.tenant import Tenant
 
 ORG = "acme"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from gateway.core.ledger.operations import Orphan
+from gateway.budget.limits import Orphan
 from tests.simulation.invariants import Broken, Invariants
 from tests.simulation.ledger import Shared
 from tests.simulation.oracle import Oracle

@@ -22,7 +22,6 @@ from gateway.core.ledger.operations import (
     Line,
     Once,
     Operation,
-    Orphan,
     Outcome,
     Refused,
     Renew,
@@ -75,8 +74,8 @@ def of(line: Line, amount: int, *, observed: int = 0, used: int = 0) -> Line:
     return replace(line, amount=amount, observed=observed, used=used)
 
 
-def reserve(id: str, *lines: Line, lease: int = LEASE, orphan: Orphan = Orphan.OBSERVED) -> Reserve:
-    return Reserve(id, "worker 1", lease, lines, orphan)
+def reserve(id: str, *lines: Line, lease: int = LEASE) -> Reserve:
+    return Reserve(id, "worker 1", lease, lines)
 
 
 async def do(ledger: LedgerStore, *operations: Operation) -> Sequence[Outcome]:
@@ -221,15 +220,14 @@ async def test_a_reservation_is_raised_by_all_lines_or_none(ledger: LedgerStore)
     assert await do(ledger, Renew("r", LEASE, (of(KEY, 90), of(TEAM, 90)))) == (Granted((0, 0), (90, 90)),)
 
 
-@pytest.mark.parametrize(("orphan", "settled"), [(Orphan.OBSERVED, 25), (Orphan.RESERVED, 40), (Orphan.RELEASE, 0)])
 async def test_the_reservation_of_a_worker_that_died_is_swept_and_settled_late(
-    ledger: LedgerStore, other_ledger: LedgerStore, orphan: Orphan, settled: int
+    ledger: LedgerStore, other_ledger: LedgerStore
 ) -> None:
     lines = (of(KEY, 40, observed=25), of(TEAM, 40, observed=25))
-    await do(ledger, reserve("dead", *lines, lease=0, orphan=orphan), reserve("alive", of(KEY, 1)))
+    await do(ledger, reserve("dead", *lines, lease=0), reserve("alive", of(KEY, 1)))
 
     assert await do(other_ledger, Sweep()) == (Swept({"dead": "worker 1"}),)
-    assert await balance(ledger, KEY.account) == (settled, 0, 1, 0)
+    assert await balance(ledger, KEY.account) == (25, 0, 1, 0)
     assert await do(ledger, Sweep()) == (Swept({}),)
     assert await do(ledger, reserve("dead", KEY), Renew("dead", LEASE, lines)) == (Ended(), Ended())
 

@@ -25,7 +25,6 @@ from gateway.core.ledger.operations import (
     Line,
     Once,
     Operation,
-    Orphan,
     Outcome,
     Refused,
     Renew,
@@ -60,7 +59,6 @@ class Part:
 class Open:
     owner: str
     until: int
-    orphan: Orphan
     is_slice: bool
     parts: list[Part]
 
@@ -141,7 +139,7 @@ def _reserve(tables: Tables, asked: Reserve, now: int, lease_now: int) -> Outcom
         account.hold(line.amount, is_slice=False)
         tables.accounts[line.account] = account
         parts.append(Part(line.account, line.amount, line.observed, 0, bucket_of(line.bucket, now)))
-    opened = Open(asked.owner, lease_now + asked.lease, asked.orphan, is_slice=False, parts=parts)
+    opened = Open(asked.owner, lease_now + asked.lease, is_slice=False, parts=parts)
     tables.open[asked.id] = opened
     return _granted(tables, opened, now)
 
@@ -170,7 +168,7 @@ def _draw(tables: Tables, asked: Draw, now: int, lease_now: int) -> Outcome:
     opened = tables.open.get(asked.id)
     if opened is None:
         part = Part(line.account, 0, 0, 0, 0)
-        opened = Open(asked.owner, 0, Orphan.OBSERVED, is_slice=True, parts=[part])
+        opened = Open(asked.owner, 0, is_slice=True, parts=[part])
     part = opened.parts[0]
     if asked.id in tables.gone or not opened.is_slice or part.account != line.account:
         return Ended()
@@ -239,7 +237,7 @@ def _sweep(tables: Tables, asked: Sweep, now: int, lease_now: int) -> Outcome:
         charged = {}
         for part in opened.parts:
             account = tables.accounts.get(part.account) or Account()
-            amount = _orphaned(part, opened.orphan)
+            amount = min(part.held, part.observed)
             charged[part.account] = (part.used + amount, part.bucket)
             _end(account, part, amount, is_slice=opened.is_slice)
             tables.accounts[part.account] = account
@@ -247,16 +245,6 @@ def _sweep(tables: Tables, asked: Sweep, now: int, lease_now: int) -> Outcome:
         tables.gone[id] = Gone(now + ORPHANS_KEPT, swept=charged)
     tables.forget(now)
     return Swept(owners)
-
-
-def _orphaned(part: Part, orphan: Orphan) -> int:
-    match orphan:
-        case Orphan.OBSERVED:
-            return min(part.held, part.observed)
-        case Orphan.RESERVED:
-            return part.held
-        case Orphan.RELEASE:
-            return 0
 
 
 def _end(account: Account, part: Part, amount: int, *, is_slice: bool) -> int:

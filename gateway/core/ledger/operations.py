@@ -7,7 +7,6 @@ Amounts are integers in the unit of their account: nano-dollars, tokens, request
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 BUCKETS = 60
 """Parts of a rolling window: what was spent leaves it one part at a time."""
@@ -15,14 +14,6 @@ LARGEST = 2**53
 """Amounts beyond this are not exact everywhere (a Lua number is a double), so none is accepted."""
 NEVER = 2**52
 """The end of a window that does not end."""
-
-
-class Orphan(IntEnum):
-    """What the reservation of a worker that died is settled at when its lease has run out."""
-
-    OBSERVED = 0
-    RESERVED = 1
-    RELEASE = 2
 
 
 @dataclass(slots=True)
@@ -34,7 +25,7 @@ class Line:
     `limit` is None for an account that is counted and never refused. The window is `begin` to `end`; `bucket` is 0 for a
     calendar window, else the milliseconds of one of the BUCKETS of a rolling one.
 
-    `amount` is what the operation is about: see each. `observed` is what is known to have been used so far, for orphans.
+    `amount` is what the operation is about: see each. `observed` is what it is settled at when its lease runs out.
     `used`, in a slice alone, is what has been used for good since it was opened.
     """
 
@@ -56,7 +47,6 @@ class Reserve:
     owner: str
     lease: int
     lines: tuple[Line, ...]
-    orphan: Orphan = Orphan.OBSERVED
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from zoneinfo import available_timezones
 
-from gateway.budget.limits import WARN_AT, Counted, KeyLimits, Kind, Limit, Limits, MemberLimits, Unit
+from gateway.budget.limits import WARN_AT, Counted, KeyLimits, Kind, Limit, Limits, MemberLimits, Orphan, Unit
 from gateway.budget.windows import Calendar, Forever, Rolling, Window
 from gateway.core.deployment import Provider
-from gateway.core.ledger.operations import Orphan
 from gateway.core.money import NANO
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path, nearest
@@ -117,7 +116,7 @@ class _Reader:
             warn=WARN_AT if written.warn is None else tuple(sorted(set(written.warn))),
             clamps=written.on_insufficient == "clamp",
             allows_unpriced=written.unpriced == "allow",
-            orphan=Orphan[written.on_orphan.upper()],
+            orphan=Orphan(written.on_orphan),
         )
         return _Written(limit, path)
 

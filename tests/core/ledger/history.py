@@ -11,7 +11,6 @@ from gateway.core.ledger.operations import (
     Line,
     Once,
     Operation,
-    Orphan,
     Renew,
     Reserve,
     Settle,
@@ -54,8 +53,7 @@ class History:
         accounts = self._random.sample(("org", "team", "rate", "burst", "count", "life"), self._random.randint(1, 4))
         amount = self._amount()
         lines = tuple(self._line(account, amount, now) for account in accounts)
-        orphan = self._random.choice(tuple(Orphan))
-        asked = Reserve(self._id(), self._owner(), self._lease(), lines, orphan)
+        asked = Reserve(self._id(), self._owner(), self._lease(), lines)
         self._open.append(asked)
         return asked
 

@@ -23,7 +23,6 @@ from gateway.core.ledger.operations import (
     Line,
     Once,
     Operation,
-    Orphan,
     Outcome,
     Refused,
     Renew,
@@ -52,8 +51,8 @@ class Ledger:
     def do(self, operation: Operation) -> Outcome:
         return book.apply(self.tables, operation, now=self.now, lease_now=self.now)
 
-    def reserve(self, id: str, *lines: Line, lease: int = 1000, orphan: Orphan = Orphan.OBSERVED) -> Outcome:
-        return self.do(Reserve(id, "worker", lease, lines, orphan))
+    def reserve(self, id: str, *lines: Line, lease: int = 1000) -> Outcome:
+        return self.do(Reserve(id, "worker", lease, lines))
 
     def settle(self, id: str, *lines: Line) -> Outcome:
         return self.do(Settle(id, lines))
@@ -153,19 +152,11 @@ def test_a_reservation_can_be_raised_by_all_lines_or_none_and_its_lease_is_renew
     assert ledger.tables.open["r"].until == NOW + 9000
 
 
-@pytest.mark.parametrize(
-    ("orphan", "observed", "settled"),
-    [
-        (Orphan.OBSERVED, 25, 25),
-        (Orphan.OBSERVED, 60, 40),
-        (Orphan.RESERVED, 25, 40),
-        (Orphan.RELEASE, 25, 0),
-    ],
-)
+@pytest.mark.parametrize(("observed", "settled"), [(25, 25), (60, 40)])
 def test_the_reservation_of_a_dead_worker_is_settled_when_its_lease_has_run_out(
-    ledger: Ledger, orphan: Orphan, observed: int, settled: int
+    ledger: Ledger, observed: int, settled: int
 ) -> None:
-    ledger.reserve("r", of(A, 40, observed=5), lease=1000, orphan=orphan)
+    ledger.reserve("r", of(A, 40, observed=5), lease=1000)
     ledger.do(Renew("r", 1000, (of(A, 40, observed=observed),)))
     ledger.do(Renew("r", 1000, (of(A, 40, observed=1),)))
     ledger.now += 999
@@ -384,12 +375,10 @@ class Machine(RuleBasedStateMachine):
             Line("burst", amount, BURST, bucket=1000),
         )
 
-    @rule(
-        key=st.sampled_from(tuple(KEYS)), amount=AMOUNTS, lease=st.integers(0, 20_000), orphan=st.sampled_from(Orphan)
-    )
-    def reserve(self, key: str, amount: int, lease: int, orphan: Orphan) -> None:
+    @rule(key=st.sampled_from(tuple(KEYS)), amount=AMOUNTS, lease=st.integers(0, 20_000))
+    def reserve(self, key: str, amount: int, lease: int) -> None:
         self.count += 1
-        asked = Reserve(f"r{self.count}", key, lease, self.lines(key, amount), orphan)
+        asked = Reserve(f"r{self.count}", key, lease, self.lines(key, amount))
         outcome = self.ledger.do(asked)
         if isinstance(outcome, Granted):
             self.calls[asked.id] = asked

@@ -59,11 +59,6 @@ function Book.finish(account, part, amount, is_slice)
   return over
 end
 
-function Book.orphaned(part, orphan)
-  if orphan == OBSERVED then return math.min(part.held, part.observed) end
-  return orphan == RESERVED and part.held or 0
-end
-
 local apply = {}
 
 function apply.Reserve(asked)
@@ -85,7 +80,7 @@ function apply.Reserve(asked)
     parts[i] = {account = line.account, held = line.amount, observed = line.observed, used = 0,
       bucket = Account.bucket_of(line.bucket)}
   end
-  opened = {owner = asked.owner, orphan = asked.orphan, is_slice = false, parts = parts}
+  opened = {owner = asked.owner, is_slice = false, parts = parts}
   Rows.put_open(asked.id, opened, now + asked.lease)
   return Book.granted(opened)
 end
@@ -118,7 +113,7 @@ function apply.Draw(asked)
   if not opened then
     if Rows.load_gone(asked.id) then return {ENDED} end
     local part = {account = line.account, held = 0, observed = 0, used = 0, bucket = 0}
-    opened = {owner = asked.owner, orphan = OBSERVED, is_slice = true, parts = {part}}
+    opened = {owner = asked.owner, is_slice = true, parts = {part}}
   end
   local part = opened.parts[1]
   if not opened.is_slice or part.account ~= line.account then return {ENDED} end
@@ -196,7 +191,7 @@ function apply.Sweep(asked)
       owners[#owners + 1] = {id, opened.owner}
       local swept = {}
       for _, part in ipairs(opened.parts) do
-        local amount = Book.orphaned(part, opened.orphan)
+        local amount = math.min(part.held, part.observed)
         swept[part.account] = {part.used + amount, part.bucket}
         Book.finish(accounts[part.account], part, amount, opened.is_slice)
       end

@@ -8,7 +8,6 @@ part of the key.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -38,7 +37,6 @@ WITHOUT_EFFECT: Mapping[str, str] = {
 """The members left out of the key, each with what it decides instead of the answer."""
 
 _left_out = frozenset(WITHOUT_EFFECT)
-_maybe_a_whole_float = re.compile(rb"[0-9](?:\.0|e)").search
 _DIGEST_BYTES = 32
 _LONGEST_PEPPER = 64
 
@@ -87,27 +85,35 @@ def digest(pepper: bytes, text: bytes) -> bytes:
 def encode(scope: tuple[str, ...], target: Target, fields: Mapping[str, Any]) -> bytes:
     """What is hashed: one JSON text for each set of equal inputs, and another for every other."""
     asked = {name: value for name, value in fields.items() if name not in _left_out}
-    head = [VERSION, scope, target.operation, target.model, target.route, target.template, target.epoch]
-    return canonical([head, asked])
+    head = (VERSION, scope, target.operation, target.model, target.route, target.template, target.epoch)
+    return canonical((head, asked))
 
 
 def canonical(value: Any) -> bytes:
     """JSON without spaces, members in the order of their names, and numbers that are equal written alike."""
-    try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # integers of more than 64 bits
-        return _dumps(_with_whole_numbers(value))
-    if _maybe_a_whole_float(text) is None:
-        return text
-    value = _with_whole_numbers(value)
+    if _has_whole_float(value):
+        value = _with_whole_numbers(value)
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return _dumps(value)
+    except TypeError:  # integers of more than 64 bits
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _dumps(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+def _has_whole_float(value: Any) -> bool:
+    """Whether a number in it is written with a point and need not be. Most requests have none, and are not copied."""
+    kind = type(value)
+    if kind is dict:
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return kind is float and value.is_integer()
+    for inner in value:
+        kind = type(inner)
+        if kind is float:
+            if inner.is_integer():
+                return True
+        elif (kind is dict or kind is list or kind is tuple) and _has_whole_float(inner):
+            return True
+    return False
 
 
 def _with_whole_numbers(value: Any) -> Any:
@@ -117,6 +123,4 @@ def _with_whole_numbers(value: Any) -> Any:
         return {name: _with_whole_numbers(inner) for name, inner in value.items()}
     if kind is list or kind is tuple:
         return [_with_whole_numbers(inner) for inner in value]
-    if kind is float and value.is_integer():
-        return int(value)
-    return value
+    return int(value) if kind is float and value.is_integer() else value

@@ -158,7 +158,15 @@ def test_the_same_json_written_otherwise_has_the_same_key(one: str, other: str) 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("1", "true"), ("0", "false"), ("1", '"1"'), ("null", '"null"'), ("[]", "{}"), ("1", "1.0000000001"), ('""', "null")],
+    [
+        ("1", "true"),
+        ("0", "false"),
+        ("1", '"1"'),
+        ("null", '"null"'),
+        ("[]", "{}"),
+        ("1", "1.0000000001"),
+        ('""', "null"),
+    ],
 )
 def test_values_that_look_alike_have_keys_of_their_own(one: str, other: str) -> None:
     assert key({"x": json.loads(one)}) != key({"x": json.loads(other)})

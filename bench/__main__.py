@@ -65,7 +65,7 @@ def measure(stage: Stage, names: Sequence[str], effort: Effort) -> Result:
         summaries = {running.contender.name: _summarize(running, rounds) for running in contenders}
     alone = _measure_alone(stage, effort, missing) if OURS in summaries else None
     cold_starts = alone.cold_starts if alone else []
-    soaked, scaling = (alone.soaked, alone.scaling) if alone else (None, None)
+    soaked, scaling, telling = (alone.soaked, alone.scaling, alone.telling) if alone else (None, None, None)
     return Result(
         machine=machine,
         cores=stage.cores,
@@ -77,6 +77,7 @@ def measure(stage: Stage, names: Sequence[str], effort: Effort) -> Result:
         cold_starts=cold_starts,
         soaked=soaked,
         scaling=scaling,
+        telling=telling,
         notes=alone.notes if alone else [],
         targets=assess(
             summaries, cold_start=median(cold_starts) if cold_starts else None, soaked=soaked, scaling=scaling
@@ -108,7 +109,7 @@ def _summarize(running: Running, rounds: Rounds) -> Summary:
 
 
 def _measure_alone(stage: Stage, effort: Effort, missing: dict[str, str]) -> Alone | None:
-    say("llmgw alone: cold starts, soak, two workers against one")
+    say("llmgw alone: cold starts, soak, two workers against one, telemetry")
     try:
         return measure_alone(stage, effort)
     except (NotAvailable, LoadFailed) as error:

@@ -1,7 +1,8 @@
-"""What is measured of llmgw alone, each time freshly started: cold starts, a soak, two workers against one."""
+"""What is measured of llmgw alone, each time freshly started: cold starts, a soak, two workers against one, telemetry."""
 
 import http.client
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from bench.contenders import llmgw
 from bench.load import Order
@@ -10,6 +11,7 @@ from bench.scaling import WORKERS, Scaling
 from bench.soak import Soak, soak
 from bench.stage import Stage
 from bench.startup import MODEL, Running, call
+from bench.telemetry import OFF, Telling, collector
 
 WARM_SECONDS = 0.5
 
@@ -21,6 +23,7 @@ class Alone:
     cold_starts: list[float]
     soaked: Soak
     scaling: Scaling
+    telling: Telling
     notes: list[str]
 
 
@@ -34,7 +37,20 @@ def measure_alone(stage: Stage, effort: Effort) -> Alone:
     pair = llmgw.prepare_with(stage.site(), workers=WORKERS)
     with stage.start(pair, cores=stage.cores.server_pair) as running:
         two = _closed(running, stage, effort)
-    return Alone(cold_starts, soaked, Scaling(one, two, overlapping=stage.cores.overlapping), notes)
+    scaling = Scaling(one, two, overlapping=stage.cores.overlapping)
+    return Alone(cold_starts, soaked, scaling, _telling(stage, effort), notes)
+
+
+def _telling(stage: Stage, effort: Effort) -> Telling:
+    with collector() as on:
+        pushed, not_pushed = (_with(stage, effort, environment) for environment in (on, OFF))
+    return Telling(pushed, not_pushed)
+
+
+def _with(stage: Stage, effort: Effort, environment: Mapping[str, str]) -> Sample:
+    contender = replace(llmgw.prepare(stage.site()), environment=environment)
+    with stage.start(contender) as running:
+        return _closed(running, stage, effort)
 
 
 def _cold_start(stage: Stage) -> float:

@@ -13,6 +13,7 @@ from bench.scaling import Scaling
 from bench.soak import Soak
 from bench.summary import Summary
 from bench.targets import Target
+from bench.telemetry import Telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Result:
     cold_starts: Sequence[float]
     soaked: Soak | None
     scaling: Scaling | None
+    telling: Telling | None
     notes: Sequence[str]
     targets: Sequence[Target]
 
@@ -45,6 +47,7 @@ def render(result: Result) -> str:
         target_table(result.targets) or "llmgw was not measured.",
         describe_scaling(result.scaling) if result.scaling else "",
         describe_soak(result.soaked) if result.soaked else "",
+        describe_telling(result.telling) if result.telling else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -84,6 +87,13 @@ def describe_soak(soaked: Soak) -> str:
     return (
         f"RSS of llmgw: {figure(soaked.idle_mb)} MB idle, {figure(soaked.warm_mb)} warm, "
         f"{figure(soaked.after_mb)} after {soaked.calls:,} more calls ({soaked.errors} errors)."
+    )
+
+
+def describe_telling(telling: Telling) -> str:
+    return (
+        f"Telemetry: {figure(telling.on.cpu_us)} CPU µs per call with metrics pushed every second, "
+        f"{figure(telling.off.cpu_us)} with nothing pushed."
     )
 
 

@@ -85,7 +85,7 @@ def measure(stage: Stage, names: Sequence[str], effort: Effort) -> Result:
             cold_start=median(cold_starts) if cold_starts else None,
             soaked=soaked,
             scaling=scaling,
-            traced=told.added_us("every trace") if told else None,
+            traced=told.added_us("and every trace") if told else None,
         ),
     )
 

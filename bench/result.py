@@ -94,7 +94,7 @@ def describe_telemetry(measured: Telemetry) -> str:
     told = [
         f"{kind} {figure(measured.cpu_us(kind))} ({figure(measured.added_us(kind))} more)" for kind in measured.samples
     ]
-    return f"CPU µs per call, metrics and records on: {'; '.join(told)}."
+    return f"CPU µs per call, records and metrics kept in every case: {'; '.join(told)}."
 
 
 def _remarks(result: Result) -> list[str]:

@@ -79,7 +79,9 @@ class Push:
                 self._waiting.put_nowait(None)
                 await self._finished.wait()
         except TimeoutError:
-            log.error("the last metrics could not be pushed in time")
+            self.dropped += self._size
+            if not self._failing:
+                log.error("the last metrics could not be pushed in time")
         self._exporter.shutdown()
 
     async def _offer(self) -> None:

@@ -60,15 +60,20 @@ def decoded(totals: bytes | msgspec.Raw) -> Totals:
 
 
 def add(cell: Histogram, bounds: tuple[float, ...], value: float) -> None:
+    """A time that comes out negative, for clocks are read one after the other, counts as none: sums must not fall."""
+    if value < 0:
+        value = 0.0
     cell.counts[bisect_left(bounds, value)] += 1
     cell.sum += value
 
 
 def add_sampled(cell: Histogram, bounds: tuple[float, ...], sample: Sample) -> None:
     """As `add`, and keeps the sample as its bucket's latest."""
-    bucket = bisect_left(bounds, sample.value)
+    value = sample.value
+    bucket = bisect_left(bounds, value)
     cell.counts[bucket] += 1
-    cell.sum += sample.value
+    if value > 0:
+        cell.sum += value
     if cell.samples is not None:
         cell.samples[bucket] = sample
 

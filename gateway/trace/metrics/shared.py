@@ -1,7 +1,7 @@
 """What the workers of one machine tell each other of their metrics: a file of each, which the one that is scraped reads.
 
-The files of one run of the gateway are in a folder of their own, below `metrics` in the data folder, with a lock that is held
-as long as any of its processes lives: a folder whose lock is free has been left behind.
+The files of one run of the gateway are in a folder of their own, below `metrics` in the data folder, which is locked as long
+as any of its processes lives: a folder that is not has been left behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import msgspec
 from gateway.trace.metrics.series import Totals, decoded, encode, merge
 
 FOLDER = "metrics"
-_LOCK = "lock"
 
 log = logging.getLogger("llmgw.trace")
 
@@ -42,24 +41,28 @@ def begin_run(data_folder: Path) -> Run:
     """Removes what earlier runs have left, but nothing of one that still goes on. Raises OSError."""
     parent = data_folder / FOLDER
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.iterdir():
-        _remove(left)
-    folder = parent / secrets.token_hex(8)
-    folder.mkdir()
-    return Run(folder, _locked(folder))
+    turn = _locked(parent, fcntl.LOCK_EX)  # or another run might remove ours before it is locked
+    try:
+        for left in parent.iterdir():
+            _remove(left)
+        folder = parent / secrets.token_hex(8)
+        folder.mkdir(mode=0o700)
+        return Run(folder, _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    finally:
+        os.close(turn)
 
 
 def _remove(folder: Path) -> None:
-    with suppress(OSError):  # another run goes on, or has just removed it
-        os.close(_locked(folder))
+    with suppress(OSError):  # that run goes on
+        os.close(_locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB))
         shutil.rmtree(folder)
 
 
-def _locked(folder: Path) -> int:
-    """The descriptor that holds the folder's lock. Raises OSError if somebody else does."""
-    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+def _locked(folder: Path, how: int) -> int:
+    """The descriptor that holds the lock. Raises OSError."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, how)
     except OSError:
         os.close(lock)
         raise

@@ -115,6 +115,20 @@ def test_an_answer_from_the_cache_saves_and_uses_nothing() -> None:
     assert not any(name.startswith("llmgw_tokens") for name in found)
 
 
+def test_times_that_come_out_negative_make_no_sum_fall() -> None:
+    counting = observer()
+    for duration in (500.0, -500.0):
+        counting.observe(a_row(overhead_ms=duration, duration_ms=duration, attempts=[a_try(duration_ms=duration)]))
+    for sampled in (True, False):
+        counting.observe(a_row(sampled=sampled, duration_ms=-1.0, overhead_ms=-1.0))
+
+    found = shown(counting.totals)
+
+    assert found["llmgw_request_overhead_seconds_sum"] == 0.5
+    assert found[f"gen_ai_server_request_duration_seconds_sum{{{GPT}}}"] == 0.5
+    assert found[f"gen_ai_server_request_duration_seconds_count{{{GPT}}}"] == 4
+
+
 def test_a_bound_is_part_of_the_bucket_below_it() -> None:
     counting = observer()
     counting.observe(a_row(duration_ms=320.0))

@@ -39,8 +39,8 @@ SECRETS = {
     "phone": ("+49 30 1234567", "+1 (555) 123-4567", "0049 30 1234567"),
 }
 HOSTILE = (
-    "eyJaaaaaaaa-", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n-", "1 ", "1", "a.", "+1", "+1 2 3", "a@", "a@b.",
-    "Bearer ", "DE00 ABCD ", "sk-a ", "sk-", "a", "é", " ", "\n", "AKIA", "00", "(", "..@..",
+    "eyJaaaaaaaa-", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n-", "1 ", "1", "a.", "+1", "+1 2 3",
+    "a@", "a@b.", "Bearer ", "DE00 ABCD ", "sk-a ", "sk-", "a", "é", " ", "\n", "AKIA", "00", "(", "..@..",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
-from opentelemetry.sdk.trace.sampling import _get_from_env_or_default
+from opentelemetry.sdk.trace.sampling import Decision, _get_from_env_or_default
 
 from gateway.core.span import SpanContext
 from gateway.trace.sampling import Sampler, sampler_of
@@ -76,4 +76,4 @@ def by_the_sdk(name: str, ratio: str, trace_id: int, parent: bool | None) -> boo
         flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if parent else 0)
         span = trace.NonRecordingSpan(trace.SpanContext(trace_id, 7, is_remote=True, trace_flags=flags))
         context = trace.set_span_in_context(span)
-    return bool(sampler.should_sample(context, trace_id, "span").decision.is_sampled())
+    return sampler.should_sample(context, trace_id, "span").decision is Decision.RECORD_AND_SAMPLE

@@ -7,12 +7,13 @@ pinned, and tests/trace/spans sends through both to a receiver of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 log = logging.getLogger("llmgw.trace")
 
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+COMPRESSIONS = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -35,8 +36,17 @@ def sender(environment: Mapping[str, str]) -> Send | None:
     if chosen not in ("", "otlp"):
         log.warning("spans are only exported by OTLP", extra={"OTEL_TRACES_EXPORTER": chosen})
     logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)  # we tell each change of state once
-    protocol = next((environment[name] for name in PROTOCOLS if environment.get(name)), "http/protobuf")
-    return _Grpc() if protocol.strip().lower() == "grpc" else _Http()
+    is_grpc = _first(environment, PROTOCOLS) == "grpc"
+    try:
+        return _Grpc(is_plain=_first(environment, COMPRESSIONS) == "none") if is_grpc else _Http()
+    except Exception as error:  # noqa: BLE001 - the SDK raises its own of no common class
+        log.error("spans are not exported: the variables cannot be read", extra={"reason": str(error)})
+        return None
+
+
+def _first(environment: Mapping[str, str], names: Sequence[str]) -> str:
+    """The value of the first of these variables that is set, in small letters."""
+    return next((environment[name].strip().lower() for name in names if environment.get(name)), "")
 
 
 class _Http:
@@ -53,7 +63,9 @@ class _Http:
 
 
 class _Grpc:
-    def __init__(self) -> None:
+    def __init__(self, *, is_plain: bool) -> None:
+        """`is_plain`: nothing is compressed, which is the one value that the SDK does not read from its variable."""
+        from grpc import Compression  # type: ignore[import-untyped]  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
@@ -65,7 +77,7 @@ class _Grpc:
             def _count_data(self, data: Any) -> int:
                 return 1
 
-        self._exporter: Any = Encoded()
+        self._exporter: Any = Encoded(compression=Compression.NoCompression if is_plain else None)
         self._success = SpanExportResult.SUCCESS
 
     def send(self, request: bytes) -> bool:

@@ -55,6 +55,7 @@ class Tracer:
         self._queue: deque[tuple[int, bytes, bytes]] = deque()
         self._spans = 0
         self._bytes = 0
+        self._sending = 0
         self._is_away = False
         self._is_closing = False
         self._changed = threading.Condition()
@@ -83,13 +84,13 @@ class Tracer:
                 self._changed.notify()
 
     def close(self, seconds: float) -> None:
-        """Sends what is left, within that time. Blocks."""
+        """Sends what is left, within that time and unless a request fails; the rest is dropped. Blocks."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
         self._thread.join(seconds)
         with self._changed:
-            self.dropped += self._spans
+            self.dropped += self._spans + self._sending
 
     def _pop(self) -> tuple[int, bytes, bytes]:
         count, ours, attempts = self._queue.popleft()
@@ -105,7 +106,7 @@ class Tracer:
                 )
                 is_last = self._is_closing
             while self._send_batch():
-                if self._is_away and not is_last:
+                if self._is_away:
                     break
             if is_last:
                 self._send.close()
@@ -123,14 +124,19 @@ class Tracer:
                 size += len(own) + len(tried)
                 ours.append(own)
                 attempts.append(tried)
+            self._sending = spans
         if not spans:
             return False
-        scopes = [scoped(SCOPE, self._version, SCHEMA, ours), scoped(UPSTREAM_SCOPE, self._version, SCHEMA, attempts)]
+        scopes = [scoped(SCOPE, self._version, SCHEMA, ours)]
+        if any(attempts):
+            scopes.append(scoped(UPSTREAM_SCOPE, self._version, SCHEMA, attempts))
         is_sent = self._send.send(request(self._about, scopes))
-        if is_sent:
-            self.sent += spans
-        else:
-            self.dropped += spans
+        with self._changed:
+            self._sending = 0
+            if is_sent:
+                self.sent += spans
+            else:
+                self.dropped += spans
         self._note(is_away=not is_sent)
         return True
 

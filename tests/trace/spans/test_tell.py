@@ -131,7 +131,14 @@ def test_a_client_that_left_is_nobodys_error() -> None:
 
 
 def test_a_refusal_tells_the_budget_that_said_no() -> None:
-    denied = {"scope": "org", "budget": "org:acme:usd/day", "unit": "usd", "limit": 50, "remaining": 1, "asked": 2}
+    denied: dict[str, Any] = {
+        "scope": "org",
+        "budget": "org:acme:usd/day",
+        "unit": "usd",
+        "limit": 50,
+        "remaining": 1,
+        "asked": 2,
+    }
     (*_, span) = trace_of(row(attempts=[], stages=[stage("budget", result="denied", error="x", **denied)])).spans
 
     assert span.attributes == {

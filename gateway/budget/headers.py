@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 
-from gateway.budget.limits import Account, Unit
+from gateway.budget.limits import Account, Limit, Unit
 from gateway.budget.windows import Window
 from gateway.core.arrival import Headers
 from gateway.core.ledger.operations import BUCKETS
 
 
-def rate_headers(left: Mapping[Account, int]) -> Headers:
+def rate_headers(left: Iterable[tuple[Account, int]]) -> Headers:
     """The tightest limit on requests and the tightest on tokens; `left` is what may still be used, by account.
 
     `reset` is when all of it would be there again if nobody called any more: the call just made leaves its window last.
     """
-    tightest: dict[str, Account] = {}
-    for account, rest in left.items():
+    tightest: dict[str, tuple[Limit, int]] = {}
+    for account, rest in left:
         limit = account.limit
         if account.is_rate and limit.unit is not Unit.CALLS:
             unit = limit.unit.value
             other = tightest.get(unit)
-            if other is None or rest * other.limit.amount < left[other] * limit.amount:
-                tightest[unit] = account
+            if other is None or rest * other[0].amount < other[1] * limit.amount:
+                tightest[unit] = limit, rest
     headers: list[tuple[str, str]] = []
-    for unit, account in tightest.items():
-        headers += (*_fixed(unit, account.limit.amount, account.limit.window), (_REMAINING[unit], str(left[account])))
+    for unit, (limit, rest) in tightest.items():
+        headers += (*_fixed(unit, limit.amount, limit.window), (_REMAINING[unit], str(rest)))
     return tuple(headers)
 
 

@@ -268,7 +268,8 @@ class Hold:
 
     async def _hold(self, demands: list[Demand]) -> None:
         if demands:
-            reservation = await self._reserver.reserve(demands, monotonic=self._clock.monotonic())
+            monotonic = self._clock.monotonic()
+            reservation = self._reserver.take(demands, monotonic) or await self._reserver.ask(demands, monotonic)
             self.reservations.append(reservation)
             self.degraded |= reservation.degraded
 
@@ -345,14 +346,14 @@ class Hold:
             "asked": first.needed,
         }
         found = refusals.refusal(error, affordable=affordable)
-        found.headers += rate_headers({each.account: each.left for each in error.shortages})
+        found.headers += rate_headers((each.account, each.left) for each in error.shortages)
         return found
 
-    def _rates(self) -> dict[Account, int]:
-        left = {}
+    def _rates(self) -> list[tuple[Account, int]]:
+        left = []
         for reservation in self.reservations:
             for part in reservation.parts:
                 if part.account.is_rate:
-                    name = part.account.name
-                    left[part.account] = reservation.left.get(name, 0) if part.slice is None else part.slice.left
+                    rest = reservation.left.get(part.account.name, 0) if part.slice is None else part.slice.left
+                    left.append((part.account, rest))
         return left

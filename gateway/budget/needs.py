@@ -42,17 +42,17 @@ class Estimates(Protocol):
 
 
 class Needs:
+    """`is_bound`: a hard budget is among the accounts, which the provider must not run past."""
+
     def __init__(self, call: Call, accounts: tuple[Account, ...], estimates: Estimates) -> None:
         self._call = call
         self._estimates = estimates
         self.accounts = accounts
-        self.has_money = any([each.index == 0 for each in accounts])
+        self.has_money = self.is_bound = False
+        for each in accounts:
+            self.has_money = self.has_money or each.index == 0
+            self.is_bound = self.is_bound or (each.limit.hard and not each.is_rate)
         self.choices = estimates.choices(call)
-
-    @property
-    def is_bound(self) -> bool:
-        """Whether a hard budget is among them, which the provider must not run past."""
-        return any([each.limit.hard and not each.is_rate for each in self.accounts])
 
     def places(self) -> list[Demand]:
         """What a call needs that costs nothing."""

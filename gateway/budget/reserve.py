@@ -99,10 +99,26 @@ class Reserver:
         self._ids = (f"call:{token}:{number}" for number in count())
         self.direct: dict[str, Reservation] = {}
 
-    async def reserve(self, demands: Sequence[Demand], *, monotonic: float) -> Reservation:
-        """Holds everything or nothing. Raises NotAffordable, or Overloaded when the ledger must be asked and is away."""
-        if (held := self._from_slices(demands, monotonic)) is not None:
-            return held
+    def take(self, demands: Sequence[Demand], monotonic: float) -> Reservation | None:
+        """Holds everything in slices, without waiting; or nothing, and None."""
+        escrow = self._escrow
+        if escrow is None:
+            return None
+        now = self._teller.now
+        parts: list[Part] = []
+        for account, amount in demands:
+            slice = escrow.slice(account, now)
+            if not slice.take(amount, monotonic):
+                self._put_back(parts, demands, monotonic)
+                return None
+            parts.append(Part(account, slice.span, amount, slice, observed=account.assumed(amount)))
+        return Reservation("", parts, degraded=_degraded(parts) if self._teller.is_away else frozenset())
+
+    async def ask(self, demands: Sequence[Demand], monotonic: float) -> Reservation:
+        """Holds what slices do not have, everything or nothing.
+
+        Raises NotAffordable, or Overloaded when the ledger must be asked and is away.
+        """
         try:
             return await self._from_ledger(demands)
         except Overloaded as error:
@@ -141,20 +157,6 @@ class Reserver:
             Settle(each.id, tuple(line(part.account, part.span, part.observed) for part in each.parts))
             for each in self.direct.values()
         ]
-
-    def _from_slices(self, demands: Sequence[Demand], monotonic: float) -> Reservation | None:
-        escrow = self._escrow
-        if escrow is None:
-            return None
-        now = self._teller.now
-        parts: list[Part] = []
-        for account, amount in demands:
-            slice = escrow.slice(account, now)
-            if not slice.take(amount, monotonic):
-                self._put_back(parts, demands, monotonic)
-                return None
-            parts.append(Part(account, slice.span, amount, slice, observed=account.assumed(amount)))
-        return Reservation("", parts, degraded=_degraded(parts) if self._teller.is_away else frozenset())
 
     def _put_back(self, parts: Sequence[Part], demands: Sequence[Demand], monotonic: float) -> None:
         """Gives back what was taken of slices, one of which was too small, and notes what would have been enough."""

@@ -25,6 +25,7 @@ _COUNTED_OF_A_MESSAGE = frozenset({"role", "content", "tool_calls"})
 _BYTES_PER_TOKEN = 4  # of ordinary text, for a guess that need not be a bound
 
 
+_TEXT: frozenset[str] = frozenset()
 _SEVERAL = frozenset({"n", "best_of", "prompt"})
 
 
@@ -69,8 +70,10 @@ class Bounds:
 
     def asked_output(self, call: Call) -> int | None:
         """The output cap that the client gave, in a field that its endpoint has."""
-        caps = [call.fields.get(name) for name in output_caps(call.operation)]
-        return next((int(cap) for cap in caps if cap is not None), None)
+        for name in output_caps(call.operation):
+            if (cap := call.fields.get(name)) is not None:
+                return int(cap)
+        return None
 
     def cap_is_told(self, call: Call, deployment: Deployment) -> bool:
         """Whether the client gave its cap in the field that the provider reads."""
@@ -91,6 +94,8 @@ class Bounds:
 
 def kinds(call: Call) -> frozenset[str]:
     """The kinds of input and output besides text that a call may be billed for."""
+    if not call.has and "modalities" not in call.fields:
+        return _TEXT
     found = set()
     if "audio" in call.has or "file" in call.has:
         found.add("audio_input")

@@ -133,7 +133,7 @@ class Worker:
         self.teller.standing = self._standing
 
     async def reserve(self, *demands: tuple[Account, int]) -> Reservation:
-        return await self.reserver.reserve(demands, monotonic=self.time.seconds)
+        return self.reserver.take(demands, self.time.seconds) or await self.reserver.ask(demands, self.time.seconds)
 
     async def call(self, account: Account, amount: int, *, used: int) -> Reservation:
         """A whole call: what it may use is held, and what it did use is settled and told."""

@@ -42,7 +42,9 @@ def write(path: Path, lines: list[Line]) -> None:
     for at in range(0, CALLS, BATCH):
         writer.write(lines[at : at + BATCH])
     took = time.monotonic() - began
-    print(f"  written in batches of {BATCH}: {took / CALLS * 1e6:.0f} µs a call ({time.thread_time() - used:.1f} s of CPU)")
+    print(
+        f"  written in batches of {BATCH}: {took / CALLS * 1e6:.0f} µs a call ({time.thread_time() - used:.1f} s of CPU)"
+    )
     began = time.monotonic()
     for each in lines[:100]:
         writer.write([Line(each.row | {"id": each.row["id"] + "x"}, each.json)])
@@ -104,8 +106,16 @@ def line(number: int, seconds: float, chance: random.Random) -> Line:
     duration = chance.lognormvariate(7, 1)
     attempt = {"number": 1, "deployment": deployment, "provider": f"provider-{model % 4}", "reason": "primary"}
     attempt |= {"status": 500 if failed else 200, "error": "upstream_500" if failed else None, "detail": None}
-    attempt |= {"started_ms": 1.234, "duration_ms": duration - 2, "first_byte_ms": duration / 4, "upstream_request_id": "abc"}
-    stages = [{"name": name, "started_ms": 0.123, "duration_ms": 0.456} for name in ("auth", "budget", "cache", "route", "meter")]
+    attempt |= {
+        "started_ms": 1.234,
+        "duration_ms": duration - 2,
+        "first_byte_ms": duration / 4,
+        "upstream_request_id": "abc",
+    }
+    stages = [
+        {"name": name, "started_ms": 0.123, "duration_ms": 0.456}
+        for name in ("auth", "budget", "cache", "route", "meter")
+    ]
     row: dict[str, Any] = {
         "id": f"req_{number}",
         "at": NOW - seconds + number * seconds / CALLS,

@@ -73,7 +73,9 @@ def search_of(query: Mapping[str, str], *, also: Collection[str] = (), without: 
     known = {*also, *FILTERS}.difference(without)
     for name, value in query.items():
         if name not in known:
-            raise InvalidRequest(f"calls cannot be asked for by {name[:64]!r}", code="unknown_parameter", param=name[:64])
+            raise InvalidRequest(
+                f"calls cannot be asked for by {name[:64]!r}", code="unknown_parameter", param=name[:64]
+            )
         if len(value) > LONGEST or not value.isprintable():
             raise _invalid(name, f"at most {LONGEST} printable characters")
     return Search(

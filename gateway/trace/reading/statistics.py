@@ -10,6 +10,8 @@ from gateway.trace.reading.search import LONGEST, moment
 
 BY = ("org", "team", "tenant", "key_id", "model", "deployment", "provider", "route", "outcome", "tag")
 """What calls can be grouped and filtered by."""
+WITH_TAG = ("org", "team", "tenant", "model", "tag")
+"""What tags can be asked for together with."""
 PARAMETERS = ("since", "until", "step", "by", "limit", *BY)
 POINTS = 60
 MOST_POINTS = 1500
@@ -43,6 +45,11 @@ def question_of(query: Mapping[str, str], *, now: float) -> Question:
     since = int(moment(query["since"], "since")) if "since" in query else until - _HOUR
     if since >= until:
         raise _invalid("since", "before until")
+    by = _by(query.get("by", ""))
+    equal = {name: query[name] for name in BY if name in query}
+    if "tag" in (*by, *equal) and (others := {*by, *equal}.difference(WITH_TAG)):
+        name = min(others)
+        raise _invalid("by" if name in by else name, f"one of {', '.join(WITH_TAG)} where tags are asked for")
     step = _step(query["step"]) if "step" in query else default_step(until - since)
     if (until - since) / step > MOST_POINTS:
         raise _invalid("step", f"long enough for at most {MOST_POINTS} points")
@@ -50,8 +57,8 @@ def question_of(query: Mapping[str, str], *, now: float) -> Question:
         since=since - since % step,
         until=until,
         step=step,
-        by=_by(query.get("by", "")),
-        equal={name: query[name] for name in BY if name in query},
+        by=by,
+        equal=equal,
         limit=_limit(query.get("limit", "20")),
     )
 

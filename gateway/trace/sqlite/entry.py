@@ -6,19 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from gateway.trace.row import Row
 from gateway.trace.sink import Line
+from gateway.trace.sqlite.rollup import bucket
 from gateway.trace.sqlite.schema import COLUMNS
 
-SEPARATOR = "\n"
-"""Stands before and after each tag; no header has it, and so no tag."""
+MADE = ("duration_bucket", "first_byte_bucket", "tags", "text")
+"""Columns that are made of the record, besides COLUMNS."""
 LONGEST = 64 * 1024
 """Characters of captured content that are searched."""
+_MEASURED = ("duration_ms", "first_byte_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`key` is the same however often the record comes; `columns` are COLUMNS, tags and text."""
+    """`key` is the same however often the record comes; `columns` are COLUMNS and what is made of the record besides."""
 
     line: Line
     key: tuple[str, str]
@@ -29,7 +33,8 @@ class Entry:
 def entry_of(line: Line) -> Entry:
     row = line.row
     key = (str(row.get("id")), str(row.get("span_id")))
-    return Entry(line, key, (*[_plain(row.get(name)) for name in COLUMNS], _tags(row), _text(row)), _content(row))
+    buckets = [None if (ms := measured(row, name)) is None else bucket(ms) for name in _MEASURED]
+    return Entry(line, key, (*map(row.get, COLUMNS), *buckets, _tags(row), _text(row)), _content(row))
 
 
 def folded(text: str) -> str:
@@ -38,28 +43,31 @@ def folded(text: str) -> str:
 
 
 def tag_part(tag: str) -> str:
-    return f"{SEPARATOR}{tag}{SEPARATOR}"
+    """What stands in the column `tags` of calls that have this one."""
+    return orjson.dumps(tag).decode()
 
 
-def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+def measured(row: Row, name: str) -> float | None:
+    """The number of this name, if it is one."""
+    value = row.get(name)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _tags(row: Row) -> str | None:
     tags = _texts(row.get("tags"))
-    return SEPARATOR + SEPARATOR.join(tags) + SEPARATOR if tags else None
+    return orjson.dumps(tags).decode() if tags else None
 
 
 def _text(row: Row) -> str:
     parts = [row.get("error"), row.get("model"), row.get("user"), *_texts(row.get("tags"))]
-    return folded(SEPARATOR.join(part for part in parts if isinstance(part, str)))
+    return folded("\n".join(part for part in parts if isinstance(part, str)))
 
 
 def _content(row: Row) -> str | None:
     content = row.get("content")
     if not content:
         return None
-    return folded(SEPARATOR.join(_strings(content)))[:LONGEST] or None
+    return folded("\n".join(_strings(content)))[:LONGEST] or None
 
 
 def _texts(value: Any) -> Sequence[str]:

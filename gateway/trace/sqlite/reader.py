@@ -15,9 +15,11 @@ import orjson
 
 from gateway.trace.reading.search import Search
 from gateway.trace.reading.statistics import Question
+from gateway.trace.sqlite.attempts import recent_attempts
 from gateway.trace.sqlite.conditions import conditions
-from gateway.trace.sqlite.schema import as_os_error, open_file
-from gateway.trace.sqlite.statistics import Answering, attempts
+from gateway.trace.sqlite.rollup import roll_up
+from gateway.trace.sqlite.schema import as_os_error, begun, open_file
+from gateway.trace.sqlite.statistics import Answering
 
 LONGEST = 10.0
 """Seconds that a question may take."""
@@ -62,6 +64,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._kept = threading.local()
+        self._open: set[sqlite3.Connection] = set()
 
     def find(self, id: str) -> bytes | None:
         """The latest record of the call with this id."""
@@ -136,12 +139,15 @@ class Reader:
 
     def statistics(self, question: Question) -> list[dict[str, Any]]:
         with self._connection() as connection:
+            with begun(connection):
+                while roll_up(connection):
+                    pass
             return Answering(connection, question).groups()
 
     def attempts(self, *, since: float, until: float) -> dict[str, dict[str, Any]]:
         """By deployment, how its attempts went: `attempts`, `errors`, `error_codes`, `p50_ms`, `p95_ms`."""
         with self._connection() as connection:
-            return attempts(connection, since=since, until=until)
+            return recent_attempts(connection, since=since, until=until)
 
     def errors(self, *, since: float, until: float) -> list[dict[str, Any]]:
         """What went wrong, most frequent first."""
@@ -164,6 +170,11 @@ class Reader:
         with self._connection() as connection:
             return connection.execute(query, (*values, limit)).fetchall()
 
+    def close(self) -> None:
+        """Once no thread reads any more."""
+        while self._open:
+            self._open.pop().close()
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """This thread's, opened anew when the file is another one or failed."""
@@ -174,8 +185,7 @@ class Reader:
             try:
                 yield connection
             except sqlite3.OperationalError as error:
-                self._kept.connection = None
-                connection.close()
+                self._forget(connection)
                 if time.monotonic() > until:
                     raise TimeoutError(str(error)) from error
                 raise
@@ -188,7 +198,13 @@ class Reader:
                     return connection
             except FileNotFoundError:
                 pass
-            connection.close()
+            self._forget(connection)
         self._kept.connection = connection = open_file(self._path)
         self._kept.inode = self._path.stat().st_ino
+        self._open.add(connection)
         return connection
+
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        self._kept.connection = None
+        self._open.discard(connection)
+        connection.close()

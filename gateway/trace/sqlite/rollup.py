@@ -1,18 +1,19 @@
-"""Roll-ups: for each minute and hour, the sums and histograms of groups of calls, of their tags, and of attempts.
+"""Roll-ups: for each minute and hour, the sums and histograms of groups of calls, and of their tags.
 
-A minute has at most so many groups: what is beyond counts under `_other`, so that callers' words cannot fill the disk.
+They are made from the rows that have come since the last time, and the mark of how far that was is in the same transaction:
+every row counts once. A minute has at most so many groups: what is beyond counts under `_other`, so that callers' words
+cannot fill the disk.
 """
 
 from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from gateway.trace.row import Row
+from gateway.trace.reading.statistics import WITH_TAG
 from gateway.trace.sqlite.schema import DIMENSIONS, ROWS, SUMS, Insertion
 
 MINUTES, HOURS, TAG_MINUTES, TAG_HOURS, ATTEMPT_MINUTES = range(5)
@@ -24,20 +25,21 @@ OTHER = "_other"
 TAGS = 8
 """Tags of a call that are counted, and the characters of each."""
 TAG_LENGTH = 64
+STEP = 20_000
+"""Rows counted at once."""
 
 SMALLEST = 0.1
 GROWTH = 1.1
 LAST = 200
 """Buckets: the first ends at SMALLEST milliseconds, each is a tenth wider than the one before, the last has no end."""
 
-_STRANGERS = frozenset({"rejected_auth", "rejected_request", "rejected_policy"})
-"""Outcomes of calls that may name a model which no policy knows."""
 _KEPT_APART = ("deployment", "provider", "route", "outcome", "cache")
 """Dimensions that only the policy can make many; the others become `_other` when there are too many groups."""
 _DAY = 86400
 
 Kind = tuple[str, ...]
-_Place = tuple[int, int]
+Place = tuple[int, int]
+"""A layer, and when its minute or hour begins."""
 
 
 def bucket(ms: float) -> int:
@@ -58,115 +60,73 @@ class Sums:
     __slots__ = ("buckets", "sums")
 
     def __init__(self) -> None:
-        self.sums = [0] * len(SUMS)
+        self.sums: Sequence[int] = ()
         self.buckets: dict[int, list[int]] = {}
 
-    def add(self, sums: Sequence[int], duration: float | None, first_byte: float | None) -> None:
-        self.sums = [one + other for one, other in zip(self.sums, sums, strict=True)]
-        for column, ms in enumerate((duration, first_byte)):
-            if ms is not None and ms >= 0:
-                self.buckets.setdefault(bucket(ms), [0, 0])[column] += 1
+    def add(self, sums: Sequence[int], durations: Iterable[int], first_bytes: Iterable[int]) -> None:
+        self.sums = [one + more for one, more in zip(self.sums, sums, strict=True)] if self.sums else sums
+        for column, numbers in enumerate((durations, first_bytes)):
+            for number in numbers:
+                self.buckets.setdefault(number, [0, 0])[column] += 1
 
     def merge(self, other: Sums) -> None:
-        self.sums = [one + more for one, more in zip(self.sums, other.sums, strict=True)]
+        self.add(other.sums, (), ())
         for number, counts in other.buckets.items():
             mine = self.buckets.setdefault(number, [0, 0])
             mine[0] += counts[0]
             mine[1] += counts[1]
 
 
-def roll_up(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Counts rows that are new to the file; within the transaction that puts them in."""
-    added: dict[_Place, dict[Kind, Sums]] = {}
-    for row in rows:
-        at = int(_number(row, "at"))
-        for layers, kind, sums, duration, first_byte in _counted(row):
+Added = dict[Place, dict[Kind, Sums]]
+
+
+def roll_up(connection: sqlite3.Connection) -> int:
+    """Counts rows that came since the last time; how many. Within a transaction."""
+    rolled = connection.execute("SELECT value FROM marks WHERE name = 'rolled'").fetchone()
+    since = rolled[0] if rolled else 0
+    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM calls").fetchone()
+    until = min(last, since + STEP)
+    if until <= since:
+        return 0
+    added: Added = {}
+    for layers, query in (((MINUTES, HOURS), _CALLS), ((TAG_MINUTES, TAG_HOURS), _TAGS)):
+        for at, *rest in connection.execute(query, (since, until)).fetchall():
+            kind, sums, (durations, first_bytes) = rest[: len(DIMENSIONS)], rest[len(DIMENSIONS) : -2], rest[-2:]
             for layer in layers:
                 place = (layer, at - at % WIDTH[layer])
-                added.setdefault(place, {}).setdefault(kind, Sums()).add(sums, duration, first_byte)
+                group = added.setdefault(place, {}).setdefault(tuple(kind), Sums())
+                group.add(sums, _numbers(durations), _numbers(first_bytes))
+    add(connection, added)
+    connection.execute("REPLACE INTO marks VALUES('rolled', ?)", (until,))
+    return int(until - since)
+
+
+def add(connection: sqlite3.Connection, added: Added) -> None:
+    """Adds to what is there. Within a transaction."""
     if not added:
         return
     known = _ids(connection, {kind for kinds in added.values() for kind in kinds})
-    added = {place: _bounded(connection, place, kinds, known) for place, kinds in added.items()}
-    known = _named(connection, added)
-    _FIGURES.run(
-        connection,
-        [
-            (*place, known[kind], *each.sums)
-            for place, kinds in sorted(added.items())
-            for kind, each in sorted(kinds.items())
-        ],
-    )
+    bounded = {place: _bounded(connection, place, kinds, known) for place, kinds in sorted(added.items())}
+    known = _named(connection, bounded)
+    groups = [(place, known[kind], sums) for place, kinds in bounded.items() for kind, sums in kinds.items()]
+    groups.sort(key=lambda group: group[:2])
+    _FIGURES.run(connection, [(*place, kind, *each.sums) for place, kind, each in groups])
     _BUCKETS.run(
         connection,
         [
-            (*place, known[kind], number, *counts)
-            for place, kinds in sorted(added.items())
-            for kind, each in sorted(kinds.items())
+            (*place, kind, number, *counts)
+            for place, kind, each in groups
             for number, counts in sorted(each.buckets.items())
         ],
     )
 
 
-_Counted = tuple[tuple[int, ...], Kind, Sequence[int], float | None, float | None]
-
-
-def _counted(row: Row) -> Iterator[_Counted]:
-    """Where a call counts, as what, and how much."""
-    kind = _kind(row)
-    duration, first_byte = _measured(row, "duration_ms"), _measured(row, "first_byte_ms")
-    sums = _sums(row)
-    yield (MINUTES, HOURS), kind, sums, duration, first_byte
-    tags = row.get("tags")
-    for tag in dict.fromkeys(tags[:TAGS]) if isinstance(tags, list) else ():
-        yield (TAG_MINUTES, TAG_HOURS), (*kind[:-1], str(tag)[:TAG_LENGTH]), sums, duration, first_byte
-    attempts = row.get("attempts")
-    for attempt in attempts if isinstance(attempts, list) else ():
-        error = attempt.get("error")
-        tried = {"deployment": attempt.get("deployment"), "provider": attempt.get("provider"), "outcome": error}
-        kind = tuple([str(tried.get(name) or "") for name in DIMENSIONS])
-        counts = [1, error is not None, *[0] * (len(SUMS) - 2)]
-        yield (ATTEMPT_MINUTES,), kind, counts, _measured(attempt, "duration_ms"), _measured(attempt, "first_byte_ms")
-
-
-def _kind(row: Row) -> Kind:
-    known = {name: str(value) for name in DIMENSIONS if (value := row.get(name)) is not None}
-    if known.get("outcome") in _STRANGERS and "model" in known:
-        known["model"] = OTHER
-    return tuple([known.get(name, "") for name in DIMENSIONS])
-
-
-def _sums(row: Row) -> Sequence[int]:
-    status, output = int(_number(row, "status")), int(_number(row, "output_tokens"))
-    streamed = 0.0
-    if row.get("stream") and row.get("first_byte_ms") is not None:
-        streamed = max(0.0, _number(row, "duration_ms") - _number(row, "first_byte_ms"))
-    return (
-        1,
-        status >= 500,
-        status == 429,
-        row.get("cache") in ("hit", "semantic-hit"),
-        int(_number(row, "input_tokens")),
-        output,
-        int(_number(row, "cached_tokens")),
-        int(_number(row, "cost_nano_usd")),
-        int(_number(row, "saved_nano_usd")),
-        output if streamed else 0,
-        round(streamed),
-    )
-
-
-def _number(row: Row, name: str) -> float:
-    return _measured(row, name) or 0
-
-
-def _measured(row: Row, name: str) -> float | None:
-    value: Any = row.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _numbers(text: str | None) -> Iterator[int]:
+    return map(int, text.split(",")) if text else iter(())
 
 
 def _bounded(
-    connection: sqlite3.Connection, place: _Place, kinds: dict[Kind, Sums], known: dict[Kind, int]
+    connection: sqlite3.Connection, place: Place, kinds: dict[Kind, Sums], known: dict[Kind, int]
 ) -> dict[Kind, Sums]:
     """The same, but for groups for which this minute or hour has no room: those are one."""
     query = "SELECT kind FROM figures WHERE layer = ? AND at = ?"
@@ -185,15 +145,11 @@ def _bounded(
 
 
 def _folded(kind: Kind) -> Kind:
-    return tuple(
-        [
-            value if name in _KEPT_APART or not value else OTHER
-            for name, value in zip(DIMENSIONS, kind, strict=True)
-        ]
-    )
+    named = zip(DIMENSIONS, kind, strict=True)
+    return tuple([value if name in _KEPT_APART or not value else OTHER for name, value in named])
 
 
-def _named(connection: sqlite3.Connection, added: dict[_Place, dict[Kind, Sums]]) -> dict[Kind, int]:
+def _named(connection: sqlite3.Connection, added: Added) -> dict[Kind, int]:
     """The ids of all kinds, which are made where there are none."""
     seen: dict[Kind, int] = {}
     for (_, at), kinds in added.items():
@@ -203,7 +159,7 @@ def _named(connection: sqlite3.Connection, added: dict[_Place, dict[Kind, Sums]]
     return _ids(connection, seen)
 
 
-def _ids(connection: sqlite3.Connection, kinds: set[Kind] | dict[Kind, int]) -> dict[Kind, int]:
+def _ids(connection: sqlite3.Connection, kinds: Iterable[Kind]) -> dict[Kind, int]:
     names = {_name(kind): kind for kind in kinds}
     found: dict[Kind, int] = {}
     wanted = list(names)
@@ -218,6 +174,28 @@ def _name(kind: Kind) -> str:
     return orjson.dumps(kind).decode()
 
 
+_EACH = {name: f"coalesce({name}, '')" for name in DIMENSIONS} | {
+    "model": f"""CASE WHEN outcome IN ('rejected_auth', 'rejected_request', 'rejected_policy') AND model IS NOT NULL
+        THEN '{OTHER}' ELSE coalesce(model, '') END""",
+    "tag": "''",
+}
+"""A refused caller may have named a model that no policy knows."""
+_STREAMED = "stream AND first_byte_ms IS NOT NULL"
+_SUMMED = f"""count(*), count(*) FILTER (WHERE status >= 500), count(*) FILTER (WHERE status = 429),
+    count(*) FILTER (WHERE cache IN ('hit', 'semantic-hit')),
+    {", ".join(f"CAST(total({name}) AS INTEGER)" for name in SUMS[4:9])},
+    CAST(total(output_tokens) FILTER (WHERE {_STREAMED}) AS INTEGER),
+    CAST(total(max(duration_ms - first_byte_ms, 0)) FILTER (WHERE {_STREAMED}) AS INTEGER),
+    group_concat(duration_bucket), group_concat(first_byte_bucket)"""
+_GROUPS = ", ".join(str(1 + number) for number in range(1 + len(DIMENSIONS)))
+_MINUTE = "CAST(at AS INTEGER) / 60 * 60"
+_CALLS = f"""SELECT {_MINUTE}, {", ".join(_EACH.values())}, {_SUMMED}
+    FROM calls WHERE seq > ? AND seq <= ? GROUP BY {_GROUPS}"""
+_EACH_TAGGED = {name: each if name in WITH_TAG else "''" for name, each in _EACH.items()} | {
+    "tag": f"substr(t.value, 1, {TAG_LENGTH})"
+}
+_TAGS = f"""SELECT {_MINUTE}, {", ".join(_EACH_TAGGED.values())}, {_SUMMED} FROM calls, json_each(calls.tags) t
+    WHERE seq > ? AND seq <= ? AND tags IS NOT NULL AND t.key < {TAGS} GROUP BY {_GROUPS}"""
 _KINDS = Insertion(
     "kinds",
     ("name", "seen", *DIMENSIONS),

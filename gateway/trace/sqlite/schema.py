@@ -41,24 +41,16 @@ COLUMNS = (
     "stream",
     "cost_nano_usd",
     "duration_ms",
+    "first_byte_ms",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "saved_nano_usd",
 )
-"""What calls can be found by, under the names that records give them."""
-INDEXED = (
-    "org",
-    "tenant",
-    "key_id",
-    "user",
-    "model",
-    "route",
-    "deployment",
-    "provider",
-    "status",
-    "outcome",
-    "cache",
-    "conversation",
-    "trace_id",
-)
-"""Each with an index of its own, in the order of time; `team` is found by its tenants."""
+"""What calls can be found and summed up by, under the names that records give them."""
+INDEXED = ("key_id", "user", "conversation", "trace_id")
+"""Each with an index of its own, in the order of time: these have many values. By what has few, calls are found on the way
+back in time, for an index of it would cost every call more than it saves."""
 DIMENSIONS = (
     "org",
     "team",
@@ -89,15 +81,14 @@ SUMS = (
 """What roll-ups sum up."""
 
 _SCHEMA = f"""
-CREATE TABLE calls(seq INTEGER PRIMARY KEY AUTOINCREMENT, {", ".join(COLUMNS)}, origin, tags TEXT, text TEXT);
+CREATE TABLE calls(seq INTEGER PRIMARY KEY AUTOINCREMENT, {", ".join(COLUMNS)},
+  duration_bucket, first_byte_bucket, tags TEXT, text TEXT, origin);
 CREATE TABLE records(seq INTEGER PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE contents(seq INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE UNIQUE INDEX calls_id ON calls(id, span_id);
 CREATE INDEX calls_at ON calls(at);
 CREATE INDEX calls_errors ON calls(error_code, at, provider, outcome) WHERE error_code IS NOT NULL;
 {"".join(f"CREATE INDEX calls_{name} ON calls({name}, at) WHERE {name} IS NOT NULL;" for name in INDEXED)}
-CREATE INDEX calls_cost ON calls(cost_nano_usd) WHERE cost_nano_usd IS NOT NULL;
-CREATE INDEX calls_duration ON calls(duration_ms) WHERE duration_ms IS NOT NULL;
 CREATE TABLE kinds(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, seen, {", ".join(DIMENSIONS)});
 CREATE INDEX kinds_seen ON kinds(seen);
 CREATE TABLE figures(layer INTEGER, at INTEGER, kind INTEGER, {", ".join(SUMS)},
@@ -162,7 +153,8 @@ class Insertion:
         row = f"({', '.join('?' * len(columns))})"
         head = f"INSERT INTO {table}({', '.join(columns)}) VALUES "
         self._statements = {
-            count: head + ", ".join([row] * count) + then for count in (1 << power for power in range(ROWS.bit_length()))
+            count: head + ", ".join([row] * count) + then
+            for count in (1 << power for power in range(ROWS.bit_length()))
         }
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.trace.reading.statistics import Question
-from gateway.trace.sqlite.rollup import ATTEMPT_MINUTES, HOURS, MINUTES, TAG_HOURS, TAG_MINUTES, WIDTH, middle
+from gateway.trace.sqlite.rollup import HOURS, MINUTES, TAG_HOURS, TAG_MINUTES, WIDTH, middle
 from gateway.trace.sqlite.schema import SUMS
 
 Figures = dict[str, Any]
 _Key = tuple[str, ...]
-_Counts = dict[int, tuple[int, int]]
+Counts = dict[int, tuple[int, int]]
 _SHOWN = SUMS[:9]
 _SUMMED = ", ".join(f"sum({name})" for name in SUMS)
 
@@ -62,11 +62,11 @@ class Answering:
             found.setdefault(row[1:split], {})[row[0]] = row[split:]
         return found
 
-    def _buckets(self, keys: Sequence[_Key]) -> dict[_Key, dict[int, _Counts]]:
+    def _buckets(self, keys: Sequence[_Key]) -> dict[_Key, dict[int, Counts]]:
         rest, values = self._from("buckets", keys)
         columns = ", ".join([self._point, *self._by, "bucket"])
         query = f"SELECT {columns}, sum(durations), sum(first_bytes) {rest} GROUP BY {columns}"
-        found: dict[_Key, dict[int, _Counts]] = {}
+        found: dict[_Key, dict[int, Counts]] = {}
         for row in self._connection.execute(query, values).fetchall():
             point, *key, bucket, durations, first_bytes = row
             found.setdefault(tuple(key), {}).setdefault(point, {})[bucket] = (durations, first_bytes)
@@ -86,39 +86,20 @@ class Answering:
         join = " CROSS JOIN kinds k ON k.id = kind" if self._by or question.equal else ""
         return f"FROM {table}{join} WHERE {' AND '.join(conditions)}", values
 
-    def _series(self, points: Mapping[int, Sequence[int]], buckets: Mapping[int, _Counts]) -> list[Figures]:
+    def _series(self, points: Mapping[int, Sequence[int]], buckets: Mapping[int, Counts]) -> list[Figures]:
         question = self._question
         count = -(-(question.until - question.since) // question.step)
         nothing = (0,) * len(SUMS)
         return [
-            {"at": question.since + number * question.step, **figures(points.get(number, nothing), buckets.get(number, {}))}
+            {
+                "at": question.since + number * question.step,
+                **figures(points.get(number, nothing), buckets.get(number, {})),
+            }
             for number in range(count)
         ]
 
 
-def attempts(connection: sqlite3.Connection, *, since: float, until: float) -> dict[str, dict[str, Any]]:
-    """By deployment, how its attempts went."""
-    where = "FROM {} CROSS JOIN kinds k ON k.id = kind WHERE layer = ? AND at >= ? AND at < ?"
-    values = (ATTEMPT_MINUTES, since - since % 60, until)
-    found: dict[str, dict[str, Any]] = {}
-    query = f"SELECT k.deployment, k.outcome, sum(calls) {where.format('figures')} GROUP BY 1, 2"
-    for deployment, code, count in connection.execute(query, values).fetchall():
-        each = found.setdefault(deployment, {"attempts": 0, "errors": 0, "error_codes": {}})
-        each["attempts"] += count
-        if code:
-            each["errors"] += count
-            each["error_codes"][code] = count
-    buckets: dict[str, _Counts] = {}
-    query = f"SELECT k.deployment, bucket, sum(durations) {where.format('buckets')} GROUP BY 1, 2"
-    for deployment, bucket, count in connection.execute(query, values).fetchall():
-        buckets.setdefault(deployment, {})[bucket] = (count, 0)
-    for deployment, each in found.items():
-        counts = buckets.get(deployment, {})
-        each["p50_ms"], each["p95_ms"] = (percentile(counts, 0, share) for share in (0.5, 0.95))
-    return found
-
-
-def figures(sums: Sequence[int], buckets: _Counts) -> Figures:
+def figures(sums: Sequence[int], buckets: Counts) -> Figures:
     shown: Figures = dict(zip(_SHOWN, sums, strict=False))
     for name, column in (("", 0), ("first_byte_", 1)):
         shown[f"{name}p50_ms"] = percentile(buckets, column, 0.5)
@@ -128,7 +109,7 @@ def figures(sums: Sequence[int], buckets: _Counts) -> Figures:
     return shown
 
 
-def percentile(buckets: _Counts, column: int, share: float) -> float | None:
+def percentile(buckets: Counts, column: int, share: float) -> float | None:
     """Milliseconds; None where nothing was measured."""
     wanted = share * sum(counts[column] for counts in buckets.values())
     if not wanted:
@@ -141,8 +122,8 @@ def percentile(buckets: _Counts, column: int, share: float) -> float | None:
     return None
 
 
-def merged(parts: Iterable[_Counts]) -> _Counts:
-    found: _Counts = {}
+def merged(parts: Iterable[Counts]) -> Counts:
+    found: Counts = {}
     for part in parts:
         for number, (durations, first_bytes) in part.items():
             mine = found.get(number, (0, 0))

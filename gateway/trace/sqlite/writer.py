@@ -10,13 +10,16 @@ from pathlib import Path
 
 from gateway.trace.retention import Retention
 from gateway.trace.sink import Line
-from gateway.trace.sqlite.entry import Entry, entry_of
+from gateway.trace.sqlite.attempts import count_attempts
+from gateway.trace.sqlite.entry import MADE, Entry, entry_of
 from gateway.trace.sqlite.migration import move
 from gateway.trace.sqlite.pruning import STEP, prune
+from gateway.trace.sqlite.rollup import STEP as ROLLED
 from gateway.trace.sqlite.rollup import roll_up
 from gateway.trace.sqlite.schema import COLUMNS, ROWS, Insertion, as_os_error, begun, has_old_rows, open_file
 
 PRUNE_EVERY = 60.0
+ROLL_EVERY = 2.0
 MOVING = 0.25
 """Seconds of moving rows of an older version between two batches."""
 
@@ -30,6 +33,7 @@ class Writer:
         self._now = now
         self._connection: sqlite3.Connection | None = None
         self._pruned = -math.inf
+        self._rolled = time.monotonic()
         self._has_old_rows = False
 
     def write(self, lines: Sequence[Line]) -> None:
@@ -55,10 +59,14 @@ class Writer:
                 raise
 
     def tidy(self) -> None:
-        """A few steps of moving rows of an older version, or one of removing what is too old or too much."""
+        """Rolls up, and does a few steps of moving rows of an older version, or one of removing what is too old or too much."""
         if self._connection is None:
             return
         try:
+            if time.monotonic() >= self._rolled + ROLL_EVERY:
+                with begun(self._connection):
+                    is_behind = roll_up(self._connection) == ROLLED
+                self._rolled = self._rolled if is_behind else time.monotonic()
             if self._has_old_rows:
                 self._has_old_rows = _move(self._connection, time.monotonic() + MOVING)
             elif time.monotonic() >= self._pruned + PRUNE_EVERY:
@@ -93,7 +101,7 @@ def insert(connection: sqlite3.Connection, entries: Sequence[Entry], *, origin: 
     _RECORDS.run(connection, [(first + number, entry.line.json.decode()) for number, entry in enumerate(fresh)])
     contents = [(first + number, entry.content) for number, entry in enumerate(fresh) if entry.content]
     _CONTENTS.run(connection, contents)
-    roll_up(connection, [entry.line.row for entry in fresh])
+    count_attempts(connection, [entry.line.row for entry in fresh])
     return [entry.line for entry in fresh]
 
 
@@ -115,6 +123,6 @@ def _move(connection: sqlite3.Connection, until: float) -> bool:
     return more
 
 
-_CALLS = Insertion("calls", ("seq", *COLUMNS, "tags", "text", "origin"))
+_CALLS = Insertion("calls", ("seq", *COLUMNS, *MADE, "origin"))
 _RECORDS = Insertion("records", ("seq", "record"))
 _CONTENTS = Insertion("contents", ("seq", "text"))

@@ -46,6 +46,7 @@ from gateway.store.synchronise import Followers, announce, synchronise
 from gateway.trace.journal import Journal, open_journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.sampling import sampler_of
+from gateway.trace.sharing import Sharing
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.open import Upstream
@@ -104,7 +105,7 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
 
         store = await open_store(settings.store, settings.data, pepper=_pepper(settings), clock=clock)
         closing.push_async_callback(store.close)
-        journal = open_journal(settings.data, stdout=records_to, clock=clock)
+        journal = open_journal(settings.data, stdout=records_to, retention=settings.records, clock=clock)
         closing.push_async_callback(journal.close)
         closing.push_async_callback(tasks.close)
 
@@ -184,6 +185,8 @@ async def running(settings: Settings, *, number: int = 0, records_to: int | None
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
         }
+        if number == 0 and store.calls is not None and settings.shared_records:
+            loops["sharing"] = Sharing(settings.data, store.calls, keep=settings.shared_records, clock=clock).run()
         for name, work in loops.items():
             tasks.start(work, name=name)
         await server.listen(sock)

@@ -17,6 +17,7 @@ MADE = ("duration_bucket", "first_byte_bucket", "tags", "text")
 """Columns that are made of the record, besides COLUMNS."""
 LONGEST = 64 * 1024
 """Characters of captured content that are searched."""
+_COLUMNS = frozenset(COLUMNS)
 _MEASURED = ("duration_ms", "first_byte_ms")
 
 
@@ -45,6 +46,27 @@ def folded(text: str) -> str:
 def tag_part(tag: str) -> str:
     """What stands in the column `tags` of calls that have this one."""
     return orjson.dumps(tag).decode()
+
+
+def sound(row: Row) -> Row:
+    """The same with nothing in it that no column can hold, wherever the record comes from."""
+    attempts = row.get("attempts")
+    is_sound = isinstance(attempts, list) and all(isinstance(each, dict) for each in attempts)
+    return {name: _plain(value) if name in _COLUMNS else value for name, value in row.items()} | {
+        "attempts": attempts if is_sound else []
+    }
+
+
+def _plain(value: object) -> object:
+    match value:
+        case None | float():
+            return value
+        case int():
+            return value if -(2**63) <= value < 2**63 else float(value)
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case _:
+            return str(value)
 
 
 def measured(row: Row, name: str) -> float | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.trace.retention import Retention
 from gateway.trace.sink import Line
 from gateway.trace.sqlite.attempts import count_attempts
-from gateway.trace.sqlite.entry import MADE, Entry, entry_of
+from gateway.trace.sqlite.entry import MADE, Entry, entry_of, sound
 from gateway.trace.sqlite.migration import move
 from gateway.trace.sqlite.pruning import STEP, prune
 from gateway.trace.sqlite.rollup import STEP as ROLLED
@@ -49,11 +49,9 @@ class Writer:
         """
         with as_os_error():
             try:
-                with begun(self._opened()) as connection:
-                    fresh = insert(connection, [entry_of(line) for line in lines], origin=origin)
-                    for name, value in (marks or {}).items():
-                        connection.execute("REPLACE INTO marks VALUES(?, ?)", (name, value))
-                return fresh
+                return self._added(lines, origin, marks or {})
+            except (OverflowError, UnicodeError, sqlite3.InterfaceError, sqlite3.ProgrammingError):
+                return self._added([Line(sound(line.row), line.json) for line in lines], origin, marks or {})
             except sqlite3.Error:
                 self.close()
                 raise
@@ -80,6 +78,13 @@ class Writer:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _added(self, lines: Sequence[Line], origin: str | None, marks: Mapping[str, object]) -> Sequence[Line]:
+        with begun(self._opened()) as connection:
+            fresh = insert(connection, [entry_of(line) for line in lines], origin=origin)
+            for name, value in marks.items():
+                connection.execute("REPLACE INTO marks VALUES(?, ?)", (name, value))
+        return fresh
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
 import os
 import sys
 import urllib.error
@@ -57,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
     except GatewayError as error:
         print(f"llmgw export: {error.message}", file=sys.stderr)
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
-    except OSError as error:
-        print(f"llmgw export: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or its end would be reported once more
+    except (OSError, http.client.HTTPException) as error:
+        print(f"llmgw export: {error!r}", file=sys.stderr)
     return 1
 
 

@@ -1,13 +1,13 @@
-"""The command line: llmgw serve | check | explain | keys."""
+"""The command line: llmgw serve | check | explain | keys | export."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import check, explain, keys, serve
+from gateway.commands import check, explain, export, keys, serve
 
-_COMMANDS = {"serve": serve, "check": check, "explain": explain, "keys": keys}
+_COMMANDS = {"serve": serve, "check": check, "explain": explain, "keys": keys, "export": export}
 
 
 def main() -> None:

@@ -46,6 +46,8 @@ from gateway.store.synchronise import Followers, announce, synchronise
 from gateway.telemetry import Worker, open_telemetry
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
+from gateway.trace.sharing import Sharing
+from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.open import Upstream
@@ -151,7 +153,7 @@ async def running(
             cache=Replays(store.replays, tasks),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
-            trace=Recorder(telemetry.active, telemetry.sampler, clock, random),
+            trace=Recorder(telemetry.journal.begin, telemetry.journal.write, telemetry.sampler, clock, random),
             random=random,
         )
 
@@ -189,6 +191,8 @@ async def running(
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
         }
+        if number == 0 and store.calls is not None and settings.shared_records:
+            loops["sharing"] = Sharing(settings.data, store.calls, keep=settings.shared_records, clock=clock).run()
         for name, work in loops.items():
             tasks.start(work, name=name)
         await server.listen(sock)
@@ -205,6 +209,7 @@ async def running(
                 metrics=telemetry.metrics,
                 unready=unready,
                 clock=clock,
+                tell=tell,
             )
             admin_sock = bind(settings.admin_host, settings.admin_port)
             closing.push_async_callback(await serve(admin.application(), admin_sock))

@@ -9,7 +9,6 @@ from gateway.budget.budgets import Budgets
 from gateway.core.clock import Clock
 from gateway.ingress.admin.balances import Row, rows
 from gateway.policy.current import Current
-from gateway.trace.active import ActiveCalls
 from gateway.trace.journal import Journal
 from gateway.trace.metrics import instruments as of
 from gateway.trace.metrics.observe import Observer
@@ -29,7 +28,6 @@ class Parts:
 
     policy: Current
     observer: Observer
-    active: ActiveCalls
     journal: Journal
     health: Health
     budgets: Budgets
@@ -39,7 +37,7 @@ class Parts:
 
     def readings(self) -> Iterator[Reading]:
         yield of.BUILD, (our_version(), self.policy.current.version), 1
-        yield of.CALLS_ACTIVE, (), self.active.count
+        yield of.CALLS_ACTIVE, (), self.journal.active
         yield of.BUDGET_REJECTIONS, (), self.budgets.refused
         yield of.BUDGET_OVERDRAFTS, (), self.budgets.overdrafts
         yield of.BUDGET_THRESHOLDS, (), self.budgets.crossed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.core.secret import Secret
+from gateway.trace.retention import DAY, Retention
 
 PREFIX = "LLMGW_"
 DATA = ".llmgw"
@@ -16,7 +17,7 @@ STORE = "embedded"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`drain_delay` and `drain_timeout` in seconds; `admin_key` None means the ready-made one."""
+    """`drain_delay` and `drain_timeout` in seconds; `admin_key` None means the ready-made one; `shared_records` 0: none are."""
 
     policies: Path
     host: str
@@ -35,6 +36,8 @@ class Settings:
     log_level: str
     admin_key: Secret | None
     environment: Mapping[str, str]
+    records: Retention = field(default_factory=Retention)
+    shared_records: int = 100_000
 
     @property
     def is_for_trying_out(self) -> bool:
@@ -91,6 +94,12 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     )
     flag("log-level", "info", _level, "debug, info, warning or error")
     flag("max-body", str(8 * 1024 * 1024), int, "largest request body in bytes")
+    kept = Retention()
+    flag("records-days", f"{kept.age / DAY:g}", _positive, "days that call records are kept")
+    flag("records-most", str(kept.rows), _at_least_one, "call records that are kept")
+    flag("records-bytes", str(kept.bytes), _at_least_one, "bytes that call records and statistics may take")
+    flag("statistics-days", f"{kept.statistics / DAY:g}", _positive, "days that statistics of calls are kept")
+    flag("shared-records", "100000", _not_negative, "call records that a Redis store keeps for all replicas to read")
     add_store_flags(parser, environment)
 
 
@@ -114,6 +123,13 @@ def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]
         log_level=arguments.log_level,
         admin_key=Secret(key) if key else None,
         environment=policy_environment(environment),
+        records=Retention(
+            age=arguments.records_days * DAY,
+            rows=arguments.records_most,
+            bytes=arguments.records_bytes,
+            statistics=arguments.statistics_days * DAY,
+        ),
+        shared_records=arguments.shared_records,
     )
 
 
@@ -129,6 +145,18 @@ def policy_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 def _at_least_one(text: str) -> int:
     if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def _not_negative(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ValueError(text)
+    return number
+
+
+def _positive(text: str) -> float:
+    if not 0 < (number := float(text)) < 1e6:
         raise ValueError(text)
     return number
 

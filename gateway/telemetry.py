@@ -15,7 +15,6 @@ from gateway.policy.current import Current
 from gateway.policy.names import known
 from gateway.readings import Parts
 from gateway.settings import Settings
-from gateway.trace.active import ActiveCalls
 from gateway.trace.journal import Journal, open_journal
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.observe import Observer
@@ -48,14 +47,13 @@ class Telemetry:
     observer: Observer
     metrics: Metrics
     journal: Journal
-    active: ActiveCalls
     sampler: Sampler
     push: Push | None
     tracer: Tracer | None
 
     def ask(self, health: Health, budgets: Budgets) -> None:
         """Metrics will have what these say, too. Budgets are one worker's to tell: all workers would tell the same."""
-        told = (self.active, self.journal, health, budgets, self.clock, self.push, self.tracer)
+        told = (self.journal, health, budgets, self.clock, self.push, self.tracer)
         parts = Parts(self.policy, self.observer, *told)
         self.metrics.asked.append(parts.readings)
         if self.worker.number == 0:
@@ -76,10 +74,11 @@ async def open_telemetry(settings: Settings, policy: Current, worker: Worker, cl
     sampler = sampler_of(settings.environment)
     tracer = open_tracer(settings.environment, worker.instance, keeps_failures=sampler.bound > 0)
     observers = [observer.observe] if tracer is None else [observer.observe, tracer.see]
-    journal = open_journal(settings.data, stdout=worker.records_to, clock=clock, observers=observers)
+    journal = open_journal(
+        settings.data, stdout=worker.records_to, retention=settings.records, clock=clock, observers=observers
+    )
     try:
-        active = ActiveCalls(journal.write)
-        yield Telemetry(policy, clock, worker, observer, metrics, journal, active, sampler, push, tracer)
+        yield Telemetry(policy, clock, worker, observer, metrics, journal, sampler, push, tracer)
     finally:
         await journal.close()
         if tracer is not None:

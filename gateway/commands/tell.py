@@ -7,7 +7,8 @@ from pathlib import Path
 
 import orjson
 
-from gateway.trace.sqlite import FILE, Reader
+from gateway.trace.sqlite.reader import Reader
+from gateway.trace.sqlite.schema import FILE
 from gateway.trace.story import tell
 
 

@@ -120,6 +120,22 @@ class LedgerStore(Protocol):
         ...
 
 
+class CallStream(Protocol):
+    """The records of the calls of all replicas, lately; a place in it is `milliseconds-number`, `0-0` before all."""
+
+    async def append(self, origin: str, records: Sequence[bytes], *, keep: int) -> None:
+        """JSON from one replica; of all that there are, about the last `keep` are kept."""
+        ...
+
+    async def after(self, place: str, *, limit: int) -> Sequence[tuple[str, str, bytes]]:
+        """The next ones: place, origin, JSON, which may be anything."""
+        ...
+
+    async def last(self) -> str:
+        """The place of the newest."""
+        ...
+
+
 class Store(Protocol):
     """Everything shared. `pepper` is the secret under which keys are fingerprinted. Whoever opens it closes it."""
 
@@ -140,6 +156,11 @@ class Store(Protocol):
 
     @property
     def ledger(self) -> LedgerStore: ...
+
+    @property
+    def calls(self) -> CallStream | None:
+        """None: whoever shares this store shares the file of call records too."""
+        ...
 
     async def changes(self) -> Changes: ...
 

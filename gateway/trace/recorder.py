@@ -8,15 +8,17 @@ from random import Random
 from gateway.core.arrival import Asked
 from gateway.core.clock import Clock
 from gateway.core.span import SpanContext
-from gateway.trace.active import ActiveCalls
-from gateway.trace.record import Record
+from gateway.trace.record import Record, Write
 from gateway.trace.rules import Inbound, TraceRules
 from gateway.trace.sampling import Sampler
 
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    active: ActiveCalls
+    """`begin` is told of each call that begins, and `write` of the same record when the call has ended."""
+
+    begin: Write
+    write: Write
     sampler: Sampler
     clock: Clock
     random: Random
@@ -29,6 +31,6 @@ class Recorder:
         trace_id = parent.trace_id if parent is not None else bits(128) or 1
         is_sampled = self.sampler.samples(trace_id, parent)
         span = SpanContext(trace_id, bits(64) or 1, is_sampled, parent.state if parent is not None else "")
-        record = Record(arrival, policy, rules, span=span, parent=caller, clock=self.clock, write=self.active.write)
-        self.active.begin()
+        record = Record(arrival, policy, rules, span=span, parent=caller, clock=self.clock, write=self.write)
+        self.begin(record)
         return record

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.trace.row import Row
+
 LINES = 10_000
 BYTES = 64 * 1024 * 1024
 """What the queue holds at most; the oldest make room, and are counted."""
@@ -16,15 +18,17 @@ BATCH = 500
 """Lines written at once."""
 AGAIN = 0.5
 """Seconds between two attempts to write lines that must not be lost."""
+IDLE = 1.0
+"""Seconds without a line after which there is time to tidy."""
 
 log = logging.getLogger("llmgw.trace")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record: the values people search by, and the whole as JSON in UTF-8."""
+    """One record, and the same as JSON in UTF-8."""
 
-    columns: tuple[object, ...]
+    row: Row
     json: bytes
 
 
@@ -36,7 +40,7 @@ class Destination(Protocol):
         ...
 
     def tidy(self) -> None:
-        """Called after each batch, for what can wait."""
+        """Called after each batch and when there is none, for what can wait."""
         ...
 
     def close(self) -> None: ...
@@ -52,7 +56,8 @@ class Sink:
         self._patient = patient
         self._queue: deque[Line] = deque()
         self._bytes = 0
-        self._writing = False
+        self._put = 0
+        self._writing = 0
         self._failing = False
         self._closing = threading.Event()
         self._changed = threading.Condition()
@@ -62,14 +67,21 @@ class Sink:
     def put(self, lines: Sequence[Line]) -> None:
         with self._changed:
             self._queue.extend(lines)
+            self._put += len(lines)
             self._bytes += sum(len(line.json) for line in lines)
             self._trim()
             self._changed.notify_all()
 
+    @property
+    def settled(self) -> int:
+        """How many of the lines that were put in are written, or dropped."""
+        with self._changed:
+            return self._put - len(self._queue) - self._writing
+
     def wait(self, seconds: float) -> bool:
         """Whether everything put in so far was written within that time. Blocks: not for the event loop."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._writing, seconds)
+            return self._changed.wait_for(lambda: not (self._queue or self._writing), seconds)
 
     def close(self, seconds: float) -> None:
         """Writes what is queued, for at most that time; what then is left is dropped. Blocks."""
@@ -83,25 +95,26 @@ class Sink:
             self._thread.join(seconds)
 
     def _work(self) -> None:
-        while batch := self._next():
-            try:
-                self._destination.write(batch)
-            except OSError as error:
-                self._failed(batch, error)
-            else:
-                self._succeeded()
+        while not self._closing.is_set() or self._queue:
+            if batch := self._next():
+                try:
+                    self._destination.write(batch)
+                except OSError as error:
+                    self._failed(batch, error)
+                else:
+                    self._succeeded()
             self._destination.tidy()
         self._destination.close()
 
     def _next(self) -> Sequence[Line]:
-        """The next lines, once there are some; none when closing."""
+        """The next lines, once there are some; none when there are none for a while, or when closing."""
         with self._changed:
-            self._writing = False
+            self._writing = 0
             self._changed.notify_all()
-            self._changed.wait_for(lambda: bool(self._queue) or self._closing.is_set())
+            self._changed.wait_for(lambda: bool(self._queue) or self._closing.is_set(), IDLE)
             batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             self._bytes -= sum(len(line.json) for line in batch)
-            self._writing = bool(batch)
+            self._writing = len(batch)
             return batch
 
     def _succeeded(self) -> None:
@@ -117,6 +130,7 @@ class Sink:
             self.dropped += len(batch)
             return
         with self._changed:
+            self._writing = 0
             self._queue.extendleft(reversed(batch))
             self._bytes += sum(len(line.json) for line in batch)
             self._trim()

@@ -59,11 +59,16 @@ async def test_the_document_can_be_asked_for(admin: aiohttp.ClientSession) -> No
         assert await reply.json() == document(PREFIX)
 
 
-async def test_every_filter_of_calls_is_taken(admin: aiohttp.ClientSession) -> None:
-    (calls,) = (each for each in OPERATIONS if each.path == "calls")
+@pytest.mark.parametrize("path", ["calls", "calls:tail", "calls:export", "stats", "errors"])
+async def test_every_parameter_that_is_named_is_taken_and_no_other(admin: aiohttp.ClientSession, path: str) -> None:
+    (operation,) = (each for each in OPERATIONS if each.path == path)
 
-    async with admin.get("/admin/v1/calls", params=dict.fromkeys(calls.query, "1")) as reply:
-        assert reply.status == 200
+    for name, schema in operation.query.items():
+        async with admin.get(PREFIX + path, params={name: str(schema.get("example", "1"))}) as reply:
+            assert reply.status == 200, name
+    async with admin.get(PREFIX + path, params={"wrong": "1"}) as reply:
+        assert await refused(reply) == (400, "unknown_parameter")
+        assert (await reply.json())["error"]["param"] == "wrong"
 
 
 async def test_every_field_of_a_new_key_is_taken(admin: aiohttp.ClientSession) -> None:

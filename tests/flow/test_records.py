@@ -124,7 +124,7 @@ async def test_the_records_are_rows_of_a_file(house: House) -> None:
     record = await house.only_record()
 
     with sqlite3.connect(house.data / "calls.sqlite") as file:
-        (row,) = file.execute("SELECT id, status, cost_nano_usd, record FROM calls").fetchall()
+        (row,) = file.execute("SELECT id, status, cost_nano_usd, record FROM calls JOIN records USING(seq)").fetchall()
     file.close()
 
     assert row[:3] == (record["id"], 200, record["cost_nano_usd"])

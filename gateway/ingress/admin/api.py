@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import orjson
 from aiohttp import web
 
 from gateway.auth.description import describe
@@ -17,22 +16,23 @@ from gateway.auth.virtual_key import mint
 from gateway.auth.wanted import DEFAULT_TENANT, Wanted, expiry
 from gateway.budget.budgets import Budgets
 from gateway.core.clock import Clock
-from gateway.core.errors import InvalidRequest, NotFound, Overloaded
+from gateway.core.errors import NotFound, Overloaded
 from gateway.core.secret import Secret
 from gateway.ingress.admin import draft, fields, openapi
 from gateway.ingress.admin.balances import rows
+from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.server import PREFIX, doorkeeper
+from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.store.contract import Store
 from gateway.trace.journal import Journal
 from gateway.trace.metrics.metrics import Metrics
-from gateway.trace.sqlite import FILTERS
 
 log = logging.getLogger("llmgw.admin")
-
-_MOST_CALLS = 1000
+_HOUR = 3600.0
+_NONE: Mapping[str, object] = {"attempts": 0, "errors": 0, "error_codes": {}, "p50_ms": None, "p95_ms": None}
 
 
 class Resting(Protocol):
@@ -56,6 +56,7 @@ class Admin:
     metrics: Metrics
     unready: Callable[[], str | None]
     clock: Clock
+    tell: Tell | None = None
 
     def application(self) -> web.Application:
         """Without a key there are only the health checks, which a warning says once."""
@@ -73,8 +74,8 @@ class Admin:
                 web.get(PREFIX + "policies", self._policies),
                 web.post(PREFIX + "policies:validate", self._validate),
                 web.post(PREFIX + "policies:reload", self._reload),
-                web.get(PREFIX + "calls", self._calls),
-                web.get(PREFIX + "calls/{id}", self._call),
+                *CallRoutes(self.journal.calls, self.tell).routes(application),
+                *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
                 web.get(PREFIX + "openapi.json", self._openapi),
@@ -83,17 +84,17 @@ class Admin:
         return application
 
     async def _healthz(self, request: web.Request) -> web.Response:
-        return _json({"status": "ok"})
+        return fields.json({"status": "ok"})
 
     async def _readyz(self, request: web.Request) -> web.Response:
         reason = self.unready()
         if reason is not None:
             raise Overloaded(reason, code="not_ready")
-        return _json({"status": "ready"})
+        return fields.json({"status": "ready"})
 
     async def _keys(self, request: web.Request) -> web.Response:
         _, keys = await self.store.keys.load(since=0)
-        return _json({"keys": [describe(key, now=self.clock.now()) for key in keys]})
+        return fields.json({"keys": [describe(key, now=self.clock.now()) for key in keys]})
 
     async def _create_key(self, request: web.Request) -> web.Response:
         asked = await fields.read_fields(request, {"name", "tenant", "models", "expires"})
@@ -106,7 +107,7 @@ class Admin:
         )
         key, text = mint(wanted, self.store.pepper, now=now)
         await self.store.keys.create(key)
-        return _json({**describe(key, now=now), "key": text.reveal()}, status=201)
+        return fields.json({**describe(key, now=now), "key": text.reveal()}, status=201)
 
     async def _revoke_key(self, request: web.Request) -> web.Response:
         if not await self.store.keys.revoke(request.match_info["id"]):
@@ -115,7 +116,7 @@ class Admin:
 
     async def _policies(self, request: web.Request) -> web.Response:
         current, error = self.policy.current, self.policy.last_error
-        return _json(
+        return fields.json(
             {
                 "version": current.version,
                 "loaded_at": self.policy.loaded_at,
@@ -134,29 +135,11 @@ class Admin:
 
     async def _validate(self, request: web.Request) -> web.Response:
         files = fields.texts(await fields.read_fields(request, {"files"}), "files")
-        return _json(await asyncio.to_thread(draft.try_out, files, self.compile_folder))
+        return fields.json(await asyncio.to_thread(draft.try_out, files, self.compile_folder))
 
     async def _reload(self, request: web.Request) -> web.Response:
         await self.watch.reload()
         return await self._policies(request)
-
-    async def _calls(self, request: web.Request) -> web.Response:
-        query = request.query
-        if unknown := set(query) - {"limit", "before", *FILTERS}:
-            raise InvalidRequest(f"calls cannot be filtered by {min(unknown)[:64]}", code="unknown_parameter")
-        limit = max(1, min(fields.integer(query.get("limit", "50"), "limit"), _MOST_CALLS))
-        before = fields.integer(query["before"], "before") if "before" in query else None
-        filters: dict[str, str | int] = {name: query[name] for name in FILTERS if name in query}
-        if "status" in filters:
-            filters["status"] = fields.integer(query["status"], "status")
-        page = await self.journal.latest(limit=limit, before=before, filters=filters)
-        return _json({"calls": page.records, "before": page.before})
-
-    async def _call(self, request: web.Request) -> web.Response:
-        record = await self.journal.find(request.match_info["id"])
-        if record is None:
-            raise NotFound("there is no record of such a call")
-        return _json(record)
 
     async def _deployments(self, request: web.Request) -> web.Response:
         resting = self.resting()
@@ -164,18 +147,26 @@ class Admin:
         for model in self.policy.current.routes.models.values():
             for deployment in (*model.deployments, *model.fallbacks):
                 models.setdefault(deployment.name, []).append(model.name)
+        now = self.clock.now()
+        figures = await self.journal.calls.attempts(since=now - _HOUR, until=now + 1)
         rows = []
         for name in sorted({*models, *resting}):
             until, reason = resting.get(name, (None, None))
             rest = {"resting_until": until, "reason": reason}
             rows.append(
-                {"deployment": name, "provider": name.partition("/")[0], "models": models.get(name, []), **rest}
+                {
+                    "deployment": name,
+                    "provider": name.partition("/")[0],
+                    "models": models.get(name, []),
+                    **rest,
+                    "figures": figures.get(name, _NONE),
+                }
             )
-        return _json({"deployments": rows})
+        return fields.json({"deployments": rows})
 
     async def _budgets(self, request: web.Request) -> web.Response:
         balances, limits = await self.budgets.balances(self.policy.current.limits)
-        return _json({"budgets": rows(balances, limits, now=self.clock.now())})
+        return fields.json({"budgets": rows(balances, limits, now=self.clock.now())})
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text, content_type = await self.metrics.exposition(request.headers.get("Accept", ""))
@@ -184,8 +175,4 @@ class Admin:
         return response
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return _json(openapi.document(PREFIX))
-
-
-def _json(value: object, *, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
+        return fields.json(openapi.document(PREFIX))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from gateway.core.errors import InvalidRequest
@@ -57,6 +58,20 @@ def integer(digits: str, name: str) -> int:
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MOST_DIGITS:
         raise InvalidRequest(f"{name} must be a number", code="invalid_value", param=name)
     return int(digits)
+
+
+def json(value: object, *, status: int = 200) -> web.Response:
+    """An answer."""
+    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
+
+
+def single(query: Mapping[str, str]) -> Mapping[str, str]:
+    """The parameters of a query, each of which may stand in it once. Raises InvalidRequest."""
+    names = list(query)
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidRequest(f"{name[:64]!r} stands there twice", code="invalid_value", param=name[:64])
+    return dict(query)
 
 
 async def _body(request: web.Request) -> bytes:

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.trace.sqlite import FILTERS
+from gateway.trace.reading import statistics
+from gateway.trace.reading.search import EQUAL, TIMES
 
 Schema = Mapping[str, object]
 
 _TEXT: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer", "minimum": 0}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
+_TIME: Schema = {"type": "string", "description": "UTC seconds, or ISO 8601", "example": "2026-01-31T12:00:00Z"}
+_AMOUNT: Schema = {"type": "number", "minimum": 0}
+_TIMES = dict.fromkeys(TIMES, _TIME)
+_FILTERS: Mapping[str, Schema] = {
+    **dict.fromkeys(EQUAL, _TEXT),
+    "status": {**_TEXT, "description": "a status, or a class of them", "example": "4xx"},
+    "tag": _TEXT,
+    "text": {**_TEXT, "description": "in error, tags, model, user and captured content"},
+    "stream": {"type": "boolean", "example": "true"},
+    **dict.fromkeys(("min_cost_usd", "max_cost_usd", "min_ms", "max_ms"), _AMOUNT),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +69,29 @@ OPERATIONS = (
         "get",
         "calls",
         "The records of calls, latest first; `before` of one page asks for the next",
-        query={
-            "limit": {**_INTEGER, "default": 50},
-            "before": _INTEGER,
-            **{name: _INTEGER if name == "status" else _TEXT for name in FILTERS},
-        },
+        query={"limit": {**_INTEGER, "default": 50}, "before": _INTEGER, **_TIMES, **_FILTERS},
+    ),
+    Operation("get", "calls:tail", "The records of calls as they come, as server-sent events", query=_FILTERS),
+    Operation(
+        "get",
+        "calls:export",
+        "The records of calls as a file, oldest first",
+        query={"format": {**_TEXT, "enum": ["jsonl", "parquet"], "example": "jsonl"}, **_TIMES, **_FILTERS},
     ),
     Operation("get", "calls/{id}", "All that is known of one call, by its x-request-id"),
+    Operation(
+        "get",
+        "stats",
+        "Sums and percentiles of calls over time, by groups",
+        query={
+            **_TIMES,
+            "step": {**_INTEGER, "multipleOf": 60, "example": "60"},
+            "by": {**_TEXT, "description": f"any of {', '.join(statistics.BY)}", "example": "org,model"},
+            "limit": {**_INTEGER, "default": 20},
+            **dict.fromkeys(statistics.BY, _TEXT),
+        },
+    ),
+    Operation("get", "errors", "What goes wrong, most frequent first", query=_TIMES),
     Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"

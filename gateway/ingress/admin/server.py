@@ -86,7 +86,7 @@ def _mannerly(handle: _Handle) -> _Handle:
             response = _refusal(refused)
         except GatewayError as error:
             response = _failure(error)
-        return _finished(response)
+        return finished(response)
 
     return answer
 
@@ -106,7 +106,8 @@ def _failure(error: GatewayError) -> web.Response:
     return web.Response(status=error.status, body=envelope(error), content_type="application/json", headers=headers)
 
 
-def _finished(response: web.StreamResponse) -> web.StreamResponse:
+def finished(response: web.StreamResponse) -> web.StreamResponse:
+    """With the headers that every answer has; one that is streamed needs them before it begins."""
     response.headers["x-request-id"] = f"req_{secrets.token_hex(12)}"
     response.headers["x-content-type-options"] = "nosniff"
     response.headers["cache-control"] = "no-store"
@@ -129,7 +130,7 @@ class _Connection(web.RequestHandler):
         else:
             log.error("a bug ended an admin call", exc_info=exc)
             error = GatewayError("internal error")
-        response = _finished(_failure(error))
+        response = finished(_failure(error))
         response.force_close()
         return response
 

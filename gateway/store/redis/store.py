@@ -11,6 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError, away
+from gateway.store.redis.calls import RedisCalls
 from gateway.store.redis.connect import connect
 from gateway.store.redis.cooldowns import RedisCooldowns
 from gateway.store.redis.eviction import refuse_eviction
@@ -30,8 +31,9 @@ log = logging.getLogger("llmgw.store")
 class RedisStore:
     """See contract.Store. `epoch` was made with the data: when Redis has another one, or none, it lost them."""
 
-    def __init__(self, server: Server, *, pepper: Secret, epoch: bytes, clock: Clock) -> None:
+    def __init__(self, server: Server, calls: RedisCalls, *, pepper: Secret, epoch: bytes, clock: Clock) -> None:
         self._server = server
+        self.calls = calls
         self._epoch = epoch
         self._woken = asyncio.Event()
         self.pepper = pepper
@@ -57,6 +59,7 @@ class RedisStore:
         self._woken.clear()
 
     async def close(self) -> None:
+        await self.calls.close()
         await self._server.close()
 
     async def _restore(self) -> None:
@@ -72,7 +75,8 @@ class RedisStore:
 
 async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisStore:
     """The store at this URL; `pepper` None: the one it keeps, made when there is none. Raises OpenError."""
-    server = Server(connect(url), name=urlsplit(url).netloc.rpartition("@")[2])
+    name = urlsplit(url).netloc.rpartition("@")[2]
+    server = Server(connect(url), name=name)
     try:
         async with asyncio.timeout(OPENING):
             epoch, kept = await _data(server)
@@ -82,7 +86,8 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
     except TimeoutError:
         await server.close()
         raise OpenError("Redis does not answer; see the log for the reason.") from None
-    return RedisStore(server, pepper=pepper or kept, epoch=epoch, clock=clock)
+    calls = RedisCalls(Server(connect(url), name=f"{name} (call records)"))
+    return RedisStore(server, calls, pepper=pepper or kept, epoch=epoch, clock=clock)
 
 
 async def _data(server: Server) -> tuple[bytes, Secret]:

@@ -29,6 +29,7 @@ class SqliteStore:
 
     def __init__(self, database: Database, pepper: Secret, clock: Clock) -> None:
         self._database = database
+        self.calls = None
         self.pepper = pepper
         self.keys = keys.SqliteKeys(database)
         self.cooldowns = cooldowns.SqliteCooldowns(database, clock)

@@ -1,0 +1,88 @@
+"""The calls that a worker is answering, and notes of those that take longer, from which others can tell what became of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import orjson
+
+from gateway.trace.record import Record
+
+NOTED = 0.1
+"""Seconds after which a call that is still under way is noted."""
+
+
+class UnderWay:
+    """`ended` counts the calls that have ended since they were noted."""
+
+    def __init__(self) -> None:
+        self._calls: dict[Record, bool] = {}
+        self._fresh: deque[Record] = deque()
+        self.ended = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def begin(self, record: Record) -> None:
+        self._calls[record] = False
+        self._fresh.append(record)
+
+    def end(self, record: Record) -> None:
+        self.ended += self._calls.pop(record, False)
+
+    def notes(self, now: float) -> bytes:
+        """Lines of JSON about the calls that are to be noted now; `now` in monotonic seconds."""
+        lines = []
+        while self._fresh and self._fresh[0].received <= now - NOTED:
+            record = self._fresh.popleft()
+            if record in self._calls:
+                self._calls[record] = True
+                lines.append(_line(record))
+        return b"".join(lines)
+
+    def all_notes(self) -> bytes:
+        """The same of every call that has been noted and is still under way."""
+        self.ended = 0
+        return b"".join(_line(record) for record, is_noted in self._calls.items() if is_noted)
+
+
+def _line(record: Record) -> bytes:
+    note = dict(_note(record))
+    try:
+        return orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate
+        note = {name: _sound(value) for name, value in note.items()}
+        return orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _note(record: Record) -> Iterator[tuple[str, object]]:
+    """What is known of the call by now, under the names that rows have."""
+    arrival, parent, tenant, call = record.arrival, record.parent, record.tenant, record.call
+    yield "id", record.id
+    yield "at", record.received_at
+    yield "trace_id", f"{record.span.trace_id:032x}"
+    yield "span_id", f"{record.span.span_id:016x}"
+    yield "sampled", record.span.is_sampled
+    if parent is not None and parent.trace_id == record.span.trace_id:
+        yield "parent_span_id", f"{parent.span_id:016x}"
+    yield from (("method", arrival.method), ("path", arrival.path), ("operation", arrival.operation))
+    yield "policy", record.policy
+    if tenant is not None:
+        yield from (("org", tenant.org), ("team", tenant.team), ("tenant", tenant.name))
+        yield from (("key_id", tenant.key_id), ("key_name", tenant.key_name))
+    if call is not None:
+        yield from (("model", call.model[:256]), ("user", call.user), ("stream", call.stream))
+        yield from (("tags", list(call.tags)), ("conversation", call.conversation))
+    if record.decision is not None:
+        yield from (("route", record.decision.route), ("reason", record.decision.reason))
+    if record.attempts:
+        last = record.attempts[-1]
+        yield from (("deployment", last.deployment), ("provider", last.provider))
+        yield "upstream_model", last.target.upstream_model
+    if record.hold is not None:
+        yield "reserved_nano_usd", record.hold.reserved_usd
+
+
+def _sound(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

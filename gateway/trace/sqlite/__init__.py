@@ -1,0 +1,1 @@
+"""Call records and their roll-ups in a SQLite file."""

@@ -46,7 +46,6 @@ from gateway.store.synchronise import Followers, announce, synchronise
 from gateway.telemetry import Worker, open_telemetry
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
-from gateway.trace.sharing import Sharing
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
@@ -111,7 +110,7 @@ async def running(
         closing.push_async_callback(store.close)
         instance = f"{socket.gethostname()}:{os.getpid()}"
         told_by = Worker(number, instance, shared, records_to)
-        telemetry = await closing.enter_async_context(open_telemetry(settings, policy, told_by, clock))
+        telemetry = await closing.enter_async_context(open_telemetry(settings, policy, told_by, store.calls, clock))
         closing.push_async_callback(tasks.close)
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
@@ -191,8 +190,6 @@ async def running(
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
         }
-        if number == 0 and store.calls is not None and settings.shared_records:
-            loops["sharing"] = Sharing(settings.data, store.calls, keep=settings.shared_records, clock=clock).run()
         for name, work in loops.items():
             tasks.start(work, name=name)
         await server.listen(sock)

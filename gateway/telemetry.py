@@ -15,12 +15,14 @@ from gateway.policy.current import Current
 from gateway.policy.names import known
 from gateway.readings import Parts
 from gateway.settings import Settings
+from gateway.store.contract import CallStream
 from gateway.trace.journal import Journal, open_journal
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import Push, open_push
 from gateway.trace.metrics.shared import Share
 from gateway.trace.sampling import Sampler, sampler_of
+from gateway.trace.sharing import Sharing
 from gateway.trace.spans.tracer import Tracer, open_tracer
 from gateway.upstream.health import Health
 
@@ -50,6 +52,7 @@ class Telemetry:
     sampler: Sampler
     push: Push | None
     tracer: Tracer | None
+    sharing: Sharing | None
 
     def ask(self, health: Health, budgets: Budgets) -> None:
         """Metrics will have what these say, too. Budgets are one worker's to tell: all workers would tell the same."""
@@ -62,12 +65,21 @@ class Telemetry:
     def loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
         """What has to run, by name."""
         loops = {"journal": self.journal.run(), "metrics": self.metrics.run()}
-        return loops if self.push is None else {**loops, "push": self.push.run()}
+        if self.push is not None:
+            loops["push"] = self.push.run()
+        if self.sharing is not None:
+            loops["sharing"] = self.sharing.run()
+        return loops
 
 
 @asynccontextmanager
-async def open_telemetry(settings: Settings, policy: Current, worker: Worker, clock: Clock) -> AsyncIterator[Telemetry]:
-    """Leaving the block writes and pushes what is left; the loops must have ended."""
+async def open_telemetry(
+    settings: Settings, policy: Current, worker: Worker, shared_calls: CallStream | None, clock: Clock
+) -> AsyncIterator[Telemetry]:
+    """`shared_calls` is where replicas show each other their records.
+
+    Leaving the block writes and pushes what is left; the loops must have ended.
+    """
     observer = Observer(lambda: policy.current, lambda: known(policy.current))
     metrics = Metrics(observer, None if worker.shared is None else Share(worker.shared, worker.number), clock)
     push = await open_push(settings.environment, worker.instance, metrics.gathered, clock)
@@ -77,8 +89,11 @@ async def open_telemetry(settings: Settings, policy: Current, worker: Worker, cl
     journal = open_journal(
         settings.data, stdout=worker.records_to, retention=settings.records, clock=clock, observers=observers
     )
+    sharing = None
+    if worker.number == 0 and shared_calls is not None and settings.shared_records:
+        sharing = Sharing(settings.data, shared_calls, keep=settings.shared_records, clock=clock)
     try:
-        yield Telemetry(policy, clock, worker, observer, metrics, journal, sampler, push, tracer)
+        yield Telemetry(policy, clock, worker, observer, metrics, journal, sampler, push, tracer, sharing)
     finally:
         await journal.close()
         if tracer is not None:

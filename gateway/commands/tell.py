@@ -16,13 +16,14 @@ def tell_call(data: Path, id: str, *, as_json: bool) -> int:
     """Prints the story, or all there is as JSON; 1 where there is no record of the call."""
     path = data / FILE
     try:
-        row = Reader(path).find(id) if path.exists() else None
+        found = Reader(path).find(id) if path.exists() else None
     except OSError as error:
         print(f"llmgw explain: the call records cannot be read: {error}", file=sys.stderr)
         return 1
-    if row is None:
+    if found is None:
         print(f"llmgw explain: {path} has no record of {id!r}", file=sys.stderr)
         return 1
+    row = orjson.loads(found)
     told = tell(row)
     if as_json:
         print(orjson.dumps({**row, **told}, option=orjson.OPT_INDENT_2).decode())

@@ -39,7 +39,7 @@ def sender(environment: Mapping[str, str]) -> Send | None:
     is_grpc = _first(environment, PROTOCOLS) == "grpc"
     try:
         return _Grpc(is_plain=_first(environment, COMPRESSIONS) == "none") if is_grpc else _Http()
-    except Exception as error:  # noqa: BLE001 - the SDK raises its own of no common class
+    except (ValueError, TypeError, OSError, RuntimeError, KeyError) as error:
         log.error("spans are not exported: the variables cannot be read", extra={"reason": str(error)})
         return None
 

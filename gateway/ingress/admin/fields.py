@@ -67,11 +67,12 @@ def json(value: object, *, status: int = 200) -> web.Response:
 
 def single(query: Mapping[str, str]) -> Mapping[str, str]:
     """The parameters of a query, each of which may stand in it once. Raises InvalidRequest."""
-    names = list(query)
-    for name in names:
-        if names.count(name) > 1:
+    found: dict[str, str] = {}
+    for name, value in query.items():
+        if name in found:
             raise InvalidRequest(f"{name[:64]!r} stands there twice", code="invalid_value", param=name[:64])
-    return dict(query)
+        found[name] = value
+    return found
 
 
 async def _body(request: web.Request) -> bytes:

@@ -95,9 +95,9 @@ class Writer:
 
 def insert(connection: sqlite3.Connection, entries: Sequence[Entry], *, origin: str | None) -> Sequence[Line]:
     """Puts in those that the file does not have; these. Within a transaction."""
-    unique = {entry.key: entry for entry in entries}
+    unique = {entry.key: entry for entry in reversed(entries)}  # of two, the first holds
     known = _known(connection, list(unique))
-    fresh = [entry for key, entry in unique.items() if key not in known]
+    fresh = [entry for key, entry in reversed(unique.items()) if key not in known]
     if not fresh:
         return ()
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").fetchone()

@@ -109,7 +109,7 @@ def _failure(error: GatewayError) -> web.Response:
 def _finished(response: web.StreamResponse) -> web.StreamResponse:
     response.headers["x-request-id"] = f"req_{secrets.token_hex(12)}"
     response.headers["x-content-type-options"] = "nosniff"
-    response.headers["cache-control"] = "no-store"
+    response.headers.setdefault("cache-control", "no-store")
     response.headers["server"] = "llmgw"
     return response
 

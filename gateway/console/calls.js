@@ -12,19 +12,22 @@ import { Table } from "./table.js";
 const COLUMNS = {
   time: {
     label: "Time",
-    cell: (call) => html`<a href=${toCall(call.id)} aria-label=${`Call ${call.id}`}><time datetime=${iso(call.at)}>${shortMoment(call.at)}</time></a>`,
+    cell: (call) => html`<a href=${toCall(call.id)}><time datetime=${iso(call.at)}>${shortMoment(call.at)}</time></a>`,
     title: (call) => `${call.id} · ${iso(call.at)}`,
   },
   status: { label: "Status", cell: (call) => call.status ?? "–", kind: "number" },
-  outcome: { label: "Outcome", cell: (call) => html`<${Outcome} call=${call} />` },
+  outcome: {
+    label: "Outcome",
+    cell: (call) => html`<${Outcome} call=${call} />${call.error_code && html` <span class="quiet">${brief(call.error_code, 22)}</span>`}`,
+    title: (call) => [call.error_code, call.error].filter(Boolean).join(": "),
+  },
   model: {
     label: "Model → deployment",
-    cell: (call) => html`${brief(call.model, 32)} <span class="quiet">→</span> ${brief(call.deployment, 34)}`,
+    cell: (call) => html`<span class="one-line">${brief(call.model, 48)} <span class="quiet">→</span> ${brief(call.deployment, 48)}</span>`,
     title: (call) => `${call.model ?? "–"} → ${call.deployment ?? "–"}`,
-    kind: "wide",
   },
-  tenant: { label: "Tenant", cell: (call) => brief(call.tenant, 24), title: (call) => `${call.tenant ?? ""} ${call.key_name ?? ""}` },
-  key: { label: "Key", cell: (call) => brief(call.key_name, 18), title: (call) => call.key_id ?? "" },
+  tenant: { label: "Tenant", cell: (call) => brief(call.tenant, 18), title: (call) => `${call.tenant ?? ""} ${call.key_name ?? ""}` },
+  key: { label: "Key", cell: (call) => brief(call.key_name, 14), title: (call) => call.key_id ?? "", kind: "roomy" },
   tokens: {
     label: "Tokens in / out",
     cell: (call) => html`${count(call.input_tokens)} <span class="quiet">/</span> ${count(call.output_tokens)}`,
@@ -34,8 +37,8 @@ const COLUMNS = {
   cost: { label: "Cost", cell: (call) => roughUsd(call.cost_nano_usd), title: (call) => usd(call.cost_nano_usd), kind: "number" },
   firstByte: { label: "First byte", cell: (call) => duration(call.first_byte_ms), kind: "number" },
   duration: { label: "Duration", cell: (call) => duration(call.duration_ms), kind: "number" },
-  cache: { label: "Cache", cell: (call) => brief(call.cache, 12) },
-  error: { label: "Error", cell: (call) => brief(call.error_code, 32), title: (call) => call.error ?? "", kind: "wide" },
+  cache: { label: "Cache", cell: (call) => brief(call.cache, 12), kind: "roomy" },
+  error: { label: "Message", cell: (call) => html`<span class="one-line">${brief(call.error, 90)}</span>`, title: (call) => call.error ?? "" },
 };
 
 /** `columns` are names of COLUMNS. @param {{name: string, calls: Call[], columns: string[]}} props */

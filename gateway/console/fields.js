@@ -5,7 +5,7 @@ import { html } from "./html.js";
 /** What is null is left out. @param {{fields: Record<string, unknown>}} props */
 export function Fields({ fields }) {
   const known = Object.entries(fields).filter(([, value]) => value != null && value !== "" && !(Array.isArray(value) && !value.length));
-  return html`<dl class="fields-list">${known.map(([name, value]) => html`<div key=${name}><dt>${name.replaceAll("_", " ")}</dt><dd>${shown(value)}</dd></div>`)}</dl>`;
+  return html`<dl class="fields-list">${known.map(([name, value]) => html`<div key=${name}><dt>${name.includes(".") ? name : name.replaceAll("_", " ")}</dt><dd>${shown(value)}</dd></div>`)}</dl>`;
 }
 
 /** @param {unknown} value */

@@ -106,6 +106,9 @@ export function brief(value, most = 60) {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
+/** @param {string} word */
+export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+
 /** @param {number} value @param {number} places */
 function trimmed(value, places) {
   const fixed = value.toFixed(places);

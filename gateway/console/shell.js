@@ -36,7 +36,7 @@ export function Shell({ children }) {
     </header>
     <${Exposure} />
     <main id="main" ref=${main} tabindex="-1">
-      ${page !== "call" && html`<${RangePicker} />`}
+      ${!PAGES[page]?.timeless && html`<${RangePicker} />`}
       ${children}
     </main>`;
 }

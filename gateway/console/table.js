@@ -1,9 +1,10 @@
 // A table that scrolls within itself and can be reached by the keyboard.
 import { html } from "./html.js";
 
-/** `label` heads the column; `cell` gives what stands in it; `kind` is "number" for figures, "wide" for what may be long.
+/** `label` heads the column; `cell` gives what stands in it; `kind`: "number" for figures, "wide" for what may be long, "roomy"
+ * for what is left out where there is little room.
  * @template Row
- * @typedef {{label: string, cell: (row: Row) => any, kind?: "number" | "wide" | "narrow", title?: (row: Row) => string}} Column */
+ * @typedef {{label: string, cell: (row: Row) => any, kind?: "number" | "wide" | "narrow" | "roomy", title?: (row: Row) => string}} Column */
 
 /** `name` says what the table holds; `id` makes the rows' keys; `rowClass` marks a row.
  * @template Row

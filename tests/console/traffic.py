@@ -226,10 +226,10 @@ def told(record: Call) -> Call:
     return {**record, "stages": stages, "spans": spans, "story": story, "content": content}
 
 
-def between(now: float, since: float, until: float, *, first: int = 0) -> Iterator[tuple[int, Call]]:
-    """Numbers and calls of a time range, latest first, from number `first`."""
+def between(now: float, since: float, until: float, *, first: int = 0, every: int = 1) -> Iterator[tuple[int, Call]]:
+    """Numbers and calls of a time range, latest first, from number `first`; one in so many."""
     start = max(first, int((now - 1 - until) // 6))
-    for number in range(max(0, start), CALLS):
+    for number in range(-(-max(0, start) // every) * every, CALLS, every):
         record = call(number, now)
         if record["at"] < since:
             return

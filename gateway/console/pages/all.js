@@ -11,15 +11,16 @@ import { UpstreamsPage } from "./upstreams.js";
 
 const Unknown = () => html`<h1>No such page</h1><p><a href="#/overview">To the overview</a></p>`;
 
-/** @type {Record<string, {title: string, view: (props: {rest: string}) => any, letter?: string}>} `letter`: g and this go there */
+/** @type {Record<string, {title: string, view: (props: {rest: string}) => any, letter?: string, timeless?: boolean}>}
+ * `letter`: g and this go there; `timeless`: the time range changes nothing */
 export const PAGES = {
   overview: { title: "Overview", view: OverviewPage, letter: "o" },
   calls: { title: "Calls", view: CallsPage, letter: "c" },
   latency: { title: "Latency", view: LatencyPage, letter: "l" },
   spend: { title: "Spend", view: SpendPage, letter: "s" },
-  budgets: { title: "Budgets", view: BudgetsPage, letter: "b" },
-  upstreams: { title: "Upstreams", view: UpstreamsPage, letter: "u" },
+  budgets: { title: "Budgets", view: BudgetsPage, letter: "b", timeless: true },
+  upstreams: { title: "Upstreams", view: UpstreamsPage, letter: "u", timeless: true },
   errors: { title: "Errors", view: ErrorsPage, letter: "e" },
-  call: { title: "Call", view: CallPage },
+  call: { title: "Call", view: CallPage, timeless: true },
   unknown: { title: "No such page", view: Unknown },
 };

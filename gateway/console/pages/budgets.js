@@ -20,7 +20,7 @@ export function BudgetsPage() {
           onInput=${(/** @type {Event} */ event) => go(changed({ text: /** @type {HTMLInputElement} */ (event.currentTarget).value }), { quietly: true })} /></label></form>
       <ul class="legend"><li><span class="swatch settled" aria-hidden="true"></span>settled</li><li><span class="swatch held" aria-hidden="true"></span>held</li><li><span class="swatch left" aria-hidden="true"></span>left</li></ul>
     </div>
-    <p class="quiet">As they are now, whatever the time range: settled + held never goes beyond a hard limit. Held includes what workers' slices hold.</p>
+    <p class="quiet">As they are now. Settled + held never goes beyond a hard limit. Held includes what workers' slices hold.</p>
     <${Answer} answer=${answer} isEmpty=${!rows.length} empty="No budget or rate is in use.">
       <${Table} name="Budgets" rows=${rows} id=${(/** @type {Budget} */ each) => each.account} rowClass=${(/** @type {Budget} */ each) => (used(each) >= 1 ? "bad-row" : "")} columns=${[
         { label: "Level", cell: (/** @type {Budget} */ each) => brief(each.level) },

@@ -12,7 +12,7 @@ import { rangeKey } from "../stats.js";
 import { useTail } from "../tail.js";
 
 const SIZES = ["50", "100", "250", "500"];
-const COLUMNS = ["time", "status", "outcome", "model", "tenant", "key", "tokens", "cost", "firstByte", "duration", "cache", "error"];
+const COLUMNS = ["time", "status", "outcome", "model", "tenant", "key", "tokens", "cost", "firstByte", "duration", "cache"];
 
 export function CallsPage() {
   const params = place.value.params;

@@ -26,14 +26,14 @@ export function OverviewPage() {
   return html`<h1>Overview</h1>
     <${Warnings} />
     <${Answer} answer=${all}><${Tiles} stats=${all.data} /></${Answer}>
-    <div class="columns">
-      <${Top} by="model" title="Models" />
-      <${Top} by="tenant" title="Tenants" />
-    </div>
     <${Worth} title="Latest errors" note="What happened?" filters=${{ status: "5xx" }} columns=${["time", "status", "outcome", "model", "tenant", "error", "duration"]} />
     <div class="columns">
       <${Worth} title="Slow calls" note=${slow ? `Why slow? Longer than the p95 of ${duration(slow)}` : "Why slow?"} filters=${slow ? { min_ms: slow } : null} columns=${["time", "status", "model", "firstByte", "duration"]} />
-      <${Worth} title="Dear calls" note=${dear ? `Why this cost? More than ${DEAR} times the mean` : "Why this cost?"} filters=${dear ? { min_cost_usd: dear } : null} columns=${["time", "status", "model", "tokens", "cost"]} />
+      <${Worth} title="Expensive calls" note=${dear ? `Why this cost? More than ${DEAR} times the mean` : "Why this cost?"} filters=${dear ? { min_cost_usd: dear } : null} columns=${["time", "status", "model", "tokens", "cost"]} />
+    </div>
+    <div class="columns">
+      <${Top} by="model" title="Models" />
+      <${Top} by="tenant" title="Tenants" />
     </div>
     <${Worth} title="Latest calls" note="Why this model? What was asked for, and who answered" filters=${{}} columns=${["time", "status", "outcome", "model", "tenant", "tokens", "cost", "duration"]} />`;
 }
@@ -68,7 +68,7 @@ function Top({ by, title }) {
   const answer = useStats(by, { limit: SHOWN });
   const link = (/** @type {Group} */ group) => {
     const filters = filtersOf(group);
-    return filters ? html`<a class="long" href=${to("calls", filters)}>${nameOf(group, by)}</a>` : nameOf(group, by);
+    return filters ? html`<a class="one-line" href=${to("calls", filters)}>${nameOf(group, by)}</a>` : nameOf(group, by);
   };
   return html`<section><h2>${title}<a class="more" href=${to("spend", { by })}>all by spend</a></h2>
     <${Answer} answer=${answer} isEmpty=${!answer.data?.groups.length}>

@@ -12,7 +12,7 @@ export function UpstreamsPage() {
   /** @type {Deployment[]} */
   const rows = [...(answer.data?.deployments ?? [])].sort((one, other) => rank(other) - rank(one));
   return html`<h1>Upstreams</h1>
-    <p class="quiet">Figures are of the last hour, whatever the time range.</p>
+    <p class="quiet">Figures are of the last hour.</p>
     <${Answer} answer=${answer} isEmpty=${!rows.length} empty="The policy has no deployment.">
       <${Table} name="Deployments" rows=${rows} id=${(/** @type {Deployment} */ each) => each.deployment} rowClass=${(/** @type {Deployment} */ each) => (isResting(each) ? "bad-row" : "")} columns=${[
         { label: "Deployment", cell: (/** @type {Deployment} */ each) => html`<a class="long" href=${to("calls", { deployment: each.deployment })}>${each.deployment}</a>`, kind: "wide" },

@@ -123,6 +123,7 @@ def _welcome(worker: Running, environment: Mapping[str, str]) -> None:
     print(f"llmgw serves {worker.url}/v1 with policy {worker.policy.current.version}", flush=True)
     if worker.admin_key is not None:
         print(f"admin API {worker.admin_url}/admin/v1/")
+        print(f"console {worker.admin_url}/console/")
     notes = worker.policy.current.notes
     if notes:
         print(f"{len(notes)} notes on this policy (`llmgw check` lists all): {notes[0]} …")

@@ -21,6 +21,7 @@ from gateway.core.secret import Secret
 from gateway.ingress.admin import draft, fields, openapi
 from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.calls import CallRoutes, Tell
+from gateway.ingress.admin.console import console_routes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
@@ -66,6 +67,7 @@ class Admin:
         if self.key is None:
             log.warning("there is no admin key, so the admin port only answers health checks; set LLMGW_ADMIN_KEY")
             return application
+        application.add_routes(console_routes())
         application.add_routes(
             [
                 web.get(PREFIX + "keys", self._keys),

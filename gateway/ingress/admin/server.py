@@ -110,7 +110,7 @@ def finished(response: web.StreamResponse) -> web.StreamResponse:
     """With the headers that every answer has; one that is streamed needs them before it begins."""
     response.headers["x-request-id"] = f"req_{secrets.token_hex(12)}"
     response.headers["x-content-type-options"] = "nosniff"
-    response.headers["cache-control"] = "no-store"
+    response.headers.setdefault("cache-control", "no-store")
     response.headers["server"] = "llmgw"
     return response
 

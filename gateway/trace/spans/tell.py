@@ -177,6 +177,8 @@ def _budget(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:
     own: dict[str, Value] = {}
     if stage["result"] == "denied":
         own = {attribute: stage[name] for name, attribute in _BUDGET.items() if name in stage}
+        if stage.get("unit") == "usd":
+            own |= {_BUDGET[name]: stage[name] / _NANO for name in ("limit", "remaining", "asked")}
     elif row["reserved_nano_usd"] is not None:
         own["llmgw.budget.unit"] = "usd"
         own["llmgw.budget.reserved"] = row["reserved_nano_usd"] / _NANO

@@ -208,7 +208,7 @@ def body(**fields: Any) -> bytes:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, workers: int = 1, **environment: str) -> AsyncIterator[House]:
+async def opened(folder: Path, **environment: str) -> AsyncIterator[House]:
     async with receiving() as receiver, Chaosprov() as provider:
         variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
@@ -218,7 +218,7 @@ async def opened(folder: Path, *, workers: int = 1, **environment: str) -> Async
         }
         closed = free_port()
         policy = House(None, provider, receiver, closed).policy()  # type: ignore[arg-type]
-        async with serving(folder, Wanted(policy, workers=workers, escrow=False, environment=variables)) as gateway:
+        async with serving(folder, Wanted(policy, workers=1, escrow=False, environment=variables)) as gateway:
             house = House(gateway, provider, receiver, closed)
             for tenant in TENANTS:
                 house.keys[tenant] = await gateway.create_key(f"key-of-{tenant}", tenant)

@@ -15,6 +15,7 @@ from gateway.trace.spans.span import Kind, Span
 from gateway.trace.spans.tell import is_failure, trace_of
 from tests.trace.rows import ROOT, TRACE, attempt, failed, refused, row, stage
 
+USD = 1_000_000_000
 FLOATS = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty")
 INTEGERS = ("max_tokens", "max_completion_tokens", "seed", "dimensions", "n")
 TEXTS = ("reasoning_effort", "service_tier", "encoding_format", "response_format")
@@ -146,9 +147,9 @@ def test_a_refusal_tells_the_budget_that_said_no() -> None:
         "llmgw.budget.scope": "org",
         "llmgw.budget.id": "org:acme:usd/day",
         "llmgw.budget.unit": "usd",
-        "llmgw.budget.limit": 50,
-        "llmgw.budget.remaining": 1,
-        "llmgw.budget.asked": 2,
+        "llmgw.budget.limit": 50.0,
+        "llmgw.budget.remaining": 0.01,
+        "llmgw.budget.asked": 2.0,
         "error.type": "x",
     }
 

@@ -66,6 +66,7 @@ class _Grpc:
     def __init__(self, *, is_plain: bool) -> None:
         """`is_plain`: nothing is compressed, which is the one value that the SDK does not read from its variable."""
         from grpc import Compression  # type: ignore[import-untyped]  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.grpc.exporter import InvalidCompressionValueException  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
@@ -77,7 +78,10 @@ class _Grpc:
             def _count_data(self, data: Any) -> int:
                 return 1
 
-        self._exporter: Any = Encoded(compression=Compression.NoCompression if is_plain else None)
+        try:
+            self._exporter: Any = Encoded(compression=Compression.NoCompression if is_plain else None)
+        except InvalidCompressionValueException as error:
+            raise ValueError(str(error)) from None
         self._success = SpanExportResult.SUCCESS
 
     def send(self, request: bytes) -> bool:

@@ -136,9 +136,9 @@ def test_a_refusal_tells_the_budget_that_said_no() -> None:
         "scope": "org",
         "budget": "org:acme:usd/day",
         "unit": "usd",
-        "limit": 50,
-        "remaining": 1,
-        "asked": 2,
+        "limit": 50 * USD,
+        "remaining": USD // 100,
+        "asked": 2 * USD,
     }
     (*_, span) = trace_of(row(attempts=[], stages=[stage("budget", result="denied", error="x", **denied)])).spans
 

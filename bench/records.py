@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import tempfile
@@ -14,10 +15,14 @@ import orjson
 
 from gateway.trace.reading.search import search_of
 from gateway.trace.reading.statistics import question_of
+from gateway.trace.record import Record
 from gateway.trace.retention import Retention
 from gateway.trace.sink import Line
+from gateway.trace.spool.files import open_spool
+from gateway.trace.spool.under_way import UnderWay
 from gateway.trace.sqlite.reader import Reader
-from gateway.trace.sqlite.schema import FILE
+from gateway.trace.sqlite.rollup import roll_up
+from gateway.trace.sqlite.schema import FILE, begun, open_file
 from gateway.trace.sqlite.writer import Writer
 
 CALLS = 100_000
@@ -27,13 +32,37 @@ NOW = 1_800_000_000.0
 
 def main(folder: Path) -> None:
     chance = random.Random(7)
-    for name, seconds in (("an hour", 3600.0), ("seven days", 7 * 86400.0)):
-        path = folder / name / FILE
-        print(f"\n{CALLS:,} calls of {name}")
-        lines = [line(number, seconds, chance) for number in range(CALLS)]
+    spooled(folder, [line(number, 3600.0, 10, chance).json + b"\n" for number in range(10_000)])
+    for name, seconds, keys in (("an hour", 3600.0, 10), ("an hour", 3600.0, 200), ("seven days", 7 * 86400.0, 10)):
+        path = folder / f"{seconds} {keys}" / FILE
+        print(f"\n{CALLS:,} calls of {name}, of {keys} keys")
+        lines = [line(number, seconds, keys, chance) for number in range(CALLS)]
         print(f"  a record has {sum(len(each.json) for each in lines) / CALLS:,.0f} bytes")
         write(path, lines)
         ask(path, seconds)
+
+
+def spooled(folder: Path, lines: list[bytes]) -> None:
+    """What the spool adds to each call on the event loop."""
+    spool = open_spool(folder, "bench")
+    for together in (1, 10):
+        began = time.perf_counter()
+        for at in range(0, len(lines), together):
+            spool.append(b"".join(lines[at : at + together]), together)
+            if at % 200 == 0:
+                spool.turn(appended=at + together, settled=at + together, dropped=0)
+        took = (time.perf_counter() - began) / len(lines)
+        print(f"spool: {took * 1e6:.1f} µs a call, where {together} end in one turn of the event loop")
+    calls = [Record.__new__(Record) for _ in lines]
+    for each in calls:
+        each.received = math.inf
+    under_way = UnderWay()
+    began = time.perf_counter()
+    for each in calls:
+        under_way.begin(each)
+        under_way.end(each)
+    print(f"spool: {(time.perf_counter() - began) / len(lines) * 1e6:.1f} µs a call to know what is under way")
+    spool.close(settled=True)
 
 
 def write(path: Path, lines: list[Line]) -> None:
@@ -50,6 +79,15 @@ def write(path: Path, lines: list[Line]) -> None:
         writer.write([Line(each.row | {"id": each.row["id"] + "x"}, each.json)])
     print(f"  written one by one: {(time.monotonic() - began) / 100 * 1e6:.0f} µs a call")
     writer.close()
+    connection = open_file(path)
+    began, used = time.monotonic(), time.thread_time()
+    steps = 1
+    with begun(connection):
+        while roll_up(connection):
+            steps += 1
+    took, used = time.monotonic() - began, time.thread_time() - used
+    print(f"  rolled up in {steps} steps: {took / CALLS * 1e6:.0f} µs a call ({used:.1f} s of CPU)")
+    connection.close()
     print(f"  file: {path.stat().st_size / 1e6:.0f} MB")
 
 
@@ -98,9 +136,9 @@ def _took(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def line(number: int, seconds: float, chance: random.Random) -> Line:
-    """A record as calls leave it, of one of 200 keys, 20 models, 8 deployments."""
-    key, model = int(200 * chance.random() ** 2), int(20 * chance.random() ** 2)
+def line(number: int, seconds: float, keys: int, chance: random.Random) -> Line:
+    """A record as calls leave it, of one of so many keys, and of models that are half as many, but at most 20."""
+    key, model = int(keys * chance.random() ** 2), int(min(20, keys / 2) * chance.random() ** 2)
     deployment = f"provider-{model % 4}/upstream-{model % 8}"
     failed = chance.random() < 0.05
     duration = chance.lognormvariate(7, 1)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import os
+import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.trace.journal import open_journal
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import CUT, DONE, RESET, Event, Finish, Json, Say, Status, Step, Usage
@@ -154,6 +158,27 @@ async def test_usage_that_cannot_be_true_is_counted_here_and_marked(
 
     record = await house.only_record()
     assert (record["estimated"], record["output_tokens"]) == (True, 3)
+
+
+async def test_the_record_of_an_answered_call_outlives_a_gateway_that_is_killed_at_once(
+    tmp_path: Path, provider: Chaosprov
+) -> None:
+    async with served(tmp_path, provider) as house:
+        for _ in range(3):
+            provider.will(Say("Hello"), Finish(), Usage(11, 7))
+        answered = [(await house.ask()).headers["x-request-id"] for _ in range(3)]
+        os.killpg(house.process.pid, signal.SIGKILL)
+        await house.process.wait()
+
+    journal = open_journal(tmp_path / "data", stdout=None)
+    running = asyncio.ensure_future(journal.run())
+    async with asyncio.timeout(10):
+        while [record["id"] for record in (await journal.latest()).records] != answered[::-1]:
+            await asyncio.sleep(0.05)
+    costs = [record["cost_nano_usd"] for record in (await journal.latest()).records]
+    running.cancel()
+    await journal.close()
+    assert costs == [11 * 1000 + 7 * 2000] * 3
 
 
 @pytest.mark.parametrize("usage", [Usage(0, 0), Usage(7, 0)])

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.trace.reading.statistics import default_step
 from gateway.trace.sqlite import rollup
-from gateway.trace.sqlite.rollup import bucket, middle
+from gateway.trace.sqlite.histogram import bucket, middle
 from tests.trace.stored import NOON, File, line
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from gateway.trace.row import Row
 from gateway.trace.sqlite.entry import measured
-from gateway.trace.sqlite.rollup import ATTEMPT_MINUTES, Added, Sums, add, bucket
+from gateway.trace.sqlite.histogram import bucket, one, percentile, unpacked
+from gateway.trace.sqlite.rollup import ATTEMPT_MINUTES, Added, Sums, add
 from gateway.trace.sqlite.schema import DIMENSIONS, SUMS
-from gateway.trace.sqlite.statistics import Counts, percentile
 
 Figures = dict[str, Any]
 _DEPLOYMENT, _PROVIDER, _ERROR = (DIMENSIONS.index(name) for name in ("deployment", "provider", "outcome"))
@@ -30,27 +30,25 @@ def count_attempts(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
             kind[_ERROR] = str(error or "")
             group = added.setdefault((ATTEMPT_MINUTES, at - at % 60), {}).setdefault(tuple(kind), Sums())
             ms = measured(attempt, "duration_ms")
-            group.add(_WENT_WELL if error is None else _FAILED, () if ms is None else (bucket(ms),), ())
+            group.add(_WENT_WELL if error is None else _FAILED, 0 if ms is None else one(bucket(ms)), 0)
     add(connection, added)
 
 
 def recent_attempts(connection: sqlite3.Connection, *, since: float, until: float) -> dict[str, Figures]:
     """By deployment, how its attempts went."""
-    where = "FROM {} CROSS JOIN kinds k ON k.id = kind WHERE layer = ? AND at >= ? AND at < ?"
-    values = (ATTEMPT_MINUTES, since - since % 60, until)
+    query = """SELECT k.deployment, k.outcome, calls, durations FROM figures CROSS JOIN kinds k ON k.id = kind
+        WHERE layer = ? AND at >= ? AND at < ?"""
     found: dict[str, Figures] = {}
-    query = f"SELECT k.deployment, k.outcome, sum(calls) {where.format('figures')} GROUP BY 1, 2"
-    for deployment, code, count in connection.execute(query, values).fetchall():
+    durations: dict[str, int] = {}
+    for deployment, code, count, data in connection.execute(
+        query, (ATTEMPT_MINUTES, since - since % 60, until)
+    ).fetchall():
         each = found.setdefault(deployment, {"attempts": 0, "errors": 0, "error_codes": {}})
         each["attempts"] += count
         if code:
             each["errors"] += count
-            each["error_codes"][code] = count
-    buckets: dict[str, Counts] = {}
-    query = f"SELECT k.deployment, bucket, sum(durations) {where.format('buckets')} GROUP BY 1, 2"
-    for deployment, number, count in connection.execute(query, values).fetchall():
-        buckets.setdefault(deployment, {})[number] = (count, 0)
+            each["error_codes"][code] = each["error_codes"].get(code, 0) + count
+        durations[deployment] = durations.get(deployment, 0) + unpacked(data)
     for deployment, each in found.items():
-        counts = buckets.get(deployment, {})
-        each["p50_ms"], each["p95_ms"] = (percentile(counts, 0, share) for share in (0.5, 0.95))
+        each["p50_ms"], each["p95_ms"] = percentile(durations[deployment], 0.5, 0.95)
     return found

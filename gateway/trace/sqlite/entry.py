@@ -10,7 +10,7 @@ import orjson
 
 from gateway.trace.row import Row
 from gateway.trace.sink import Line
-from gateway.trace.sqlite.rollup import bucket
+from gateway.trace.sqlite.histogram import bucket
 from gateway.trace.sqlite.schema import COLUMNS
 
 MADE = ("duration_bucket", "first_byte_bucket", "tags", "text")

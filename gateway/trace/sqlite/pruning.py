@@ -43,9 +43,8 @@ def _records(connection: sqlite3.Connection, most: int, *, before: float = math.
 
 def _statistics(connection: sqlite3.Connection, before: float) -> int:
     removed = 0
-    for table in ("figures", "buckets"):
-        for layer in WIDTH:
-            removed = max(removed, _minutes(connection, table, layer, before))
+    for layer in WIDTH:
+        removed = max(removed, _minutes(connection, layer, before))
     if removed < STEP:
         connection.execute("DELETE FROM kinds WHERE seen < ?", (before - DAY,))
     return removed
@@ -57,15 +56,15 @@ def _oldest_statistics(connection: sqlite3.Connection) -> int:
     return _statistics(connection, oldest + WIDTH[HOURS]) if oldest is not None else 0
 
 
-def _minutes(connection: sqlite3.Connection, table: str, layer: int, before: float) -> int:
+def _minutes(connection: sqlite3.Connection, layer: int, before: float) -> int:
     """Removes whole minutes, until a step is full."""
     removed = 0
     while removed < STEP:
-        query = f"SELECT min(at) FROM {table} WHERE layer = ?"
+        query = "SELECT min(at) FROM figures WHERE layer = ?"
         (at,) = connection.execute(query, (layer,)).fetchone()
         if at is None or at >= before:
             break
-        removed += connection.execute(f"DELETE FROM {table} WHERE layer = ? AND at = ?", (layer, at)).rowcount
+        removed += connection.execute("DELETE FROM figures WHERE layer = ? AND at = ?", (layer, at)).rowcount
     return removed
 
 

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ LONGEST = 10.0
 _LOOK = 100_000
 """Steps of SQLite's machine between two looks at the clock."""
 _MOST_ERRORS = 200
+COUNTING = 1.0
+"""Seconds that a question of statistics spends on counting calls that the roll-ups do not have yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,7 @@ class Reader:
 
     def statistics(self, question: Question) -> list[dict[str, Any]]:
         with self._connection() as connection:
-            with begun(connection):
-                while roll_up(connection):
-                    pass
+            _count(connection)
             return Answering(connection, question).groups()
 
     def attempts(self, *, since: float, until: float) -> dict[str, dict[str, Any]]:
@@ -208,3 +208,15 @@ class Reader:
         self._kept.connection = None
         self._open.discard(connection)
         connection.close()
+
+
+def _count(connection: sqlite3.Connection) -> None:
+    """Counts what the roll-ups lack; of much, only a part, and nothing while others write: the writer will."""
+    until = time.monotonic() + COUNTING
+    connection.set_progress_handler(None, 0)
+    with suppress(sqlite3.OperationalError):
+        while time.monotonic() < until:
+            with begun(connection):
+                if not roll_up(connection):
+                    break
+    connection.set_progress_handler(lambda: time.monotonic() > until + LONGEST, _LOOK)

@@ -7,13 +7,13 @@ cannot fill the disk.
 
 from __future__ import annotations
 
-import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from gateway.trace.reading.statistics import WITH_TAG
+from gateway.trace.sqlite.histogram import one, packed, unpacked
 from gateway.trace.sqlite.schema import DIMENSIONS, ROWS, SUMS, Insertion
 
 MINUTES, HOURS, TAG_MINUTES, TAG_HOURS, ATTEMPT_MINUTES = range(5)
@@ -25,13 +25,8 @@ OTHER = "_other"
 TAGS = 8
 """Tags of a call that are counted, and the characters of each."""
 TAG_LENGTH = 64
-STEP = 20_000
+STEP = 5000
 """Rows counted at once."""
-
-SMALLEST = 0.1
-GROWTH = 1.1
-LAST = 200
-"""Buckets: the first ends at SMALLEST milliseconds, each is a tenth wider than the one before, the last has no end."""
 
 _KEPT_APART = ("deployment", "provider", "route", "outcome", "cache")
 """Dimensions that only the policy can make many; the others become `_other` when there are too many groups."""
@@ -42,39 +37,20 @@ Place = tuple[int, int]
 """A layer, and when its minute or hour begins."""
 
 
-def bucket(ms: float) -> int:
-    """The number of the bucket that a duration falls into."""
-    if ms <= SMALLEST:
-        return 0
-    return min(LAST, math.ceil(math.log(ms / SMALLEST) / math.log(GROWTH) - 1e-9))
-
-
-def middle(number: int) -> float:
-    """Milliseconds that stand for all of a bucket."""
-    return float(f"{SMALLEST * GROWTH ** (number - 0.5):.4g}")
-
-
 class Sums:
-    """What is to be added to one group in one minute or hour."""
+    """What is to be added to one group in one minute or hour; the histograms see histogram."""
 
-    __slots__ = ("buckets", "sums")
+    __slots__ = ("durations", "first_bytes", "sums")
 
     def __init__(self) -> None:
         self.sums: Sequence[int] = ()
-        self.buckets: dict[int, list[int]] = {}
+        self.durations = 0
+        self.first_bytes = 0
 
-    def add(self, sums: Sequence[int], durations: Iterable[int], first_bytes: Iterable[int]) -> None:
+    def add(self, sums: Sequence[int], durations: int, first_bytes: int) -> None:
         self.sums = [one + more for one, more in zip(self.sums, sums, strict=True)] if self.sums else sums
-        for column, numbers in enumerate((durations, first_bytes)):
-            for number in numbers:
-                self.buckets.setdefault(number, [0, 0])[column] += 1
-
-    def merge(self, other: Sums) -> None:
-        self.add(other.sums, (), ())
-        for number, counts in other.buckets.items():
-            mine = self.buckets.setdefault(number, [0, 0])
-            mine[0] += counts[0]
-            mine[1] += counts[1]
+        self.durations += durations
+        self.first_bytes += first_bytes
 
 
 Added = dict[Place, dict[Kind, Sums]]
@@ -92,10 +68,11 @@ def roll_up(connection: sqlite3.Connection) -> int:
     for layers, query in (((MINUTES, HOURS), _CALLS), ((TAG_MINUTES, TAG_HOURS), _TAGS)):
         for at, *rest in connection.execute(query, (since, until)).fetchall():
             kind, sums, (durations, first_bytes) = rest[: len(DIMENSIONS)], rest[len(DIMENSIONS) : -2], rest[-2:]
+            histograms = _histogram(durations), _histogram(first_bytes)
             for layer in layers:
                 place = (layer, at - at % WIDTH[layer])
                 group = added.setdefault(place, {}).setdefault(tuple(kind), Sums())
-                group.add(sums, _numbers(durations), _numbers(first_bytes))
+                group.add(sums, *histograms)
     add(connection, added)
     connection.execute("REPLACE INTO marks VALUES('rolled', ?)", (until,))
     return int(until - since)
@@ -110,19 +87,30 @@ def add(connection: sqlite3.Connection, added: Added) -> None:
     known = _named(connection, bounded)
     groups = [(place, known[kind], sums) for place, kinds in bounded.items() for kind, sums in kinds.items()]
     groups.sort(key=lambda group: group[:2])
-    _FIGURES.run(connection, [(*place, kind, *each.sums) for place, kind, each in groups])
-    _BUCKETS.run(
-        connection,
-        [
-            (*place, kind, number, *counts)
-            for place, kind, each in groups
-            for number, counts in sorted(each.buckets.items())
-        ],
-    )
+    there = _histograms(connection, bounded)
+    rows = []
+    for place, kind, each in groups:
+        durations, first_bytes = there.get((*place, kind), (None, None))
+        histograms = unpacked(durations) + each.durations, unpacked(first_bytes) + each.first_bytes
+        rows.append((*place, kind, *each.sums, *map(packed, histograms)))
+    _FIGURES.run(connection, rows)
 
 
-def _numbers(text: str | None) -> Iterator[int]:
-    return map(int, text.split(",")) if text else iter(())
+def _histogram(buckets: str | None) -> int:
+    """Of the numbers of buckets, one for each duration."""
+    return sum([one(int(number)) for number in buckets.split(",")]) if buckets else 0
+
+
+def _histograms(
+    connection: sqlite3.Connection, places: Iterable[Place]
+) -> dict[tuple[int, int, int], tuple[bytes | None, bytes | None]]:
+    """Those that are there, by place and kind."""
+    query = "SELECT kind, durations, first_bytes FROM figures WHERE layer = ? AND at = ?"
+    return {
+        (*place, kind): histograms
+        for place in places
+        for kind, *histograms in connection.execute(query, place).fetchall()
+    }
 
 
 def _bounded(
@@ -140,7 +128,7 @@ def _bounded(
             room -= 1
             bounded[kind] = sums
         else:
-            bounded.setdefault(_folded(kind), Sums()).merge(sums)
+            bounded.setdefault(_folded(kind), Sums()).add(sums.sums, sums.durations, sums.first_bytes)
     return bounded
 
 
@@ -203,12 +191,7 @@ _KINDS = Insertion(
 )
 _FIGURES = Insertion(
     "figures",
-    ("layer", "at", "kind", *SUMS),
-    " ON CONFLICT DO UPDATE SET " + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS),
-)
-_BUCKETS = Insertion(
-    "buckets",
-    ("layer", "at", "kind", "bucket", "durations", "first_bytes"),
-    " ON CONFLICT DO UPDATE SET durations = durations + excluded.durations,"
-    " first_bytes = first_bytes + excluded.first_bytes",
+    ("layer", "at", "kind", *SUMS, "durations", "first_bytes"),
+    f""" ON CONFLICT DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)},
+        durations = excluded.durations, first_bytes = excluded.first_bytes""",
 )

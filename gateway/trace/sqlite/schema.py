@@ -1,7 +1,7 @@
 """The tables of the call file, and how it is opened.
 
 `calls` has what calls are found by, `records` each one whole, `contents` the texts of those that are captured. `kinds` are the
-groups that roll-ups are counted by, `figures` their sums, and `buckets` their histograms, for each minute and each hour.
+groups that roll-ups are counted by, `figures` their sums and histograms for each minute and each hour.
 """
 
 from __future__ import annotations
@@ -91,10 +91,8 @@ CREATE INDEX calls_errors ON calls(error_code, at, provider, outcome) WHERE erro
 {"".join(f"CREATE INDEX calls_{name} ON calls({name}, at) WHERE {name} IS NOT NULL;" for name in INDEXED)}
 CREATE TABLE kinds(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, seen, {", ".join(DIMENSIONS)});
 CREATE INDEX kinds_seen ON kinds(seen);
-CREATE TABLE figures(layer INTEGER, at INTEGER, kind INTEGER, {", ".join(SUMS)},
+CREATE TABLE figures(layer INTEGER, at INTEGER, kind INTEGER, {", ".join(SUMS)}, durations BLOB, first_bytes BLOB,
   PRIMARY KEY(layer, at, kind)) WITHOUT ROWID;
-CREATE TABLE buckets(layer INTEGER, at INTEGER, kind INTEGER, bucket INTEGER, durations INTEGER, first_bytes INTEGER,
-  PRIMARY KEY(layer, at, kind, bucket)) WITHOUT ROWID;
 CREATE TABLE marks(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO marks VALUES('origin', lower(hex(randomblob(8))))
 """

@@ -3,129 +3,113 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.trace.reading.statistics import Question
-from gateway.trace.sqlite.rollup import HOURS, MINUTES, TAG_HOURS, TAG_MINUTES, WIDTH, middle
+from gateway.trace.sqlite.histogram import percentile, unpacked
+from gateway.trace.sqlite.rollup import HOURS, MINUTES, TAG_HOURS, TAG_MINUTES, WIDTH
 from gateway.trace.sqlite.schema import SUMS
 
 Figures = dict[str, Any]
 _Key = tuple[str, ...]
-Counts = dict[int, tuple[int, int]]
+_Histograms = tuple[int, int]
 _SHOWN = SUMS[:9]
 _SUMMED = ", ".join(f"sum({name})" for name in SUMS)
+_NO_SUMS = (0,) * len(SUMS)
+_EMPTY = (0, 0)
 
 
 class Answering:
-    """One question; `layer` is the coarsest that it can be answered from."""
+    """One question; it is answered from the coarsest layer that can."""
 
     def __init__(self, connection: sqlite3.Connection, question: Question) -> None:
         self._connection = connection
         self._question = question
         is_tagged = "tag" in question.by or "tag" in question.equal
         is_hourly = question.step % WIDTH[HOURS] == 0
-        self._layer = ((MINUTES, HOURS), (TAG_MINUTES, TAG_HOURS))[is_tagged][is_hourly]
-        self._by = [f"k.{name}" for name in question.by]
+        layer = ((MINUTES, HOURS), (TAG_MINUTES, TAG_HOURS))[is_tagged][is_hourly]
+        self._where = "layer = ? AND at >= ? AND at < ?"
+        self._values = (layer, question.since, question.until)
         self._point = f"(at - {question.since}) / {question.step}"
+        self._keys = self._kinds()
 
     def groups(self) -> list[dict[str, Any]]:
-        totals = self._totals()
-        points = self._points(list(totals))
-        buckets = self._buckets(list(totals))
+        """By falling cost."""
+        sums = self._sums()
+        totals = {key: [sum(column) for column in zip(*points.values(), strict=True)] for key, points in sums.items()}
+        if not self._question.by:
+            totals.setdefault((), list(_NO_SUMS))
+        calls, cost = SUMS.index("calls"), SUMS.index("cost_nano_usd")
+        shown = sorted(totals, key=lambda key: (-totals[key][cost], -totals[key][calls], key))[: self._question.limit]
+        histograms = self._histograms(set(shown))
         return [
             {
                 "by": dict(zip(self._question.by, [part or None for part in key], strict=True)),
-                "total": figures(sums, merged(buckets.get(key, {}).values())),
-                "points": self._series(points.get(key, {}), buckets.get(key, {})),
+                "total": figures(totals[key], _added(histograms.get(key, {}))),
+                "points": self._series(sums.get(key, {}), histograms.get(key, {})),
             }
-            for key, sums in totals.items()
+            for key in shown
         ]
 
-    def _totals(self) -> dict[_Key, Sequence[int]]:
-        columns = ", ".join([*self._by, _SUMMED])
-        grouped = f"GROUP BY {', '.join(self._by)}" if self._by else ""
-        rest, values = self._from("figures")
-        order = "ORDER BY sum(cost_nano_usd) DESC, sum(calls) DESC LIMIT ?"
-        rows = self._connection.execute(f"SELECT {columns} {rest} {grouped} {order}", (*values, self._question.limit))
-        split = len(self._by)
-        found = {row[:split]: row[split:] for row in rows.fetchall()}
-        return found if self._by or found[()][0] is not None else {(): (0,) * len(SUMS)}
-
-    def _points(self, keys: Sequence[_Key]) -> dict[_Key, dict[int, Sequence[int]]]:
-        rest, values = self._from("figures", keys)
-        columns = ", ".join([self._point, *self._by])
-        rows = self._connection.execute(f"SELECT {columns}, {_SUMMED} {rest} GROUP BY {columns}", values)
-        split = 1 + len(self._by)
-        found: dict[_Key, dict[int, Sequence[int]]] = {}
-        for row in rows.fetchall():
-            found.setdefault(row[1:split], {})[row[0]] = row[split:]
-        return found
-
-    def _buckets(self, keys: Sequence[_Key]) -> dict[_Key, dict[int, Counts]]:
-        rest, values = self._from("buckets", keys)
-        columns = ", ".join([self._point, *self._by, "bucket"])
-        query = f"SELECT {columns}, sum(durations), sum(first_bytes) {rest} GROUP BY {columns}"
-        found: dict[_Key, dict[int, Counts]] = {}
-        for row in self._connection.execute(query, values).fetchall():
-            point, *key, bucket, durations, first_bytes = row
-            found.setdefault(tuple(key), {}).setdefault(point, {})[bucket] = (durations, first_bytes)
-        return found
-
-    def _from(self, table: str, keys: Sequence[_Key] | None = None) -> tuple[str, list[object]]:
+    def _kinds(self) -> dict[int, _Key] | None:
+        """The group of each kind that is asked for, by its id; None: all are, as one group."""
         question = self._question
-        conditions = ["layer = ?", "at >= ?", "at < ?"]
-        values: list[object] = [self._layer, question.since, question.until]
-        for name, value in question.equal.items():
-            conditions.append(f"k.{name} = ?")
-            values.append(value)
-        if keys and self._by:
-            row = f"({', '.join('?' * len(self._by))})"
-            conditions.append(f"({', '.join(self._by)}) IN (VALUES {', '.join([row] * len(keys))})")
-            values += [part for key in keys for part in key]
-        join = " CROSS JOIN kinds k ON k.id = kind" if self._by or question.equal else ""
-        return f"FROM {table}{join} WHERE {' AND '.join(conditions)}", values
+        if not question.by and not question.equal:
+            return None
+        columns = ", ".join(["id", *question.by])
+        where = " AND ".join([f"{name} = ?" for name in question.equal]) or "1"
+        rows = self._connection.execute(f"SELECT {columns} FROM kinds WHERE {where}", tuple(question.equal.values()))
+        return {id: tuple(key) for id, *key in rows.fetchall()}
 
-    def _series(self, points: Mapping[int, Sequence[int]], buckets: Mapping[int, Counts]) -> list[Figures]:
+    def _sums(self) -> dict[_Key, dict[int, Sequence[int]]]:
+        """By group and point."""
+        found: dict[_Key, dict[int, Sequence[int]]] = {}
+        columns = f"{self._point}, kind" if self._keys is not None else f"{self._point}, 0"
+        query = f"SELECT {columns}, {_SUMMED} FROM figures WHERE {self._where} GROUP BY 1, 2"
+        for point, kind, *sums in self._connection.execute(query, self._values).fetchall():
+            key = self._key(kind)
+            if key is not None:
+                points = found.setdefault(key, {})
+                before = points.get(point)
+                points[point] = sums if before is None else [one + more for one, more in zip(before, sums, strict=True)]
+        return found
+
+    def _histograms(self, keys: set[_Key]) -> dict[_Key, dict[int, _Histograms]]:
+        """The same of durations and first bytes, of these groups."""
+        found: dict[_Key, dict[int, _Histograms]] = {}
+        query = f"SELECT {self._point}, kind, durations, first_bytes FROM figures WHERE {self._where}"
+        for point, kind, durations, first_bytes in self._connection.execute(query, self._values).fetchall():
+            key = self._key(kind)
+            if key in keys:
+                points = found.setdefault(key, {})
+                before = points.get(point, _EMPTY)
+                points[point] = before[0] + unpacked(durations), before[1] + unpacked(first_bytes)
+        return found
+
+    def _key(self, kind: int) -> _Key | None:
+        return () if self._keys is None else self._keys.get(kind)
+
+    def _series(self, sums: Mapping[int, Sequence[int]], histograms: Mapping[int, _Histograms]) -> list[Figures]:
         question = self._question
         count = -(-(question.until - question.since) // question.step)
-        nothing = (0,) * len(SUMS)
         return [
             {
                 "at": question.since + number * question.step,
-                **figures(points.get(number, nothing), buckets.get(number, {})),
+                **figures(sums.get(number, _NO_SUMS), histograms.get(number, _EMPTY)),
             }
             for number in range(count)
         ]
 
 
-def figures(sums: Sequence[int], buckets: Counts) -> Figures:
+def figures(sums: Sequence[int], histograms: _Histograms) -> Figures:
     shown: Figures = dict(zip(_SHOWN, sums, strict=False))
-    for name, column in (("", 0), ("first_byte_", 1)):
-        shown[f"{name}p50_ms"] = percentile(buckets, column, 0.5)
-        shown[f"{name}p95_ms"] = percentile(buckets, column, 0.95)
+    for name, histogram in zip(("", "first_byte_"), histograms, strict=True):
+        shown[f"{name}p50_ms"], shown[f"{name}p95_ms"] = percentile(histogram, 0.5, 0.95)
     tokens, ms = sums[len(_SHOWN) :]
     shown["tokens_per_second"] = round(tokens * 1000 / ms, 2) if ms else None
     return shown
 
 
-def percentile(buckets: Counts, column: int, share: float) -> float | None:
-    """Milliseconds; None where nothing was measured."""
-    wanted = share * sum(counts[column] for counts in buckets.values())
-    if not wanted:
-        return None
-    passed = 0
-    for number in sorted(buckets):
-        passed += buckets[number][column]
-        if passed >= wanted:
-            return middle(number)
-    return None
-
-
-def merged(parts: Iterable[Counts]) -> Counts:
-    found: Counts = {}
-    for part in parts:
-        for number, (durations, first_bytes) in part.items():
-            mine = found.get(number, (0, 0))
-            found[number] = (mine[0] + durations, mine[1] + first_bytes)
-    return found
+def _added(points: Mapping[int, _Histograms]) -> _Histograms:
+    return sum(durations for durations, _ in points.values()), sum(first_bytes for _, first_bytes in points.values())

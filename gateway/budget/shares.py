@@ -111,13 +111,13 @@ class Shares:
 
     def look(self, late: float, share: float) -> None:
         """Ends a round. `late` in seconds; `share` is the part of what the round took that a round on time would have."""
+        self._waiting = +self._waiting  # without those of whom nobody waits any more
         self._measure(late, share)
         self._judge(late)
         self._want(share)
         self._left = {} if self._squeeze is None else dict(self._allow(self._squeeze, share))
         self._reluctance = {tenant: min(LONGEST, RELUCTANCE * count) for tenant, count in self._refused.items()}
         self._asked, self._refused = Counter(), Counter()
-        self._waiting = +self._waiting
 
     def _measure(self, late: float, share: float) -> None:
         """What the worker does in a round on time, and the most that it can."""
@@ -137,7 +137,9 @@ class Shares:
             self._squeeze = 1.0
 
     def _changed(self, squeeze: float, change: float) -> float:
-        if change < 1 and not self._refused:  # nobody wanted more than there is, and yet it is late: there is less
+        if (
+            change < 1 and not self._refused and not self._waiting
+        ):  # nobody had too much, and yet it is late: there is less
             self._best = max(self._done, self._best * change)
             return squeeze
         return max(SQUEEZED, min(LOOSE, squeeze * change))

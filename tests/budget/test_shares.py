@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from random import Random
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.budget.shares import CALM, FEWEST, LATE, ROUNDS, TOO_LATE, Shares, fair
+from gateway.budget.shares import CALM, FEWEST, LATE, ROUNDS, SQUEEZED, TOO_LATE, TOO_LATE_FOR_OTHERS, Shares, fair
 from gateway.core.errors import Overloaded
 
 ASKED = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 10_000), min_size=1)
@@ -73,6 +75,13 @@ class Rounds:
                 taken[tenant] += self.shares.takes(tenant)
         self.shares.look(late, 1.0)
         return taken
+
+    @contextmanager
+    def waiting(self, tenant: str, count: int) -> Iterator[None]:
+        """So many calls of the tenant wait to be told that they are refused."""
+        self.shares._waiting[tenant] += count
+        yield
+        self.shares._waiting[tenant] -= count
 
     def overload(self, **asked: int) -> None:
         for _ in range(ROUNDS):
@@ -150,3 +159,50 @@ def test_who_comes_anew_while_it_is_overloaded_is_taken_too(rounds: Rounds) -> N
     rounds.overload(noisy=200)
 
     assert rounds.round(LATE, noisy=200, newcomer=10)["newcomer"] == 10
+
+
+def test_what_one_does_to_others_counts_sooner(rounds: Rounds) -> None:
+    for _ in range(ROUNDS):
+        rounds.round(TOO_LATE_FOR_OTHERS + 0.001, acme=300, other=20)
+
+    assert rounds.shares.is_overloaded
+
+
+def test_a_burst_of_one_beside_another_refuses_nobody(rounds: Rounds) -> None:
+    for _ in range(20):
+        for _ in range(ROUNDS - 1):
+            rounds.round(TOO_LATE_FOR_OTHERS * 3, acme=400, other=20)
+        rounds.round(0.0, acme=20, other=20)
+
+    assert rounds.shares.refused == 0
+
+
+def test_nobody_becomes_modest_by_being_told_slowly(rounds: Rounds) -> None:
+    rounds.overload(noisy=300, quiet=60)
+    with rounds.waiting("noisy", 400):
+        taken = [rounds.round(TOO_LATE, noisy=50, quiet=60) for _ in range(50)]
+
+    assert {each["quiet"] for each in taken} == {60}
+    assert taken[-1]["noisy"] <= FEWEST + 60 * SQUEEZED
+
+
+def test_a_worker_that_is_late_though_nobody_was_refused_can_do_less_than_was_thought(rounds: Rounds) -> None:
+    for _ in range(30):
+        rounds.round(0.0, noisy=900)
+    for _ in range(60):
+        rounds.round(0.0, quiet=60)
+
+    taken = [rounds.round(TOO_LATE, noisy=240, quiet=60) for _ in range(30)]
+
+    assert {each["quiet"] for each in taken} == {60}
+    assert taken[-1]["noisy"] < 60
+
+
+def test_a_worker_that_was_late_for_another_reason_is_soon_back_at_its_work(rounds: Rounds) -> None:
+    rounds.overload(noisy=300, quiet=60)
+    for _ in range(100):
+        rounds.round(TOO_LATE, noisy=300, quiet=60)
+
+    taken = [rounds.round(0.0, noisy=300, quiet=60) for _ in range(40)]
+
+    assert taken[-1] == {"noisy": 300, "quiet": 60}

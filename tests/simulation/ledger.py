@@ -68,8 +68,8 @@ class Shared:
         self.rows = Rows()
         self.server = "run 1"
         self.watch: Watch | None = None
-        self.was_joined_late = False
-        """A worker has told what it knew of the ledger before after this one was whole: no other knows the sum."""
+        self.joined_late: dict[str, float] = {}
+        """Who told what it knew of the ledger before only when this one was whole, and when it had."""
         self._time = time
         self._wall = wall
         self._lease = lease
@@ -125,7 +125,8 @@ class Shared:
         self._begin_rebuilding(asked, now)
         self.rows.owners[asked.owner] = now
         is_another = asked.epoch not in {"", meta["epoch"]}
-        self.was_joined_late |= is_another and self.is_whole
+        if is_another and self.is_whole:
+            self.joined_late[asked.owner] = self._time()
         if is_another or (meta.get("run") != self.server and meta["lost"] == "all"):
             for seen in asked.balances:
                 book.raise_base(self.rows, seen, now)

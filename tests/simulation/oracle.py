@@ -7,8 +7,9 @@ nothing and what they had used, or held (where the policy charges orphans so).
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 RECENT = 500.0
@@ -80,11 +81,19 @@ class Oracle:
                 self.slack.update(toll.used | toll.held)
             worker.recent.clear()
 
-    def forgotten(self, owner: str) -> None:
-        """What this worker did is lost: the ledger lost it, and the worker was gone before it could tell."""
+    def forgotten(self, owner: str, *, until: float = math.inf, seen: Collection[str] = ()) -> None:
+        """What this worker did `until` then is lost, but in accounts that others have `seen` since: the ledger lost it, and
+        the worker was gone before it could tell, or told it to a ledger that was lost as well."""
         worker = self._workers.setdefault(owner, Worker())
-        self.slack.update(worker.used)
-        worker.used.clear()
+        lost = Counter({name: used for name, used in worker.used.items() if name not in seen})
+        for index, toll in enumerate(worker.recent):
+            kept = (
+                toll.used if toll.at > until else Counter({name: toll.used[name] for name in toll.used if name in seen})
+            )
+            lost.subtract({name: used for name, used in kept.items() if name not in seen})
+            worker.recent[index] = Toll(toll.at, kept, toll.used | toll.held)
+        self.slack.update(lost)
+        worker.used.subtract(lost)
 
     def flushed(self, alive: Iterable[str], under_way: Iterable[Toll]) -> None:
         """Everything is lost but what the workers that live know. They may count again what they did lately."""

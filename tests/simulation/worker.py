@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,6 +92,10 @@ class Worker:
     def epoch(self) -> str:
         """Of the ledger that it has last told what it knows."""
         return self._ledger._known.epoch
+
+    def seen_at(self) -> Mapping[str, float]:
+        """When it last saw what each account had spent."""
+        return self.teller._seen_at
 
     def begin(self, call: Call, tenant: Tenant, limits: Limits) -> None:
         under_way = CallUnderWay(

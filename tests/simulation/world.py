@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -33,6 +33,8 @@ SLICES_CHECKED = 0.02
 """Share of the steps after which slices are looked at."""
 FEWEST = 3
 """Faults of a world, at least."""
+ANSWERED = 1.0
+"""Seconds after which an answer is not awaited any more."""
 NEAR = 450.0
 """Seconds within which a journal that was left behind is told to the ledger, and told again if it loses that."""
 
@@ -83,7 +85,7 @@ class World:
         self._count = 0
         self._failure: str | None = None
         self._quiet_since = 0.0
-        self._failed_over = -HOUR
+        self._failed_over = self._flushed_at = -HOUR
         self._ended: dict[str, float] = {}
         self.faults = tuple(faults) or _chosen(random)
         self._is_gentle = LASTING.isdisjoint(self.faults)
@@ -311,15 +313,31 @@ class World:
         self.trace("the ledger has lost everything")
 
     def _note_flush(self) -> None:
-        """Who was not heard in time after the flush before cannot mend both."""
-        epoch = self.shared.rows.meta.get("epoch")
-        for worker in self.workers if self.oracle.was_flushed else ():
-            if self.shared.was_joined_late or worker.epoch != epoch:
-                self.oracle.forgotten(worker.owner)
-        self.shared.was_joined_late = False
         alive = [worker for worker in self.workers if not (worker.loop.is_dead or worker.is_closed)]
         tolls = [toll for worker in alive for toll in worker.under_way()]
+        was_flushed = self.oracle.was_flushed
         self.oracle.flushed([worker.owner for worker in alive], tolls)
+        if was_flushed:
+            self._forget_late_comers(alive)
+        self.shared.joined_late.clear()
+        self._flushed_at = self.agenda.time
+
+    def _forget_late_comers(self, alive: Sequence[Worker]) -> None:
+        """Who was not heard in time after the flush before: what it did until then may have been in no other's sums. Who had
+        told it since has mended it, in the accounts that anybody has seen since."""
+        epoch = self.shared.rows.meta.get("epoch")
+        for worker in alive:
+            joined = self.shared.joined_late.get(worker.owner)
+            if worker.epoch != epoch:
+                self.oracle.forgotten(worker.owner, until=self._flushed_at)
+            elif joined is not None:
+                self.oracle.forgotten(worker.owner, until=joined, seen=self._seen_since(joined, alive))
+
+    def _seen_since(self, moment: float, alive: Sequence[Worker]) -> Collection[str]:
+        """Accounts that somebody has seen since, in each of their windows."""
+        seen = {name for worker in alive for name, at in worker.seen_at().items() if at > moment + ANSWERED}
+        unseen = {name.rpartition("|")[0] for name in self.shared.rows.accounts if name not in seen}
+        return {name.rpartition("|")[0] for name in seen} - unseen
 
     def _change_policy(self) -> None:
         self.trace(self.policy.change())

@@ -14,7 +14,6 @@ PREFIX = "/console/"
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
@@ -60,7 +59,9 @@ async def _file(request: web.Request, *, pages: Mapping[str, bytes], version: st
 
 def _answer(body: bytes, name: str, *, cache: str) -> web.Response:
     kind = _KINDS[name[name.rindex(".") :]]
-    return web.Response(body=body, content_type=kind, charset="utf-8", headers={**HEADERS, "cache-control": cache})
+    return web.Response(
+        body=body, content_type=kind, charset="utf-8", headers={**HEADERS, "cache-control": cache}
+    )
 
 
 def _files(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:

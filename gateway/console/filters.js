@@ -70,7 +70,7 @@ function Field({ filter: [name, label, choices], value = "" }) {
   }
   const isNumber = NUMBERS.has(name);
   return html`<label>${label}<input name=${name} defaultValue=${value} placeholder=${HINTS[name]} type=${isNumber ? "number" : "text"}
-    min=${isNumber ? 0 : undefined} step=${isNumber ? "any" : undefined} spellcheck="false" autocomplete="off" /></label>`;
+    min=${isNumber ? 0 : undefined} step=${isNumber ? "any" : undefined} spellcheck=${false} autocomplete="off" /></label>`;
 }
 
 /** @param {{chosen: Record<string, string>}} props */

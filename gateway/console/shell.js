@@ -48,9 +48,9 @@ function Finder() {
     const form = /** @type {HTMLFormElement} */ (event.currentTarget);
     fail(await find(String(new FormData(form).get("id") ?? "")));
   };
-  return html`<form class="finder" role="search" onSubmit=${submit}>
+  return html`<form class="finder" role="search" aria-label="Call by id" onSubmit=${submit}>
     <input id="find" name="id" type="search" placeholder="Request id or trace id  ( / )" aria-label="Find a call by its request id or trace id"
-      spellcheck="false" autocomplete="off" onInput=${() => fail("")} aria-describedby="find-failure" />
+      spellcheck=${false} autocomplete="off" onInput=${() => fail("")} aria-describedby="find-failure" />
     <span id="find-failure" class="failure" role="alert">${failure}</span>
   </form>`;
 }

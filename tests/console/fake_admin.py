@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -21,14 +22,23 @@ KEY = "sk-llmgw-admin-for-the-console-tests"
 _RANGE = ("since", "until", "before", "limit")
 
 
+@dataclass(eq=False)
+class Tail:
+    """Somebody who follows the calls. Setting `over` ends the stream."""
+
+    query: dict[str, str]
+    response: web.StreamResponse
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class FakeAdmin:
-    """`asked` has every path and query that was asked for. `say` puts a call into every live tail."""
+    """`asked` has every path and query that was asked for; `tailed` and `left` say that a live tail began and ended."""
 
     def __init__(self) -> None:
         self.now = time.time()
         self.asked: list[str] = []
-        self.tails: list[tuple[dict[str, str], web.StreamResponse]] = []
-        self.changed = asyncio.Condition()
+        self.tails: list[Tail] = []
+        self.tailed, self.left = asyncio.Event(), asyncio.Event()
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[_refusing, self._noting, doorkeeper(Secret(KEY))])
@@ -50,10 +60,10 @@ class FakeAdmin:
         await self.send(b"event: call\ndata: " + orjson.dumps(record) + b"\n\n")
 
     async def send(self, event: bytes) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: self.tails)
-        for _, tail in self.tails:
-            await tail.write(event)
+        async with asyncio.timeout(10):
+            await self.tailed.wait()
+        for tail in self.tails:
+            await tail.response.write(event)
 
     @web.middleware
     async def _noting(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -90,14 +100,14 @@ class FakeAdmin:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b": hello\n\n")
-        entry = (dict(request.query), response)
-        async with self.changed:
-            self.tails.append(entry)
-            self.changed.notify_all()
+        tail = Tail(dict(request.query), response)
+        self.tails.append(tail)
+        self.tailed.set()
         try:
-            await asyncio.Event().wait()
+            await tail.over.wait()
         finally:
-            self.tails.remove(entry)
+            self.tails.remove(tail)
+            self.left.set()
         return response
 
     async def _stats(self, request: web.Request) -> web.Response:
@@ -106,7 +116,7 @@ class FakeAdmin:
         step = int(query.get("step", max(60, round((until - since) / 3600) * 60)))
         names = [name for name in query.get("by", "").split(",") if name]
         groups: dict[tuple[str | None, ...], list[traffic.Call]] = {}
-        every = max(1, min(int((until - since) / 6), traffic.CALLS) // 1500)
+        every = max(1, min(int((until - since) / 6), traffic.CALLS) // 600)
         for _, record in traffic.between(self.now, since, until, every=every):
             for tag in (record["tags"] or [None]) if "tag" in names else [None]:
                 group = tuple(tag if name == "tag" else record[name] for name in names)

@@ -25,7 +25,7 @@ PAGES = {
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_every_page_is_accessible_and_complains_of_nothing(open_tab: Open, theme: str) -> None:
     reader = await open_tab(color_scheme=theme, reduced_motion="reduce")
-    await reader.log_in()
+    await reader.let_in()
     found: list[str] = []
     for address, title in PAGES.items():
         await reader.open(address)
@@ -46,7 +46,7 @@ async def test_what_is_stored_is_never_taken_for_markup(reader: Reader) -> None:
 
 async def test_no_page_is_wider_than_800_pixels(open_tab: Open) -> None:
     reader = await open_tab(viewport={"width": 800, "height": 900})
-    await reader.log_in()
+    await reader.let_in()
     for address in PAGES:
         await reader.open(address)
 
@@ -55,7 +55,8 @@ async def test_no_page_is_wider_than_800_pixels(open_tab: Open) -> None:
 
 async def test_the_switch_goes_before_the_system_and_is_kept(open_tab: Open) -> None:
     reader = await open_tab(color_scheme="light")
-    await reader.log_in()
+    await reader.let_in()
+    await reader.open("overview")
     background = "() => getComputedStyle(document.documentElement).backgroundColor"
     light = await reader.page.evaluate(background)
 

@@ -15,8 +15,8 @@ export function BudgetsPage() {
   const all = answer.data?.budgets ?? [];
   const rows = all.filter((each) => `${each.level} ${each.subject} ${each.unit} ${each.window}`.toLowerCase().includes(wanted)).sort((one, other) => used(other) - used(one));
   return html`<div class="heading"><h1>Budgets and rates</h1>
-      <form role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}><label class="choice">Show
-        <input type="search" value=${params.get("text") ?? ""} placeholder="organisation, usd, day …" spellcheck="false"
+      <form onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}><label class="choice">Show
+        <input type="search" value=${params.get("text") ?? ""} placeholder="organisation, usd, day …" spellcheck=${false}
           onInput=${(/** @type {Event} */ event) => go(changed({ text: /** @type {HTMLInputElement} */ (event.currentTarget).value }), { quietly: true })} /></label></form>
       <ul class="legend"><li><span class="swatch settled" aria-hidden="true"></span>settled</li><li><span class="swatch held" aria-hidden="true"></span>held</li><li><span class="swatch left" aria-hidden="true"></span>left</li></ul>
     </div>

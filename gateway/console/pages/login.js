@@ -32,7 +32,7 @@ export function Login() {
     <form onSubmit=${submit}>
       <h1><span class="brand">llmgw</span> console</h1>
       <label for="key">Admin key</label>
-      <input id="key" name="key" type="password" required autocomplete="off" spellcheck="false" autofocus
+      <input id="key" name="key" type="password" required autocomplete="off" spellcheck=${false} autofocus
         aria-invalid=${message ? "true" : "false"} aria-describedby="key-note" />
       <p id="key-note" class=${message ? "failure" : "quiet"} role=${message ? "alert" : undefined}>
         ${message || "It stays in this tab, until the tab is closed."}</p>

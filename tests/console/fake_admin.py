@@ -72,20 +72,24 @@ class FakeAdmin:
         return response
 
     async def _policies(self, request: web.Request) -> web.Response:
-        return _json({"version": "f0bc64e737a3", "loaded_at": self.now, "notes": [], "last_error": None, "instances": {}})
+        return _json(
+            {"version": "f0bc64e737a3", "loaded_at": self.now, "notes": [], "last_error": None, "instances": {}}
+        )
 
     async def _calls(self, request: web.Request) -> web.Response:
         query = dict(request.query)
         limit, first = int(query.get("limit", 50)), int(query.get("before", 0))
         filters = {name: value for name, value in query.items() if name not in _RANGE}
         found: list[traffic.Call] = []
-        number = first
+        number = first = int(filters["trace_id"], 16) - 1 if "trace_id" in filters else first
         since, until = float(query.get("since", 0)), float(query.get("until", self.now + 1))
         for number, record in traffic.between(self.now, since, until, first=first):
             if traffic.fits(record, filters):
                 if len(found) == limit:
                     return _json({"calls": found, "before": number})
                 found.append(record)
+            if "trace_id" in filters:
+                break
         return _json({"calls": found, "before": None})
 
     async def _call(self, request: web.Request) -> web.Response:
@@ -94,7 +98,9 @@ class FakeAdmin:
             number = int(name.removeprefix("req_"), 16)
             if name.startswith("req_") and number < traffic.CALLS:
                 return _json(traffic.told(traffic.call(number, self.now)))
-        return web.json_response({"error": {"message": "there is no record of such a call", "code": "not_found"}}, status=404)
+        return web.json_response(
+            {"error": {"message": "there is no record of such a call", "code": "not_found"}}, status=404
+        )
 
     async def _tail(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
@@ -121,7 +127,7 @@ class FakeAdmin:
             for tag in (record["tags"] or [None]) if "tag" in names else [None]:
                 group = tuple(tag if name == "tag" else record[name] for name in names)
                 groups.setdefault(group, []).append(record)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "by": dict(zip(names, group, strict=True)),
                 "total": _figures(calls, every),
@@ -154,7 +160,12 @@ class FakeAdmin:
     async def _deployments(self, request: web.Request) -> web.Response:
         rows = []
         for number, name in enumerate([*traffic.DEPLOYMENTS.values(), "azure/gpt-4o"]):
-            figures = {"attempts": 900 - 80 * number, "errors": 3 * number, "p50_ms": 410.5, "p95_ms": 2100.25}
+            figures: dict[str, Any] = {
+                "attempts": 900 - 80 * number,
+                "errors": 3 * number,
+                "p50_ms": 410.5,
+                "p95_ms": 2100.25,
+            }
             figures |= {"error_codes": {"upstream_unavailable": 2 * number, HOSTILE: number} if number else {}}
             rows.append(
                 {
@@ -169,7 +180,7 @@ class FakeAdmin:
         return _json({"deployments": rows})
 
     async def _budgets(self, request: web.Request) -> web.Response:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for number, tenant in enumerate([*traffic.TENANTS, "umbrella"]):
             limit = 50_000_000_000
             settled = limit * min(number * 23, 97) // 100

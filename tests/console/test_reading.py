@@ -94,7 +94,12 @@ async def test_on_this_machine_there_is_no_such_warning(reader: Reader) -> None:
 
 @pytest.mark.parametrize(
     ("section", "answer"),
-    [("Latest errors", "What happened"), ("Latest calls", "Why this model"), ("Expensive calls", "Why this cost"), ("Slow calls", "Why this long")],
+    [
+        ("Latest errors", "What happened"),
+        ("Latest calls", "Why this model"),
+        ("Expensive calls", "Why this cost"),
+        ("Slow calls", "Why this long"),
+    ],
 )
 async def test_each_question_at_three_in_the_morning_is_answered_one_click_from_the_first_page(
     reader: Reader, section: str, answer: str
@@ -133,8 +138,8 @@ async def test_filters_are_in_the_address_and_come_back_from_it(reader: Reader) 
 
 
 async def test_every_filter_of_the_contract_can_be_chosen(reader: Reader) -> None:
-    contract = """org team tenant key_id user model route deployment provider status outcome cache error_code tag conversation trace_id
-    min_cost_usd max_cost_usd min_ms max_ms stream text"""
+    contract = """org team tenant key_id user model route deployment provider status outcome cache error_code tag conversation
+    trace_id min_cost_usd max_cost_usd min_ms max_ms stream text"""
     await reader.open("calls")
 
     offered = await reader.page.locator(".filters [name]").evaluate_all("fields => fields.map(field => field.name)")
@@ -290,7 +295,7 @@ async def test_ids_and_commands_can_be_copied(open_tab: Open) -> None:
     for button, expected in {
         "Copy request id": f"req_{1:017x}",
         "Copy trace id": f"{2:032x}",
-        "Copy curl": f"{PREFIX}calls/req_{1:017x}' -H \"Authorization: Bearer $LLMGW_ADMIN_KEY\"",
+        "Copy curl": f'{PREFIX}calls/req_{1:017x}\' -H "Authorization: Bearer $LLMGW_ADMIN_KEY"',
         "Copy explain": "llmgw explain --tenant 'globex/research' --model 'gpt-4o'",
     }.items():
         await reader.page.get_by_role("button", name=button).click()
@@ -348,7 +353,8 @@ async def test_money_is_shown_to_the_last_digit(reader: Reader) -> None:
           const { usd, duration, roughCount } = await import(new URL("format.js", from));
           const { parse } = await import(new URL("api.js", from));
           const exact = parse('{"cost_nano_usd": 9007199254740993001}').cost_nano_usd;
-          return [usd(7500), usd(0), usd(1234567890123), usd(exact), usd(null), duration(0.25), duration(7.25), duration(812.4), duration(61000), roughCount(1234567)];
+          const money = [7500, 0, 1234567890123, exact, null].map((each) => usd(each));
+          return [...money, ...[0.25, 7.25, 812.4, 61000].map((each) => duration(each)), roughCount(1234567)];
         }"""
     )
 

@@ -42,7 +42,14 @@ OUTCOMES = {
     "orphaned": (500, "worker_died"),
 }
 _RARE = tuple(OUTCOMES)
-_REFUSED_EARLY = ("rejected_auth", "rejected_request", "rejected_policy", "rejected_rate", "rejected_budget", "overloaded")
+_REFUSED_EARLY = (
+    "rejected_auth",
+    "rejected_request",
+    "rejected_policy",
+    "rejected_rate",
+    "rejected_budget",
+    "overloaded",
+)
 _MASK = (1 << 64) - 1
 Call = dict[str, Any]
 
@@ -72,8 +79,8 @@ def call(number: int, now: float) -> Call:
 
 
 def _empty(number: int, now: float) -> Call:
-    names = """parent_span_id error failed_in org team tenant key_id key_name user model stream conversation template route reason cache
-    similarity saved_nano_usd deployment provider upstream_model response_model input_tokens output_tokens cached_tokens
+    names = """parent_span_id error failed_in org team tenant key_id key_name user model stream conversation template route reason
+    cache similarity saved_nano_usd deployment provider upstream_model response_model input_tokens output_tokens cached_tokens
     cache_write_tokens reasoning_tokens audio_tokens estimated cost_nano_usd reserved_nano_usd first_byte_ms chunks"""
     duration = 0.4 + dice(number, 3, 900) / 1000
     return {
@@ -134,7 +141,13 @@ def _answered(number: int, model: str, outcome: str) -> Call:
     }
     if outcome.startswith("cache"):
         kind = "semantic-hit" if outcome == "cache_semantic" else "hit"
-        return answered | {"cache": kind, "similarity": 0.97, "cost_nano_usd": 0, "saved_nano_usd": cost, "first_byte_ms": 1.1}
+        return answered | {
+            "cache": kind,
+            "similarity": 0.97,
+            "cost_nano_usd": 0,
+            "saved_nano_usd": cost,
+            "first_byte_ms": 1.1,
+        }
     deployment = DEPLOYMENTS[model]
     provider, _, upstream_model = deployment.partition("/")
     attempts = [_attempt(1, deployment, started=0.9, duration=duration - 1.4, first=first)]
@@ -200,7 +213,11 @@ def told(record: Call) -> Call:
             "duration_ms": record["duration_ms"],
             "status": "ERROR" if record["status"] >= 500 else "OK",
             "error": record["error"],
-            "attributes": {"http.response.status_code": record["status"], "llmgw.tenant": record["tenant"], "x": HOSTILE},
+            "attributes": {
+                "http.response.status_code": record["status"],
+                "llmgw.tenant": record["tenant"],
+                "x": HOSTILE,
+            },
         }
     ]
     for order, each in enumerate([*stages, *({**one, "name": f"chat {one['deployment']}"} for one in attempts)]):

@@ -59,9 +59,7 @@ async def _file(request: web.Request, *, pages: Mapping[str, bytes], version: st
 
 def _answer(body: bytes, name: str, *, cache: str) -> web.Response:
     kind = _KINDS[name[name.rindex(".") :]]
-    return web.Response(
-        body=body, content_type=kind, charset="utf-8", headers={**HEADERS, "cache-control": cache}
-    )
+    return web.Response(body=body, content_type=kind, charset="utf-8", headers={**HEADERS, "cache-control": cache})
 
 
 def _files(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:

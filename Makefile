@@ -13,6 +13,7 @@ run: .venv/.run ## serve, with no configuration: data plane on 127.0.0.1:8080, a
 	@exec $(BIN)/llmgw serve
 
 test: .venv/.dev .redis/redis-server .promtool/promtool ## run every test
+	@scripts/get-browser.sh
 	$(BIN)/python -m pytest
 
 check: .venv/.dev ## format, lint, types, import contracts, policies, generated pages

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -21,13 +22,22 @@ KEY = "sk-llmgw-admin-for-the-console-tests"
 _RANGE = ("since", "until", "before", "limit")
 
 
+@dataclass(eq=False)
+class Tail:
+    """Somebody who follows the calls. Setting `over` ends the stream."""
+
+    query: dict[str, str]
+    response: web.StreamResponse
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class FakeAdmin:
     """`asked` has every path and query that was asked for; `tailed` and `left` say that a live tail began and ended."""
 
     def __init__(self) -> None:
         self.now = time.time()
         self.asked: list[str] = []
-        self.tails: list[tuple[dict[str, str], web.StreamResponse]] = []
+        self.tails: list[Tail] = []
         self.tailed, self.left = asyncio.Event(), asyncio.Event()
 
     def application(self) -> web.Application:
@@ -52,8 +62,8 @@ class FakeAdmin:
     async def send(self, event: bytes) -> None:
         async with asyncio.timeout(10):
             await self.tailed.wait()
-        for _, tail in self.tails:
-            await tail.write(event)
+        for tail in self.tails:
+            await tail.response.write(event)
 
     @web.middleware
     async def _noting(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -71,13 +81,15 @@ class FakeAdmin:
         limit, first = int(query.get("limit", 50)), int(query.get("before", 0))
         filters = {name: value for name, value in query.items() if name not in _RANGE}
         found: list[traffic.Call] = []
-        number = first
+        number = first = int(filters["trace_id"], 16) - 1 if "trace_id" in filters else first
         since, until = float(query.get("since", 0)), float(query.get("until", self.now + 1))
         for number, record in traffic.between(self.now, since, until, first=first):
             if traffic.fits(record, filters):
                 if len(found) == limit:
                     return _json({"calls": found, "before": number})
                 found.append(record)
+            if "trace_id" in filters:
+                break
         return _json({"calls": found, "before": None})
 
     async def _call(self, request: web.Request) -> web.Response:
@@ -94,13 +106,13 @@ class FakeAdmin:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b": hello\n\n")
-        entry = (dict(request.query), response)
-        self.tails.append(entry)
+        tail = Tail(dict(request.query), response)
+        self.tails.append(tail)
         self.tailed.set()
         try:
-            await asyncio.Event().wait()
+            await tail.over.wait()
         finally:
-            self.tails.remove(entry)
+            self.tails.remove(tail)
             self.left.set()
         return response
 
@@ -110,12 +122,12 @@ class FakeAdmin:
         step = int(query.get("step", max(60, round((until - since) / 3600) * 60)))
         names = [name for name in query.get("by", "").split(",") if name]
         groups: dict[tuple[str | None, ...], list[traffic.Call]] = {}
-        every = max(1, min(int((until - since) / 6), traffic.CALLS) // 1500)
+        every = max(1, min(int((until - since) / 6), traffic.CALLS) // 600)
         for _, record in traffic.between(self.now, since, until, every=every):
             for tag in (record["tags"] or [None]) if "tag" in names else [None]:
                 group = tuple(tag if name == "tag" else record[name] for name in names)
                 groups.setdefault(group, []).append(record)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "by": dict(zip(names, group, strict=True)),
                 "total": _figures(calls, every),
@@ -123,7 +135,7 @@ class FakeAdmin:
             }
             for group, calls in groups.items()
         ]
-        rows.sort(key=_cost)
+        rows.sort(key=lambda row: -row["total"]["cost_nano_usd"])
         return _json({"since": since, "until": until, "step": step, "groups": rows[: int(query.get("limit", 20))]})
 
     async def _errors(self, request: web.Request) -> web.Response:
@@ -246,8 +258,3 @@ async def _refusing(request: web.Request, handler: Any) -> web.StreamResponse:
 
 def _json(value: object) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json")
-
-
-def _cost(group: dict[str, Any]) -> int:
-    """Falling."""
-    return -int(group["total"]["cost_nano_usd"])

@@ -68,7 +68,7 @@ function Told({ call }) {
 
 /** @param {Call} call @param {string} name @returns {Record<string, unknown>[]} what the stages of this name found */
 const found = (call, name) => (call.stages ?? []).filter((/** @type {any} */ each) => each.name === name)
-  .map(({ name: _, started_ms: _started, duration_ms: _took, ...facts }) => facts);
+  .map((/** @type {any} */ { name: _, started_ms: _started, duration_ms: _took, ...facts }) => facts);
 
 /** @param {{call: Call}} props */
 function WhyModel({ call }) {

@@ -27,7 +27,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder of labelled questions")
     parser.add_argument("--only", metavar="NAMES", help="files, by their names without endings")
     parser.add_argument("--most", type=int, default=15_000, metavar="N", help="questions to a stream")
-    parser.add_argument("--streams", type=int, default=200, metavar="N", help="resampled streams for the promise, 0: none")
+    parser.add_argument(
+        "--streams", type=int, default=200, metavar="N", help="resampled streams for the promise, 0: none"
+    )
     parser.add_argument("--length", type=int, default=5_000, metavar="N", help="questions to a resampled stream")
     parser.add_argument("--max-error", type=float, default=0.05, metavar="SHARE", help="of wrong hits among hits")
     options = parser.parse_args()
@@ -96,11 +98,25 @@ def _decided(
     for name, rule in rules.items():
         print(f"bench: {name}", file=sys.stderr, flush=True)
         one = run(stream, rule, embedded, answers_repeat=answers_repeat)
-        shares = (one.hits, one.wrong_among_hits, one.wrong_among_all, one.late_hits, one.late_wrong_among_hits, one.found)
+        shares = (
+            one.hits,
+            one.wrong_among_hits,
+            one.wrong_among_all,
+            one.late_hits,
+            one.late_wrong_among_hits,
+            one.found,
+        )
         yield (name, *(f"{share:.1%}" for share in shares), one.note)
     if answers_repeat:
         one = run(stream, Ours(bound, _SEED), embedded, answers_repeat=False)
-        shares = (one.hits, one.wrong_among_hits, one.wrong_among_all, one.late_hits, one.late_wrong_among_hits, one.found)
+        shares = (
+            one.hits,
+            one.wrong_among_hits,
+            one.wrong_among_all,
+            one.late_hits,
+            one.late_wrong_among_hits,
+            one.found,
+        )
         yield ("llmgw, earned, answers not compared", *(f"{share:.1%}" for share in shares), one.note)
 
 

@@ -35,7 +35,9 @@ def rows(texts: Sequence[str], embedded: Embedded) -> Iterable[tuple[str, str]]:
     vectors = {text: vector for text in some if (vector := embedded.vector(text)) is not None}
     statics = {text: vector for text in some if (vector := embedded.static.embed(text)) is not None}
     look = _each(lambda text: index.search(b"p", vectors[text], least=0.74), list(vectors))
-    static_look = _each(lambda text: static_index.search(b"p", statics[text], least=_PREFILTER_LEAST, most=1), list(statics))
+    static_look = _each(
+        lambda text: static_index.search(b"p", statics[text], least=_PREFILTER_LEAST, most=1), list(statics)
+    )
     yield f"lookup among {len(index):,}, 384 numbers", f"{look:,.0f} µs"
     yield f"lookup among {len(static_index):,}, 256 numbers", f"{static_look:,.0f} µs"
     found = {text: index.search(b"p", vector, least=0.74) for text, vector in vectors.items()}

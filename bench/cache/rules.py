@@ -15,7 +15,7 @@ from bench.cache.data import Asked
 from bench.cache.embedded import Embedded
 from gateway.cache.semantic import decision
 from gateway.cache.semantic.earned import Choice, Earned, Promise
-from gateway.cache.semantic.index import Near
+from gateway.cache.semantic.near import Near
 
 GPTCACHE, REDISVL = 0.60, 0.90
 

@@ -97,6 +97,10 @@ def refuse_call(fields: Mapping[str, Any], control: Control, rules: Rules) -> st
         return "several"
     if not rules.tools and (fields.get("tools") or fields.get("functions")):
         return "has_tools"
+    return _refuse_kind(fields, rules)
+
+
+def _refuse_kind(fields: Mapping[str, Any], rules: Rules) -> str | None:
     temperature = fields.get("temperature")
     if (_DEFAULT_TEMPERATURE if temperature is None else temperature) > rules.hottest:
         return "too_hot"

@@ -116,7 +116,8 @@ def test_every_member_is_part_of_the_key(name: str) -> None:
 
 @pytest.mark.parametrize("part", ["operation", "model", "route", "template", "epoch"])
 def test_every_part_of_the_target_is_part_of_the_key(part: str) -> None:
-    assert key(target=replace(CHAT, **{part: 9 if part == "epoch" else "other"})) != key()
+    change: dict[str, Any] = {part: 9 if part == "epoch" else "other"}
+    assert key(target=replace(CHAT, **change)) != key()
 
 
 def test_the_pepper_is_part_of_the_key() -> None:

@@ -163,7 +163,7 @@ def test_what_providers_really_stream_is_kept_and_replayed(path: Path) -> None:
 
 
 def test_an_answer_in_one_piece_is_replayed_as_a_stream() -> None:
-    message = {
+    message: dict[str, Any] = {
         "role": "assistant",
         "content": "It is 4.",
         "refusal": None,
@@ -221,7 +221,7 @@ def sent(*data: str, end: str = "\n") -> bytes:
 
 
 def delta(members: str) -> str:
-    return '{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{%s}}]}' % members
+    return '{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{' + members + "}}]}"
 
 
 @pytest.mark.parametrize(

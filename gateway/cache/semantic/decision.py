@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.cache.semantic.guard import veto
-from gateway.cache.semantic.index import Near
+from gateway.cache.semantic.near import Near
 from gateway.cache.semantic.reading import Reading
-
 
 CONTESTED = "contested"
 """The word for a candidate beside which stands another, almost as near, that is known to have another answer."""

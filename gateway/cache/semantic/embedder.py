@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 MOST_TOKENS = 64
 """Of a question. All before the last question belongs to the partition; a longer one is found by its exact key alone."""
 
-Vector = NDArray[np.float32]
+Vector: TypeAlias = NDArray[np.float32]
 
 
 class Embedder(Protocol):

@@ -51,6 +51,23 @@ def _opposites(one: Reading, other: Reading) -> bool:
     return _has_prefixed(ours, others) or _has_prefixed(others, ours)
 
 
+def _kinds(one: Reading, other: Reading) -> bool:
+    """Whether each has a word of one kind that the other lacks."""
+    mine = {words.KINDS[word] for word in one.stems - other.stems if word in words.KINDS}
+    return any(words.KINDS.get(word) in mine for word in other.stems - one.stems)
+
+
+def _persons(one: Reading, other: Reading) -> bool:
+    """`my name` is not `your name`; but `how do I raise my voice` is `how do you raise your voice`."""
+    return _turns(one.words, other.words) or _turns(other.words, one.words)
+
+
+def _turns(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    if "my" not in mine or "my" in theirs or "your" not in theirs or "your" in mine:
+        return False
+    return not ("i" in mine and "you" in theirs)
+
+
 def _has_prefixed(mine: frozenset[str], theirs: frozenset[str]) -> bool:
     """Whether one of them says what the other says with un-, dis- and the like."""
     return any(
@@ -100,7 +117,7 @@ def _is_slip(one: str, other: str) -> bool:
 
 
 def _code(one: Reading, other: Reading) -> bool:
-    return one.code != other.code
+    return not (one.code - other.code <= other.words and other.code - one.code <= one.words)
 
 
 def _formats(one: Reading, other: Reading) -> bool:
@@ -129,7 +146,9 @@ def _order(one: Reading, other: Reading) -> bool:
     if (mine[first], mine[last]) != (theirs[last], theirs[first]):
         return False
     moved = mine[first], mine[last]
-    if mine[first + 1 : last] != theirs[first + 1 : last] or not (_are_apart(one, *moved) and _are_apart(other, *moved)):
+    if mine[first + 1 : last] != theirs[first + 1 : last] or not (
+        _are_apart(one, *moved) and _are_apart(other, *moved)
+    ):
         return False
     return not _have_the_same_places(one, other, set(moved))
 
@@ -171,6 +190,8 @@ VETOES: Mapping[str, Callable[[Reading, Reading], bool]] = {
     "code": _code,
     "format": _formats,
     "opposite": _opposites,
+    "kind": _kinds,
+    "person": _persons,
     "question": _question,
     "name": _names,
     "order": _order,

@@ -7,21 +7,13 @@ cannot be found.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from gateway.cache.semantic.embedder import Vector
+from gateway.cache.semantic.near import Near
 
 _FIRST_ROWS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """A kept entry and how near it is: 1 means the same, 0 nothing in common."""
-
-    id: str
-    score: float
 
 
 class Index:
@@ -90,7 +82,8 @@ class _Part:
 
     @property
     def size(self) -> int:
-        return self._block.nbytes
+        size: int = self._block.nbytes
+        return size
 
     def oldest(self) -> str:
         return next(iter(self._rows))

@@ -91,9 +91,10 @@ class _Graph:
         return made
 
     def _embedding(self) -> str:
-        places = self._weight("embeddings.position_embeddings.weight") + self._weight(
-            "embeddings.token_type_embeddings.weight"
-        )[:1]
+        places = (
+            self._weight("embeddings.position_embeddings.weight")
+            + self._weight("embeddings.token_type_embeddings.weight")[:1]
+        )
         words = self._constant("words", self._weight("embeddings.word_embeddings.weight"))
         rows = self._constant("places", places[None, :MOST_TOKENS])
         said = self._node("Gather", [words, "ids"], "said")
@@ -101,7 +102,9 @@ class _Graph:
         zero, one = (self._constant(name, np.array([n], dtype=np.int64)) for name, n in (("zero", 0), ("one", 1)))
         placed = self._node("Slice", [rows, zero, length, one], "placed")
         added = self._node("Add", [said, placed], "embedded")
-        norm = [self._constant(f"e.{part}", self._weight(f"embeddings.LayerNorm.{part}")) for part in ("weight", "bias")]
+        norm = [
+            self._constant(f"e.{part}", self._weight(f"embeddings.LayerNorm.{part}")) for part in ("weight", "bias")
+        ]
         return self._node("LayerNormalization", [added, *norm], "normed", epsilon=_EPSILON)
 
     def _layer(self, at: str, hidden: str) -> str:
@@ -125,9 +128,7 @@ class _Graph:
         return self._node("DynamicQuantizeMatMul", [hidden, *parts], f"{at}.out", domain=_MICROSOFT)
 
     def _sum(self, at: str, new: str, before: str) -> str:
-        norm = [
-            self._constant(f"{at}.n.{part}", self._weight(f"{at}.LayerNorm.{part}")) for part in ("weight", "bias")
-        ]
+        norm = [self._constant(f"{at}.n.{part}", self._weight(f"{at}.LayerNorm.{part}")) for part in ("weight", "bias")]
         return self._node(
             "SkipLayerNormalization", [new, before, *norm], f"{at}.sum", domain=_MICROSOFT, epsilon=_EPSILON
         )

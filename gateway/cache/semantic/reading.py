@@ -13,7 +13,9 @@ _TOKEN = re.compile(
     r"`[^`]+`|https?://\S+|[\w.+-]+@[\w-]+\.\w+|(?<![\w-])--?[a-zA-Z][\w-]*|\d[\d,]*(?:\.\d+)*|[<>=!]=*|°[CcFf]|[$€£¥₹%]"
     r"|[^\W\d_][\w]*(?:['’.&-][^\W_]+)*\+*#?|_\w+|[:\[\](){}/*^|~+]",
 )
-_CODE = re.compile(r"^`|^https?:|@|^--?[a-zA-Z]|^[<>=!]|\w_\w|^_|[a-z][A-Z]|\w\.\w|\w::|#$|\+\+$|^[A-Za-z]+[-.&]?\d|^[\[\]{}*^|~]$")
+_CODE = re.compile(
+    r"^`|^https?:|@|^--?[a-zA-Z]|^[<>=!]|\w_\w|^_|^[a-z]+[A-Z]|\w\.\w|\w::|#$|\+\+$|^[A-Za-z]+[-.&]?\d|^[\[\]{}*^|~]$"
+)
 _NOT_CODE = re.compile(r"^(?:i\.e|e\.g|[a-z]\.[a-z]|[A-Z]\.[A-Z.]+|vs\..*|Mc[A-Z]\w+|i(?:Phone|Pad|OS|Pod))\.?$")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)*$")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)$")
@@ -60,7 +62,11 @@ def read(text: str) -> Reading:
         units=frozenset(words.UNITS[token] for token in tokens if token in words.UNITS) | attached,
         negations=sum(token in words.NEGATIONS or token.endswith("n't") for token in tokens),
         names=_names(shown, tokens),
-        code=frozenset(token.strip("`").replace("-", "").lower() for token in shown if _CODE.search(token) and not _NOT_CODE.match(token)),
+        code=frozenset(
+            token.strip("`").replace("-", "").lower()
+            for token in shown
+            if _CODE.search(token) and not _NOT_CODE.match(token)
+        ),
         poles=_poles(stems),
         formats=frozenset(words.FORMATS[token] for token in tokens if token in words.FORMATS),
         languages=frozenset(words.LANGUAGES[token] for token in tokens if token in words.LANGUAGES),
@@ -92,7 +98,7 @@ def _poles(stems: list[str]) -> Mapping[str, int]:
 
 
 def _straight(token: str) -> str:
-    return token.replace("’", "'").rstrip(".'")  or token
+    return token.replace("’", "'").rstrip(".'") or token
 
 
 def _numbers(tokens: tuple[str, ...]) -> tuple[tuple[float, ...], frozenset[str]]:
@@ -119,23 +125,32 @@ def _numbers(tokens: tuple[str, ...]) -> tuple[tuple[float, ...], frozenset[str]
 
 
 def _value(token: str) -> tuple[float | None, str | None]:
+    """The number that a token is, and the unit that is written onto it."""
     if token in words.NUMBERS:
         return words.NUMBERS[token], None
     if not any(map(str.isdigit, token)):
-        head, _, tail = token.partition("-")
-        if tail and head in words.NUMBERS:
-            return words.NUMBERS[head] + words.NUMBERS.get(tail, 0.0), words.UNITS.get(tail)
-        return None, None
+        return _spelt(token)
     if _NUMBER.match(token):
         return _decimal(token), None
     if ordinal := _ORDINAL.match(token):
         return float(ordinal[1]), None
-    if sized := _WITH_UNIT.match(token):
-        value, tail = _decimal(sized[1]), sized[2]
-        if tail in words.SCALES:
-            return value * words.SCALES[tail], None
-        return value, words.UNITS.get(tail) or words.SHORT_UNITS.get(tail) or tail
-    return None, None
+    sized = _WITH_UNIT.match(token)
+    return _sized(_decimal(sized[1]), sized[2]) if sized else (None, None)
+
+
+def _spelt(token: str) -> tuple[float | None, str | None]:
+    """`twenty-one`, and `five-mile`."""
+    head, _, tail = token.partition("-")
+    if not tail or head not in words.NUMBERS:
+        return None, None
+    return words.NUMBERS[head] + words.NUMBERS.get(tail, 0.0), words.UNITS.get(tail)
+
+
+def _sized(value: float, tail: str) -> tuple[float, str | None]:
+    """`10k`, and `5kg`."""
+    if tail in words.SCALES:
+        return value * words.SCALES[tail], None
+    return value, words.UNITS.get(tail) or words.SHORT_UNITS.get(tail) or tail
 
 
 def _decimal(text: str) -> float:
@@ -143,7 +158,7 @@ def _decimal(text: str) -> float:
     whole, *parts = text.replace(",", "").split(".")
     if len(parts) < 2:
         return float(".".join([whole, *parts]))
-    return float(whole) + sum(float(part) / 1000**place for place, part in enumerate(parts, 1)) + 1e-9
+    return float(whole) + sum(float(part) * 1000.0**-place for place, part in enumerate(parts, 1)) + 1e-9
 
 
 def _dates(shown: list[str], tokens: tuple[str, ...]) -> frozenset[str]:
@@ -167,7 +182,9 @@ def _names(shown: list[str], tokens: tuple[str, ...]) -> frozenset[str]:
     found = set()
     for place, token in enumerate(tokens):
         begins = place == 0 or not (shown[place - 1][0].isalnum() or shown[place - 1][0] in "'(/")
-        written = capitals[place] and not begins and not heading and not shown[place].startswith("I'") and shown[place] != "I"
+        written = (
+            capitals[place] and not begins and not heading and not shown[place].startswith("I'") and shown[place] != "I"
+        )
         inner = shown[place][1:] != token[1:] and not heading
         if (written or inner or token in words.NAMES) and token not in words.FILLER and not _is_known_otherwise(token):
             bare = token.removesuffix("'s")

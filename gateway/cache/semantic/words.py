@@ -25,6 +25,11 @@ def _opposites(lines: str) -> Mapping[str, frozenset[str]]:
     return {word: frozenset(others) for word, others in found.items()}
 
 
+def _kinds(lines: str) -> Mapping[str, int]:
+    """The words of each line, by its number."""
+    return {stem(word): number for number, line in enumerate(lines.strip().splitlines()) for word in line.split()}
+
+
 def _split(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -172,7 +177,6 @@ husband / wife
 brother / sister
 son / daughter
 king / queen
-my mine i / your yours
 employer / employee
 teacher / student
 doctor / patient
@@ -204,6 +208,45 @@ serialize / deserialize
 marry / divorce
 vegan vegetarian / meat
 """)
+
+KINDS = _kinds("""
+black white red green blu yellow brown grey gray pink purple
+breakfast lunch dinner
+football soccer basketball baseball tennis cricket hockey golf rugby
+gold silver copper bronze steel wood wooden plastic glass
+water beer wine coffee tea milk juice
+dog cat horse bird fish cow pig
+physics chemistry biology mathematics history geography economics
+bachelor master doctorate
+petrol diesel electric hybrid
+tcp udp
+http https
+ipv4 ipv6
+ssd hdd
+cpu gpu
+merge rebase
+soft hard
+inner outer cross
+beginner intermediate advanced expert
+checking savings
+debit credit
+mercury venus earth mars jupiter saturn uranus neptune
+email url phone
+terabyte gigabyte megabyte
+past future
+knife fork spoon
+guitar piano violin flute drum
+car bus train bicycle motorcycle truck
+walk run jump swim ride fly
+carrot potato onion tomato garlic
+hip knee shoulder elbow ankle
+cardiologist dermatologist neurologist
+vitamin protein
+general special
+rent mortgage
+android ios
+""")
+"""Words of one kind, of which each excludes the others: another one asks for something else."""
 
 PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "non-", "mis", "de", "anti", "a")
 """What makes a word its own opposite."""
@@ -333,19 +376,14 @@ table tabular
 bullet bullets bulleted
 paragraph paragraphs
 sentence sentences
-essay
-poem
-haiku
-limerick
-rap
-song lyrics
-tweet
-email e-mail
-letter
-blog
+essay essays
+poem poems
+haiku haikus
+limerick limericks
+tweet tweets
 regex
 sql
-diagram
+diagram diagrams
 pdf
 spreadsheet excel
 slides powerpoint
@@ -484,7 +522,9 @@ STOPWORDS: Mapping[str, frozenset[str]] = {
     "it": _split(
         "il lo la gli le un una di del della che è sono come perché per con mio mia e o si quale quando dove posso non i al"
     ),
-    "nl": _split("de het een en of is zijn hoe waarom wat wie waar wanneer ik mijn met voor van te in op niet kan je dat"),
+    "nl": _split(
+        "de het een en of is zijn hoe waarom wat wie waar wanneer ik mijn met voor van te in op niet kan je dat"
+    ),
 }
 
 FILLER = _split(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
-from gateway.cache.semantic import words
+from gateway.cache.semantic import opposites, words
 from gateway.cache.semantic.reading import Reading, is_thing
 
 _NAME_ENDINGS = ("n", "an", "ian", "ese", "ish", "s", "ns", "es", "y", "ern")
@@ -44,7 +44,7 @@ def _opposites(one: Reading, other: Reading) -> bool:
     mine, theirs = one.poles, other.poles
     for word, count in mine.items():
         if count > theirs.get(word, 0):
-            for opposite in words.OPPOSITES[word]:
+            for opposite in opposites.OPPOSITES[word]:
                 if theirs.get(opposite, 0) > mine.get(opposite, 0):
                     return True
     ours, others = one.words - other.words, other.words - one.words
@@ -53,8 +53,8 @@ def _opposites(one: Reading, other: Reading) -> bool:
 
 def _kinds(one: Reading, other: Reading) -> bool:
     """Whether each has a word of one kind that the other lacks."""
-    mine = {words.KINDS[word] for word in one.stems - other.stems if word in words.KINDS}
-    return any(words.KINDS.get(word) in mine for word in other.stems - one.stems)
+    mine = {opposites.KINDS[word] for word in one.stems - other.stems if word in opposites.KINDS}
+    return any(opposites.KINDS.get(word) in mine for word in other.stems - one.stems)
 
 
 def _persons(one: Reading, other: Reading) -> bool:
@@ -73,7 +73,7 @@ def _has_prefixed(mine: frozenset[str], theirs: frozenset[str]) -> bool:
     return any(
         word.startswith(prefix) and len(word) > len(prefix) + 2 and word[len(prefix) :] in theirs
         for word in mine
-        for prefix in words.PREFIXES
+        for prefix in opposites.PREFIXES
     )
 
 

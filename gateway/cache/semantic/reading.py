@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.cache.semantic import words
+from gateway.cache.semantic import opposites, words
 from gateway.cache.semantic.stem import stem
 
 _TOKEN = re.compile(
@@ -92,7 +92,7 @@ def language(tokens: tuple[str, ...]) -> str | None:
 def _poles(stems: list[str]) -> Mapping[str, int]:
     found: dict[str, int] = {}
     for word in stems:
-        if word in words.OPPOSITES:
+        if word in opposites.OPPOSITES:
             found[word] = found.get(word, 0) + 1
     return found
 

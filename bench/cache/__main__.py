@@ -27,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.cache", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder of labelled questions")
     parser.add_argument("--only", metavar="NAMES", help="files, by their names without endings")
+    parser.add_argument("--rules", default="", metavar="WORD", help="only rules whose name has this in it")
     parser.add_argument("--most", type=int, default=15_000, metavar="N", help="questions to a stream")
     parser.add_argument(
         "--streams", type=int, default=200, metavar="N", help="resampled streams for the promise, 0: none"

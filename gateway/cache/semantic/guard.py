@@ -11,10 +11,15 @@ from itertools import pairwise
 
 from gateway.cache.semantic import opposites, words
 from gateway.cache.semantic.reading import Reading, is_thing
+from gateway.cache.semantic.stem import stem
+from gateway.cache.semantic.synonyms import SYNONYMS
 
 _NAME_ENDINGS = ("n", "an", "ian", "ese", "ish", "s", "ns", "es", "y", "ern")
 _PLACES = frozenset("from to into onto in on at of by than over against after before for with".split())
 _LEAST_TO_TRUST_A_SPELLING = 6
+_ROOT = 4
+_FEWEST_SHARED = 3
+_LONGEST_SWAP = 2
 
 
 def veto(one: Reading, other: Reading) -> str | None:
@@ -181,6 +186,32 @@ def _places(text: Reading, moved: set[str]) -> set[tuple[str, str]]:
     return found
 
 
+def _swap(one: Reading, other: Reading) -> bool:
+    """Whether they are word for word the same but for one thing, and the other's is no known word for it: nobody who only
+    says the same in other words keeps all the rest."""
+    a, b = one.tokens, other.tokens
+    shorter = min(len(a), len(b))
+    before = next((place for place in range(shorter) if a[place] != b[place]), shorter)
+    after = next((place for place in range(shorter - before) if a[-1 - place] != b[-1 - place]), shorter - before)
+    mine, theirs = a[before : len(a) - after], b[before : len(b) - after]
+    if before + after < _FEWEST_SHARED or max(len(mine), len(theirs)) > _LONGEST_SWAP:
+        return False
+    here, there = [token for token in mine if is_thing(token)], [token for token in theirs if is_thing(token)]
+    return bool(here) and bool(there) and not any(_are_related(x, y) for x in here for y in there)
+
+
+def _are_related(one: str, other: str) -> bool:
+    """Whether they share a root, or are spelt almost alike, or mean the same."""
+    if one[:_ROOT] == other[:_ROOT] or one in other or other in one or any(map(str.isdigit, one + other)):
+        return True
+    if min(len(one), len(other)) >= _LEAST_TO_TRUST_A_SPELLING and _is_slip(one, other):
+        return True
+    if one in words.NEGATIONS and other in words.NEGATIONS:
+        return True
+    nothing: frozenset[int] = frozenset()
+    return not SYNONYMS.get(stem(one), nothing).isdisjoint(SYNONYMS.get(stem(other), nothing))
+
+
 VETOES: Mapping[str, Callable[[Reading, Reading], bool]] = {
     "language": _languages,
     "number": _numbers,
@@ -195,5 +226,6 @@ VETOES: Mapping[str, Callable[[Reading, Reading], bool]] = {
     "question": _question,
     "name": _names,
     "order": _order,
+    "swap": _swap,
 }
 """The rules by the words that the trace has for them, the cheapest first."""

@@ -94,6 +94,7 @@ front / back
 inside / outside
 in / out
 into / out
+for / against
 on / off
 before / after
 above over / below under

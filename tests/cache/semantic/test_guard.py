@@ -52,6 +52,10 @@ APART = {
         ("How do I reset my password?", "¿Cómo restablezco mi contraseña?"),
     ],
     "question": [("How does Cotton Hill die?", "Who did Cotton Hill die with?")],
+    "swap": [
+        ("How do I make pancakes without eggs?", "How do I make pancakes without milk?"),
+        ("How long does it take to fly from Rome?", "How long does it take to drive from Rome?"),
+    ],
     "order": [
         ("Why did Germany invade Poland?", "Why did Poland invade Germany?"),
         ("How do I migrate from Vue to React?", "How do I migrate from React to Vue?"),
@@ -75,6 +79,8 @@ ALIKE = [
     ("Who rules the USA?", "Who rules America?"),
     ("How can I increase my IQ?", "How can you increase your IQ?"),
     ("How do I use git reset --soft", "How to use git reset --soft"),
+    ("What are the benefits of remote work?", "What are the advantages of remote work?"),
+    ("Which foods are good for kids?", "Which foods are good for children?"),
     ("How do I pay?", "How do I pay?"),
     ("", ""),
 ]

@@ -107,6 +107,7 @@ def _prepare(site: Site, kind: Kind, redis: str) -> Contender:
     number = KINDS.index(kind)
     store = redis.rpartition("/")[0] + f"/{number}" if kind.is_redis else "embedded"
     serve = [*GATEWAY, "serve", "--policies", str(policies), "--data", str(data), "--store", store]
+    serve += ["--shared-records", "0"]  # records of other replicas are no part of a reservation
     serve += ["--port", str(port), "--admin-port", str(free_port()), "--escrow", "yes" if kind.escrow else "no"]
     key = create_key(data, "--store", store)
     return Contender(

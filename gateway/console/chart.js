@@ -101,7 +101,8 @@ function linePath(values, scale) {
   values.forEach((value, index) => {
     if (value == null) return;
     const goesOn = index > 0 && values[index - 1] != null;
-    path += `${goesOn ? "L" : "M"}${scale.x(index).toFixed(1)} ${scale.y(value).toFixed(1)}${goesOn ? "" : "h0.1"}`;
+    const isAlone = !goesOn && values[index + 1] == null;
+    path += `${goesOn ? "L" : "M"}${scale.x(index).toFixed(1)} ${scale.y(value).toFixed(1)}${isAlone ? "m-1.5 0h3" : ""}`;
   });
   return path;
 }

@@ -5,6 +5,7 @@ import { html } from "./html.js";
 /** outcome: how it is shown, what it means. */
 export const OUTCOMES = /** @type {Record<string, [string, string]>} */ ({
   upstream: ["good", "answered by a provider"],
+  gateway: ["good", "answered by the gateway itself, such as the list of models"],
   cache_replay: ["cached", "the kept answer to an earlier call with the same Idempotency-Key"],
   cache_exact: ["cached", "answered from the cache: the same question"],
   cache_semantic: ["cached", "answered from the cache: a question that means the same"],

@@ -21,7 +21,7 @@ function line(values, most) {
   values.forEach((value, index) => {
     if (value != null) {
       path += `${isDrawing ? "L" : "M"}${(index * step).toFixed(1)} ${(HEIGHT - 1 - (value / most) * (HEIGHT - 3)).toFixed(1)}`;
-      if (!isDrawing) path += "h0.1";
+      if (!isDrawing && values[index + 1] == null) path += "m-1 0h2";
     }
     isDrawing = value != null;
   });

@@ -1,7 +1,8 @@
 // Figures over time, by whatever they are grouped by.
+import { html } from "./html.js";
 import { useAnswer } from "./loading.js";
+import { place, to } from "./location.js";
 import { bounds } from "./range.js";
-import { place } from "./location.js";
 
 /** @typedef {import("./types.js").Stats} Stats */
 /** @typedef {import("./types.js").Group} Group */
@@ -22,12 +23,12 @@ export function times(stats) {
   return Array.from({ length }, (_, index) => start + index * stats.step);
 }
 
-/** One figure of a group at each of the times; null where there was no call.
+/** One figure of a group at each of the times. Where there was no call, counts are 0, and times and speeds null.
  * @param {Stats} stats @param {Group} group @param {keyof Figures} figure @returns {(number | null)[]} */
 export function values(stats, group, figure) {
   const all = times(stats);
   /** @type {(number | null)[]} */
-  const found = all.map(() => null);
+  const found = all.map(() => (/_ms$|per_second$/.test(figure) ? null : 0));
   for (const point of group.points) {
     const index = Math.floor((point.at - all[0]) / stats.step);
     const value = point[figure];
@@ -39,16 +40,23 @@ export function values(stats, group, figure) {
 /** @param {Group} group @param {string} by */
 export const nameOf = (group, by) => by.split(",").map((each) => group.by[each] ?? "(none)").join(" · ");
 
-/** The filters that show the calls of a group; null where a name is missing and cannot be filtered by.
+/** The filters that show the calls of a group; null where a name is missing, or stands for others, and cannot be filtered by.
  * @param {Group} group @returns {Record<string, string> | null} */
 export function filtersOf(group) {
   /** @type {Record<string, string>} */
   const filters = {};
   for (const [name, value] of Object.entries(group.by)) {
-    if (value == null) return null;
+    if (value == null || value === "_other") return null;
     filters[name] = value;
   }
   return filters;
+}
+
+/** The name of a group, as a link to its calls where they can be filtered by it. @param {{group: Group, by: string}} props */
+export function GroupName({ group, by }) {
+  const filters = filtersOf(group);
+  const name = nameOf(group, by);
+  return filters ? html`<a class="one-line" title=${name} href=${to("calls", filters)}>${name}</a>` : name;
 }
 
 /** @type {Figures} */

@@ -113,8 +113,8 @@ async def open_tab(browser: Browser) -> AsyncIterator[Open]:
         async def open(**options: object) -> Reader:
             context = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})  # type: ignore[arg-type]
             open_things.push_async_callback(context.close)
-            reader = Reader(await _tab(context), url, admin)
-            _listen(reader)
+            reader = Reader(await tab(context), url, admin)
+            listen(reader)
             readers.append(reader)
             return reader
 
@@ -131,12 +131,12 @@ async def reader(open_tab: Open) -> Reader:
     return reader
 
 
-async def _tab(context: BrowserContext) -> Page:
+async def tab(context: BrowserContext) -> Page:
     context.set_default_timeout(SECONDS * 1000)
     return await context.new_page()
 
 
-def _listen(reader: Reader) -> None:
+def listen(reader: Reader) -> None:
     def asked(request: Request) -> None:
         parts = urlsplit(request.url)
         if parts.scheme not in ("data", "about") and parts.hostname not in HERE:

@@ -182,10 +182,10 @@ class FakeAdmin:
     async def _budgets(self, request: web.Request) -> web.Response:
         rows: list[dict[str, Any]] = []
         for number, tenant in enumerate([*traffic.TENANTS, "umbrella"]):
-            limit = 50_000_000_000
-            settled = limit * min(number * 23, 97) // 100
-            held = 0 if number == 5 else 750_000_000
             unit = ("usd", "tokens", "requests")[number % 3]
+            limit = 50_000_000_000 // {"usd": 1, "tokens": 1000, "requests": 100_000_000}[unit]
+            settled = limit * min(number * 23, 97) // 100
+            held = 0 if number == 5 else limit // 60
             rows.append(
                 {
                     "account": f"team:{tenant}:{unit}/day|2026-11-24",

@@ -290,16 +290,20 @@ async def test_ids_and_commands_can_be_copied(open_tab: Open) -> None:
     reader = await open_tab(permissions=["clipboard-read", "clipboard-write"])
     await reader.let_in()
     await reader.open(f"call/req_{1:017x}")
-    copied = "async expected => (await navigator.clipboard.readText()).includes(expected)"
+    buttons = reader.page.locator(".heading .copy")
+    copied = []
+    for number in range(await buttons.count()):
+        await buttons.nth(number).click()
+        await expect(buttons.nth(number)).to_have_text("copied")
+        copied.append(await reader.page.evaluate("() => navigator.clipboard.readText()"))
 
-    for button, expected in {
-        "Copy request id": f"req_{1:017x}",
-        "Copy trace id": f"{2:032x}",
-        "Copy curl": f'{PREFIX}calls/req_{1:017x}\' -H "Authorization: Bearer $LLMGW_ADMIN_KEY"',
-        "Copy explain": "llmgw explain --tenant 'globex/research' --model 'gpt-4o'",
-    }.items():
-        await reader.page.get_by_role("button", name=button).click()
-        await reader.page.wait_for_function(copied, arg=expected)
+    url = f"{reader.url.removesuffix('/console/')}{PREFIX}calls/req_{1:017x}"
+    assert copied == [
+        f"req_{1:017x}",
+        f"{2:032x}",
+        f"curl -sS '{url}' -H \"Authorization: Bearer $LLMGW_ADMIN_KEY\"",
+        f"llmgw explain --call 'req_{1:017x}'",
+    ]
 
 
 async def test_the_keyboard_is_enough(reader: Reader) -> None:

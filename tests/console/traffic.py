@@ -26,6 +26,7 @@ PRICES = {
 }
 """Nano-USD for a token in and out."""
 OUTCOMES = {
+    "gateway": (200, None),
     "cache_exact": (200, None),
     "cache_semantic": (200, None),
     "cache_replay": (200, None),

@@ -29,21 +29,14 @@ function Copies({ call }) {
   return html`<${Copy} label="Copy request id" text=${String(call.id)} />
     ${call.trace_id && html`<${Copy} label="Copy trace id" text=${call.trace_id} />`}
     <${Copy} label="Copy curl" text=${`curl -sS '${url}' -H "Authorization: Bearer $LLMGW_ADMIN_KEY"`} />
-    <${Copy} label="Copy explain" text=${explain(call)} />`;
-}
-
-/** The command that says what would happen to such a call now. @param {Call} call */
-function explain(call) {
-  const quoted = (/** @type {unknown} */ value) => `'${String(value).replaceAll("'", "'\\''")}'`;
-  const flags = [["--tenant", call.tenant], ["--model", call.model], ["--tags", (call.tags ?? []).join(",")]];
-  return ["llmgw explain", ...flags.filter(([, value]) => value).map(([flag, value]) => `${flag} ${quoted(value)}`)].join(" ");
+    <${Copy} label="Copy explain" text=${`llmgw explain --call '${String(call.id).replaceAll("'", "'\\''")}'`} />`;
 }
 
 /** @param {{call: Call}} props */
 function Told({ call }) {
   return html`<p class="summary"><${Outcome} call=${call} /> <b>${call.status ?? "–"}</b>
       <span>${brief(call.model, 60)} → ${brief(call.deployment, 60)}</span>
-      <span>${duration(call.duration_ms)}</span><span>${usd(call.cost_nano_usd)}</span>
+      <span>${brief(call.tenant, 40)}</span><span>${duration(call.duration_ms)}</span><span>${usd(call.cost_nano_usd)}</span>
       <time datetime=${iso(call.at)} title=${iso(call.at)}>${moment(call.at)}</time></p>
     ${call.error && html`<p class="failure"><b>${call.error_code}</b> ${call.error}${call.failed_in ? ` (in ${call.failed_in})` : ""}</p>`}
     <section class="story"><h2>What happened</h2>
@@ -88,6 +81,7 @@ const TOKENS = [
 function WhyCost({ call }) {
   const rows = TOKENS.filter(([label, name]) => call[name] || ((label === "input" || label === "output") && call[name] != null));
   const facts = Object.assign({}, ...found(call, "meter"));
+  if (call.cost_nano_usd == null && !rows.length) return html`<p class="quiet">Nothing was billed: no provider's answer was used.</p>`;
   return html`<p class="amount">${usd(call.cost_nano_usd)}${call.estimated ? html` <span class="warned-text">estimated: the provider gave no count</span>` : ""}</p>
     ${rows.length > 0 && html`<table class="small"><caption class="off-screen">Tokens</caption><tbody>${rows.map(([label, name]) => html`<tr key=${name}>
       <th scope="row">${label}</th><td class="number">${count(call[name])}</td></tr>`)}</tbody></table>`}

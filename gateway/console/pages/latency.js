@@ -6,7 +6,7 @@ import { html } from "../html.js";
 import { Answer } from "../loading.js";
 import { place, to } from "../location.js";
 import { Sparkline } from "../sparkline.js";
-import { filtersOf, nameOf, times, useStats, values } from "../stats.js";
+import { filtersOf, GroupName, nameOf, times, useStats, values } from "../stats.js";
 import { Table } from "../table.js";
 
 /** @typedef {import("../types.js").Group} Group */
@@ -35,7 +35,7 @@ export function LatencyPage() {
       ${stats && html`<${Chart} label=${`${FIGURES[figure]}, the ${by}s with most calls`} times=${times(stats)} step=${stats.step} format=${format}
         series=${groups.slice(0, LINES).map((group) => ({ name: nameOf(group, by), values: values(stats, group, figure) }))} />
       <${Table} name="Latency" rows=${groups} id=${(/** @type {Group} */ group) => nameOf(group, by)} columns=${[
-        { label: capital(by), cell: (/** @type {Group} */ group) => html`<a class="long" href=${to("calls", filtersOf(group) ?? {})}>${nameOf(group, by)}</a>`, kind: "wide" },
+        { label: capital(by), cell: (/** @type {Group} */ group) => html`<${GroupName} group=${group} by=${by} />`, kind: "wide" },
         { label: "Calls", cell: (/** @type {Group} */ group) => roughCount(group.total.calls), kind: "number" },
         { label: "p50", cell: (/** @type {Group} */ group) => duration(group.total.p50_ms), kind: "number" },
         { label: "p95", cell: (/** @type {Group} */ group) => duration(group.total.p95_ms), kind: "number" },

@@ -6,7 +6,7 @@ import { Answer, useAnswer } from "../loading.js";
 import { to } from "../location.js";
 import { bounds } from "../range.js";
 import { Sparkline } from "../sparkline.js";
-import { filtersOf, nameOf, NOTHING, rangeKey, useStats, values } from "../stats.js";
+import { GroupName, nameOf, NOTHING, rangeKey, useStats, values } from "../stats.js";
 import { Table } from "../table.js";
 import { Warnings } from "../warnings.js";
 
@@ -66,14 +66,10 @@ function Tile({ label, value, note, line, href, look = "", title }) {
 /** @param {{by: string, title: string}} props */
 function Top({ by, title }) {
   const answer = useStats(by, { limit: SHOWN });
-  const link = (/** @type {Group} */ group) => {
-    const filters = filtersOf(group);
-    return filters ? html`<a class="one-line" href=${to("calls", filters)}>${nameOf(group, by)}</a>` : nameOf(group, by);
-  };
   return html`<section><h2>${title}<a class="more" href=${to("spend", { by })}>all by spend</a></h2>
     <${Answer} answer=${answer} isEmpty=${!answer.data?.groups.length}>
       <${Table} name=${`${title} by spend`} rows=${answer.data?.groups ?? []} id=${(/** @type {Group} */ group) => nameOf(group, by)} columns=${[
-        { label: title.slice(0, -1), cell: link, kind: "wide", title: (/** @type {Group} */ group) => nameOf(group, by) },
+        { label: title.slice(0, -1), cell: (/** @type {Group} */ group) => html`<${GroupName} group=${group} by=${by} />`, kind: "wide" },
         { label: "Calls", cell: (/** @type {Group} */ group) => roughCount(group.total.calls), kind: "number" },
         { label: "Errors", cell: (/** @type {Group} */ group) => percent(group.total.errors, group.total.calls), kind: "number" },
         { label: "p95", cell: (/** @type {Group} */ group) => duration(group.total.p95_ms), kind: "number" },

@@ -4,9 +4,9 @@ import { Choice } from "../choice.js";
 import { capital, percent, roughCount, roughUsd, usd } from "../format.js";
 import { html } from "../html.js";
 import { Answer, useAnswer } from "../loading.js";
-import { place, to } from "../location.js";
+import { place } from "../location.js";
 import { Sparkline } from "../sparkline.js";
-import { filtersOf, nameOf, NOTHING, times, useStats, values } from "../stats.js";
+import { GroupName, nameOf, NOTHING, times, useStats, values } from "../stats.js";
 import { Table } from "../table.js";
 
 /** @typedef {import("../types.js").Group} Group */
@@ -33,7 +33,7 @@ export function SpendPage() {
         series=${groups.slice(0, BARS).map((group) => ({ name: nameOf(group, by), values: values(stats, group, "cost_nano_usd") }))} />
       ${by === "tag" && html`<p class="quiet">A call with several tags counts for each of them.</p>`}
       <${Table} name="Spend" rows=${groups} id=${(/** @type {Group} */ group) => nameOf(group, by)} columns=${[
-        { label: capital(called), cell: (/** @type {Group} */ group) => html`<a class="long" href=${to("calls", filtersOf(group) ?? {})}>${nameOf(group, by)}</a>`, kind: "wide" },
+        { label: capital(called), cell: (/** @type {Group} */ group) => html`<${GroupName} group=${group} by=${by} />`, kind: "wide" },
         { label: "Spend", cell: (/** @type {Group} */ group) => usd(group.total.cost_nano_usd), kind: "number" },
         { label: "Share", cell: (/** @type {Group} */ group) => percent(Number(group.total.cost_nano_usd), all), kind: "number" },
         { label: "Calls", cell: (/** @type {Group} */ group) => roughCount(group.total.calls), kind: "number" },

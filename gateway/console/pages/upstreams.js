@@ -34,7 +34,7 @@ function State({ deployment }) {
     const isFailing = attempts > 0 && errors / attempts > 0.5;
     return html`<span class="outcome ${isFailing ? "warned" : attempts ? "good" : "plain"}">${isFailing ? "failing" : attempts ? "healthy" : "idle"}</span>`;
   }
-  return html`<span class="outcome bad">resting</span> <span class="quiet" title=${iso(deployment.resting_until)}>till ${ago(deployment.resting_until)}: ${brief(deployment.reason, 50)}</span>`;
+  return html`<span class="outcome bad">resting</span> <span class="quiet" title=${iso(deployment.resting_until)}>back ${ago(deployment.resting_until)}: ${brief(deployment.reason, 50)}</span>`;
 }
 
 /** @param {{deployment: Deployment}} props */

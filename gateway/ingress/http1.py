@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import httptools
 
@@ -297,7 +298,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def _start(self, request: Request) -> None:
-        request.received = self._loop.time()
+        request.received = monotonic()  # the loop's own clock counts whole milliseconds
         request.peer = self._peer
         keep_alive = request.keep_alive and not self._draining and not self._retiring()
         response = Response(self, keep_alive=keep_alive, head_only=request.method == b"HEAD", is_old=request.is_old)

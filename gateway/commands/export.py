@@ -59,7 +59,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"llmgw export: {error.message}", file=sys.stderr)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or its end would be reported once more
-    except (OSError, http.client.HTTPException) as error:
+    except urllib.error.URLError as error:
+        print(f"llmgw export: {args.url} cannot be asked: {error.reason}", file=sys.stderr)
+    except OSError as error:
+        print(f"llmgw export: {error}", file=sys.stderr)
+    except http.client.HTTPException as error:
         print(f"llmgw export: {error!r}", file=sys.stderr)
     return 1
 

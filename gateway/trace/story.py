@@ -29,7 +29,7 @@ _REASONS = {
 
 def tell(row: Row) -> dict[str, Any]:
     """`story`: sentences; `spans`: see docs/observability.md."""
-    return {"story": list(sentences(row)), "spans": [_span(span, row) for span in _spans(row)]}
+    return {"story": list(sentences(row)), "spans": [_span(span, row) for span in sorted(_spans(row), key=_begin)]}
 
 
 def sentences(row: Row) -> Iterator[str]:
@@ -43,6 +43,7 @@ def sentences(row: Row) -> Iterator[str]:
         yield _routed(row)
     yield from _held(row)
     attempts = row.get("attempts") or ()
+    yield from _passed_over(row)
     for attempt in attempts[:_FAR]:
         yield _tried(attempt, row)
     if len(attempts) > _FAR:
@@ -67,12 +68,30 @@ def _asked(row: Row) -> str:
 
 def _routed(row: Row) -> str:
     why = _REASONS.get(row["reason"], row["reason"])
-    plan: list[str] = next(
-        (stage["plan"] for stage in row["stages"] if stage["name"] == "route" and "plan" in stage), []
-    )
+    plan = _plan(row)
     rule = f"Route {row['route']!r} took it" if row.get("route") else f"No route changed the model: {why}"
     order = f"; to be tried in this order: {', '.join(plan)}" if plan else ""
     return f"{rule}{order}."
+
+
+def _plan(row: Row) -> list[str]:
+    stages = row.get("stages") or ()
+    return next((stage["plan"] for stage in stages if stage["name"] == "route" and "plan" in stage), [])
+
+
+def _passed_over(row: Row) -> Iterator[str]:
+    """Only what rests is left out of the plan's order."""
+    tried = {attempt["deployment"] for attempt in row.get("attempts") or ()}
+    waiting: list[str] = []
+    resting: list[str] = []
+    for deployment in _plan(row):
+        if deployment in tried:
+            resting += waiting
+            waiting.clear()
+        else:
+            waiting.append(deployment)
+    if resting:
+        yield f"Passed over, resting after failures: {', '.join(resting)}."
 
 
 def _held(row: Row) -> Iterator[str]:
@@ -106,11 +125,13 @@ def _tried(attempt: Mapping[str, Any], row: Row) -> str:
         return f"{start} answered {attempt['status']} in {took}{began}."
     status = f" {attempt['status']}" if attempt["status"] is not None else ""
     detail = f" ({attempt['detail']})" if attempt.get("detail") else ""
-    return f"{start} failed{status} after {took}: {attempt['error']}{detail}."
+    verb = "failed" if attempt["status"] is None or attempt["status"] >= 400 else "answered"
+    broken = " and ended early" if verb == "answered" else ""
+    return f"{start} {verb}{status}{broken} after {took}: {attempt['error']}{detail}."
 
 
 def _cost(row: Row) -> Iterator[str]:
-    if row.get("input_tokens") is None:
+    if row.get("input_tokens") is None or row.get("outcome") == "cache_replay":
         return
     parts = [f"{row['input_tokens']:,} tokens in"]
     if row.get("cached_tokens"):
@@ -151,6 +172,10 @@ def _sentence(text: str | None) -> str:
 def _spans(row: Row) -> Iterator[Span]:
     if row.get("trace_id") is not None and row.get("stages") is not None:
         yield from trace_of(row).spans
+
+
+def _begin(span: Span) -> int:
+    return span.begin
 
 
 def _span(span: Span, row: Row) -> dict[str, Any]:

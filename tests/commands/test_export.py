@@ -71,3 +71,9 @@ async def test_what_makes_no_sense_is_said(tmp_path: Path) -> None:
     assert "status must be" in (await export("--data", str(tmp_path), "--status", "9"))[2]
     assert "no call records" in (await export("--data", str(tmp_path)))[2]
     assert "http" in (await export("--url", "file:///etc/passwd"))[2]
+    refused = (await export("--url", "http://127.0.0.1:1"))[2]
+    assert refused.startswith("llmgw export: http://127.0.0.1:1 cannot be asked: ")
+    filled(tmp_path)
+    (tmp_path / "file").touch()
+    beneath = str(tmp_path / "file" / "calls.jsonl")
+    assert "Error(" not in (await export("--data", str(tmp_path), "--out", beneath))[2]

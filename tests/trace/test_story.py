@@ -122,6 +122,25 @@ def test_how_it_ended(outcome: str, sentence: str) -> None:
     assert sentence in list(sentences(row(outcome=outcome)))
 
 
+def test_a_deployment_that_rested_is_said_to_have_been_passed_over() -> None:
+    told = row(attempts=[attempt(1, deployment="groq/llama-3.3-70b")])
+
+    assert "Passed over, resting after failures: openai/gpt-4o-mini." in list(sentences(told))
+    assert not any("Passed over" in sentence for sentence in sentences(row()))
+
+
+def test_an_answer_that_broke_off_is_no_failed_200() -> None:
+    told = list(sentences(row(attempts=[attempt(1, error="upstream_truncated")])))
+
+    assert "Attempt 1: openai/gpt-4o-mini answered 200 and ended early after 250.0 ms: upstream_truncated." in told
+
+
+def test_a_repetition_is_not_said_to_have_been_counted_by_a_provider() -> None:
+    told = row(outcome="cache_replay", attempts=[], input_tokens=0, output_tokens=0, cost_nano_usd=0)
+
+    assert not any("as the provider counted" in sentence for sentence in sentences(told))
+
+
 def test_many_attempts_are_counted_and_not_listed() -> None:
     told = list(sentences(row(attempts=[failed(number) for number in range(1, 13)])))
 
@@ -129,7 +148,7 @@ def test_many_attempts_are_counted_and_not_listed() -> None:
     assert len([sentence for sentence in told if sentence.startswith("Attempt ")]) == 10
 
 
-def test_spans_are_told_with_their_times_from_the_arrival() -> None:
+def test_spans_are_told_in_the_order_of_their_times_from_the_arrival() -> None:
     spans = tell(row(attempts=[failed(detail="boom"), attempt(2)]))["spans"]
 
     assert [span["name"] for span in spans] == [
@@ -137,12 +156,12 @@ def test_spans_are_told_with_their_times_from_the_arrival() -> None:
         "llmgw.auth",
         "llmgw.route",
         "llmgw.budget",
+        "chat gpt-4o-mini",
+        "chat gpt-4o-mini",
         "llmgw.meter",
-        "chat gpt-4o-mini",
-        "chat gpt-4o-mini",
     ]
     assert {span["parent_span_id"] for span in spans[1:]} == {ROOT}
-    first = spans[5]
+    first = spans[4]
     assert (first["kind"], first["status"], first["error"]) == ("CLIENT", "ERROR", "boom")
     assert first["started_ms"] == pytest.approx(2.0, abs=0.001)
     assert first["duration_ms"] == 250.0

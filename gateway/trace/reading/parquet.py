@@ -1,4 +1,4 @@
-"""Call records as a Parquet file, written as it is read; needs pyarrow, which comes with `llmgw[parquet]`."""
+"""Call records as a Parquet file, written as it is read; needs pyarrow, the extra `parquet`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parquet(parts: AsyncIterator[Sequence[bytes]]) -> AsyncIterator[bytes]:
         arrow = importlib.import_module("pyarrow")
         files = importlib.import_module("pyarrow.parquet")
     except ImportError:
-        message = "Parquet needs pyarrow, which is not installed here: pip install 'llmgw[parquet]'"
+        message = "Parquet needs pyarrow, which is not installed here: pip install pyarrow"
         raise InvalidRequest(message, code="parquet_unavailable", param="format") from None
     return _written(parts, arrow, files)
 

@@ -11,10 +11,12 @@ from gateway.ingress.admin.balances import Row, rows
 from gateway.policy.current import Current
 from gateway.trace.journal import Journal
 from gateway.trace.metrics import instruments as of
+from gateway.trace.metrics.names import clean
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import Push
 from gateway.trace.metrics.series import Reading
 from gateway.trace.resource import our_version
+from gateway.trace.sharing import Sharing
 from gateway.trace.spans.tracer import Tracer
 from gateway.upstream.health import Health
 
@@ -34,6 +36,7 @@ class Parts:
     clock: Clock
     push: Push | None = None
     tracer: Tracer | None = None
+    sharing: Sharing | None = None
 
     def readings(self) -> Iterator[Reading]:
         yield of.BUILD, (our_version(), self.policy.current.version), 1
@@ -63,6 +66,9 @@ class Parts:
         yield of.DROPPED, ("records", "queue"), dropped.queue
         yield of.DROPPED, ("records", "stdout"), dropped.stdout
         yield of.DROPPED, ("records", "file"), dropped.file
+        yield of.DROPPED, ("records", "spool"), dropped.spool
+        if self.sharing is not None:
+            yield of.DROPPED, ("records", "sharing"), self.sharing.dropped
         if self.push is not None:
             yield of.DROPPED, ("metrics", "push"), self.push.dropped
         if self.tracer is not None:
@@ -72,5 +78,7 @@ class Parts:
 def _remaining(row: Row) -> Iterator[Reading]:
     limit, left = row["limit"], row["left"]
     if row["level"] in _LEVELS and isinstance(limit, int) and isinstance(left, int) and limit:
-        labels = [str(row[name]) for name in ("level", "subject", "unit", "window")]
-        yield of.REMAINING, tuple(labels), left / limit
+        level, subject, unit, window = [str(row[name]) for name in ("level", "subject", "unit", "window")]
+        models = row["models"]
+        names = ",".join(map(str, models)) if isinstance(models, list) else ""
+        yield of.REMAINING, (level, subject, unit, clean(names), window), left / limit

@@ -56,7 +56,7 @@ class Telemetry:
 
     def ask(self, health: Health, budgets: Budgets) -> None:
         """Metrics will have what these say, too. Budgets are one worker's to tell: all workers would tell the same."""
-        told = (self.journal, health, budgets, self.clock, self.push, self.tracer)
+        told = (self.journal, health, budgets, self.clock, self.push, self.tracer, self.sharing)
         parts = Parts(self.policy, self.observer, *told)
         self.metrics.asked.append(parts.readings)
         if self.worker.number == 0:

@@ -29,7 +29,7 @@ def tell_call(data: Path, id: str, *, as_json: bool) -> int:
         print(orjson.dumps({**row, **told}, option=orjson.OPT_INDENT_2).decode())
         return 0
     print(*told["story"], sep="\n")
-    widest = max(len(span["name"]) for span in told["spans"])
+    widest = max((len(span["name"]) for span in told["spans"]), default=0)
     for span in told["spans"]:
         indent = "" if span["kind"] == "SERVER" else "  "
         why = f"  {span['error']}" if span["error"] else ""

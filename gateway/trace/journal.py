@@ -23,7 +23,7 @@ from gateway.trace.reading.calls import Calls
 from gateway.trace.reading.search import Search
 from gateway.trace.record import Record
 from gateway.trace.retention import Retention
-from gateway.trace.row import Row, row_of
+from gateway.trace.row import Row, row_of, storable
 from gateway.trace.sink import Line, Sink
 from gateway.trace.spool.files import FEW, Spool, open_spool
 from gateway.trace.spool.leftovers import take_over
@@ -167,7 +167,9 @@ class Journal:
             found = await asyncio.shield(self._taking)
             if found and self._sinks.stdout is not None:
                 self._sinks.stdout.put(found)
-            self._show(line for line in found if line.row["outcome"] == "orphaned")  # their worker has shown the others
+            self._show(
+                line for line in found if line.row.get("outcome") == "orphaned"
+            )  # their worker has shown the others
             await asyncio.sleep(TAKE_OVER)
 
     def _encode(self) -> None:
@@ -232,21 +234,6 @@ def _line(record: Record) -> Line:
     try:
         json = orjson.dumps(row)
     except TypeError:
-        row = {name: _sound(value) for name, value in row.items()}
+        row = {name: storable(value) for name, value in row.items()}
         json = orjson.dumps(row)
     return Line(row, json)
-
-
-def _sound(value: object) -> object:
-    """The value without lone surrogates and endless numbers, which clients can cause and no file can hold."""
-    match value:
-        case int() if not -(2**63) <= value < 2**63:
-            return float(value)
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case list():
-            return [_sound(each) for each in value]
-        case dict():
-            return {name: _sound(each) for name, each in value.items()}
-        case _:
-            return value

@@ -33,6 +33,8 @@ PARAMETERS = (
 """What of the client's request is told besides, where it is a number or a short text."""
 _NAMES = frozenset(PARAMETERS)
 _LONGEST = 256
+_ENDLESS = 10**308
+"""No float is larger."""
 
 
 def row_of(record: Record) -> Row:
@@ -104,6 +106,21 @@ def row_of(record: Record) -> Row:
     if record.span.state:
         row["trace_state"] = record.span.state
     return row
+
+
+def storable(value: object) -> object:
+    """The value without lone surrogates and endless numbers, which clients can cause and no JSON of ours can hold."""
+    match value:
+        case int() if not -(2**63) <= value < 2**63:
+            return float(value) if abs(value) < _ENDLESS else None
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [storable(each) for each in value]
+        case dict():
+            return {str(storable(name)): storable(each) for name, each in value.items()}
+        case _:
+            return value
 
 
 def _link(record: Record) -> Row | None:

@@ -21,8 +21,7 @@ import orjson
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.trace.retention import Retention
-from gateway.trace.sink import Line
-from gateway.trace.sqlite.entry import sound
+from gateway.trace.sqlite.entry import foreign
 from gateway.trace.sqlite.reader import Reader
 from gateway.trace.sqlite.schema import FILE
 from gateway.trace.sqlite.writer import Writer
@@ -127,7 +126,8 @@ class Sharing:
             mine = self._reader.mark("origin")
             others = [(origin, json) for _, origin, json in page if origin != mine]
             for origin, group in groupby(others, key=lambda each: each[0]):
-                self._writer.add(_lines(json for _, json in group), origin=origin)
+                lines = [foreign(json) for _, json in group]
+                self._writer.add([line for line in lines if line is not None], origin=origin)
             self._writer.add((), marks={_RECEIVED: reached})
 
         await self._do(work)
@@ -150,17 +150,6 @@ class Sharing:
 
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def _lines(records: Iterable[bytes]) -> list[Line]:
-    """What is no record is left out."""
-    lines = []
-    for json in records:
-        with suppress(orjson.JSONDecodeError):
-            row = orjson.loads(json)
-            if isinstance(row, dict) and isinstance(row.get("id"), str):
-                lines.append(Line(sound(row), json))
-    return lines
 
 
 def _without_content(record: bytes) -> bytes:

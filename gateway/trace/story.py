@@ -28,8 +28,14 @@ _REASONS = {
 
 
 def tell(row: Row) -> dict[str, Any]:
-    """`story`: sentences; `spans`: see docs/observability.md."""
-    return {"story": list(sentences(row)), "spans": [_span(span, row) for span in sorted(_spans(row), key=_begin)]}
+    """`story`: sentences; `spans`: see docs/observability.md. A record of another version may lack what they are told from."""
+    try:
+        return {"story": list(sentences(row)), "spans": [_span(span, row) for span in sorted(_spans(row), key=_begin)]}
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
+        return {
+            "story": ["Another version of the gateway wrote this record; it can be shown, but not told."],
+            "spans": [],
+        }
 
 
 def sentences(row: Row) -> Iterator[str]:

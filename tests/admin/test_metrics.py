@@ -177,3 +177,27 @@ async def test_promtool_finds_nothing_to_say(sdk: openai.AsyncOpenAI, stranger: 
         text = await reply.read()
 
     assert await asyncio.to_thread(promtool, text) == (0, b"", b"")
+
+
+async def test_two_budgets_of_one_tenant_for_different_models_are_two_series(
+    house: House, sdk: openai.AsyncOpenAI, stranger: aiohttp.ClientSession
+) -> None:
+    budgets = "[{usd: 1, per: ever}, {usd: 2, per: ever, models: [ok]}]"
+    await house.adopt(f"tenants: {{default: {{budget: {budgets}}}}}")
+    await sdk.chat.completions.create(model="ok", messages=HELLO)
+
+    found = await counted(stranger, 1)
+
+    left = sorted(name for name in found if name.startswith("llmgw_budget_remaining_ratio"))
+    assert left == [
+        'llmgw_budget_remaining_ratio{level="org",models="ok",subject="default",unit="usd",window="ever"}',
+        'llmgw_budget_remaining_ratio{level="org",subject="default",unit="usd",window="ever"}',
+    ]
+
+
+async def test_records_that_a_full_disk_keeps_out_of_the_spool_are_counted(
+    house: House, stranger: aiohttp.ClientSession
+) -> None:
+    house.worker.journal._spool.missed = 3
+
+    assert (await scraped(stranger))['llmgw_telemetry_dropped_total{signal="records",where="spool"}'] == 3

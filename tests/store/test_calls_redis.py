@@ -19,6 +19,8 @@ from gateway.trace.sharing import Sharing
 from tests.redis_server import RedisServer, redis_server
 from tests.trace.stored import NOON, File, line
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 KEEP = 1000
 Opens = Callable[[str], Awaitable[CallStream]]
 

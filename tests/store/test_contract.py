@@ -19,6 +19,8 @@ from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
 from tests.store.conftest import Opens
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 KEY = VirtualKey(
     id="k1",
     name="ci é\u2028",

@@ -38,6 +38,8 @@ from gateway.store.sqlite.store import FILE
 from tests.redis_server import RedisServer
 from tests.store.conftest import Opens
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 LEASE = 30_000
 KEY = Line("key é\u2028", 40, 100)
 TEAM = Line("team", 40, 1000)

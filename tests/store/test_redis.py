@@ -195,11 +195,14 @@ async def test_no_key_or_idempotency_key_stands_in_redis_in_clear(store: Store, 
     assert b"my-idempotency-key" not in server.send("KEYS", "*")
 
 
-async def test_a_redis_that_never_answers_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis+cluster://127.0.0.1:1"])
+async def test_a_redis_that_never_answers_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
+) -> None:
     monkeypatch.setattr(redis_store, "OPENING", 0.2)
 
     with pytest.raises(OpenError, match="does not answer"):
-        await open_store("redis://127.0.0.1:1/0", tmp_path)
+        await open_store(url, tmp_path)
 
 
 async def test_the_password_of_redis_is_used_and_never_told(

@@ -25,7 +25,7 @@ from gateway.ingress.request import Request
 from gateway.trace.journal import PENDING, Journal, open_journal
 from gateway.trace.record import Record
 from gateway.trace.retention import Retention
-from gateway.trace.row import row_of
+from gateway.trace.row import row_of, storable
 from gateway.trace.rules import TraceRules
 from gateway.trace.sink import LINES
 from gateway.trace.sqlite.schema import FILE
@@ -275,3 +275,30 @@ async def test_workers_share_the_file_and_a_killed_one_loses_nothing_older_than_
     found = ids((await (await opens()).latest(limit=2000)).records)
 
     assert sorted(map(str, found)) == sorted(f"{name}_{number}" for name in ("a", "b") for number in range(500))
+
+
+async def test_a_number_that_no_file_can_hold_costs_no_other_call_its_record(opens: Opens) -> None:
+    journal = await opens()
+    odd = record("req_odd")
+    odd.call = Call(
+        id="req_odd",
+        operation=Operation.CHAT,
+        received=0.0,
+        model="m",
+        body=b"{}",
+        fields={"seed": 10**400, "n": 10**30},
+    )
+    for _ in range(3):
+        journal.write(odd)
+        journal.write(record("req_next"))
+        await journal.find("req_next")
+
+    found = await journal.find("req_odd")
+    assert found is not None
+    assert found["parameters"] == {"seed": None, "n": 1e30}
+    journal.write(record("req_last"))
+    assert await journal.find("req_last") is not None
+
+
+def test_text_that_is_no_unicode_can_be_stored_wherever_it_stands() -> None:
+    assert orjson.dumps(storable({"a\ud800": ["\udfff", {"\ud800": 1}]})) == b'{"a?":["?",{"?":1}]}'

@@ -75,6 +75,7 @@ WRONG = [
     ({"since": "9999999999999999"}, "since"),
     ({"min_cost_usd": "-1"}, "min_cost_usd"),
     ({"max_cost_usd": "1e400"}, "max_cost_usd"),
+    ({"max_cost_usd": "1e999999"}, "max_cost_usd"),
     ({"max_cost_usd": "NaN"}, "max_cost_usd"),
     ({"min_ms": "inf"}, "min_ms"),
     ({"stream": "yes"}, "stream"),

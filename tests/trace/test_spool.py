@@ -15,10 +15,14 @@ import pytest
 
 from gateway.core.tasks import Tasks
 from gateway.trace.journal import open_journal
+from gateway.trace.metrics.names import Known
+from gateway.trace.metrics.observe import Observer
 from gateway.trace.row import row_of
 from gateway.trace.spool import files
 from gateway.trace.spool.files import FOLDER, Spool, open_spool
 from gateway.trace.spool.leftovers import take_over
+from gateway.trace.sqlite.entry import foreign
+from gateway.trace.story import tell
 from tests.trace.stored import File, line
 from tests.trace.test_journal import Opens, eventually, ids, opens, record
 
@@ -217,3 +221,64 @@ def test_a_spool_is_no_larger_than_it_may_be(spool: Spool, monkeypatch: pytest.M
 
     assert spool.missed == 2
     spool.close(settled=True)
+
+
+ODD = (
+    b'{"id": "no time"}',
+    b'{"id": {"a": 1}, "at": null}',
+    b'{"id": "far", "at": 1e300, "attempts": [{"deployment": "x"}]}',
+    b"[1]",
+    b"\x00\xff",
+    b'{"id": "odd", "at": 1800014400, "attempts": [1], "org": 5, "cost_nano_usd": "a", "stream": 3, "status": [1]}',
+)
+
+
+def test_what_is_no_record_of_ours_is_left_out_and_the_rest_is_made_sound(
+    tmp_path: Path, spool: Spool, file: File
+) -> None:
+    spool.append(b"\n".join(ODD) + b"\n" + line("a").json + b"\n", len(ODD) + 1)
+    spool.close(settled=False)
+
+    assert [each.row["id"] for each in take_over(tmp_path, file.writer.add)] == ["odd", "a"]
+    file.writer.add([each for each in map(foreign, ODD) if each is not None])
+    assert file.ids() == ["a", "odd"]
+    assert file.totals("cost_nano_usd", by="org") == {("acme",): 1000, ("5",): 0}
+
+
+def test_a_record_of_another_replica_is_one_line_whatever_it_was_sent_as() -> None:
+    found = foreign(b'{"id": "a",\n\n"at": 1}')
+
+    assert found is not None
+    assert b"\n" not in found.json
+
+
+def test_notes_that_cannot_be_written_anew_cost_no_descriptor(
+    tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", full)
+        spool.note_anew(b'{"id": "old"}\n')
+
+    assert len(os.listdir("/proc/self/fd")) == before
+    spool.note_anew(b'{"id": "new"}\n')
+    assert (tmp_path / FOLDER / "worker" / "notes").read_bytes() == b'{"id": "new"}\n'
+    spool.close(settled=False)
+
+
+async def test_an_orphan_is_counted_shown_as_spans_and_told(tmp_path: Path, opens: Opens) -> None:
+    await killed(_is_answering, tmp_path)
+    journal = await opens()
+
+    orphan = await found(journal, "req_1")
+
+    counting = Observer(lambda: None, Known)
+    counting.observe(orphan)
+    counted = counting.totals.counters["llmgw_calls_total"]
+    assert {labels[0]: cell.value for labels, cell in counted.items()} == {"orphaned": 1}
+    told = tell(orphan)
+    assert "Its worker died" in " ".join(told["story"])
+    assert [span["name"] for span in told["spans"]] == ["POST /v1/chat/completions"]

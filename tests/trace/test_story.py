@@ -190,3 +190,7 @@ def test_a_record_of_an_older_version_has_a_story_and_no_spans() -> None:
 
     assert told["spans"] == []
     assert "It ended with 502 x: y." in told["story"]
+
+
+def test_a_record_that_lacks_what_a_story_needs_is_no_failure() -> None:
+    assert tell({"id": "req_1", "at": 1e15})["spans"] == []

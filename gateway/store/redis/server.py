@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, SlotNotCoveredError
 
 from gateway.core.tasks import Tasks
 from gateway.store.breaker import Breaker
@@ -31,8 +31,9 @@ QUIET = 30.0
 """Seconds without a push after which the subscription is made anew: its connection may have died unnoticed."""
 AGAIN = 0.5
 """Seconds before subscribing again when that failed."""
-NO_ANSWER = (RedisError, OSError, TimeoutError, RuntimeError)
-"""What a command ends with when it has no answer; RuntimeError is uvloop's, for a connection that was lost in the meantime."""
+NO_ANSWER = (RedisError, RedisClusterException, SlotNotCoveredError, OSError, TimeoutError, RuntimeError)
+"""What a command ends with when it has no answer, a cluster's own kinds included; RuntimeError is uvloop's, for a connection
+that was lost in the meantime."""
 
 
 @dataclass(frozen=True, slots=True)

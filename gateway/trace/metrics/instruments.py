@@ -212,7 +212,7 @@ REMAINING = Instrument(
     "llmgw.budget.remaining",
     _G,
     "1",
-    ("level", "subject", "unit", "window"),
+    ("level", "subject", "unit", "models", "window"),
     "Share of a budget or rate that is neither spent nor held.",
     is_asked=True,
 )

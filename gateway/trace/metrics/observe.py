@@ -96,6 +96,11 @@ class Observer:
         call = self._calls.get(key)
         if call is None:
             call = self._call(key)
+        call.calls.value += 1
+        if call.route is not None:
+            call.route.value += 1
+        if row["duration_ms"] is None:  # its worker died: nobody knows when, or what came of it
+            return
         seconds = row["duration_ms"] * 0.001
         if row["sampled"]:
             sample = Sample(seconds, row["at"] + seconds, row["trace_id"], row["span_id"])
@@ -105,9 +110,6 @@ class Observer:
             add(call.server, of.SERVER_DURATION.buckets, seconds)
         add(call.http, of.HTTP_DURATION.buckets, seconds)
         add(self._overhead, of.OVERHEAD.buckets, row["overhead_ms"] * 0.001)
-        call.calls.value += 1
-        if call.route is not None:
-            call.route.value += 1
         if row["input_tokens"] is not None and row["provider"] is not None:
             self._bill(call, row)
         if row["stream"] and row["first_byte_ms"] is not None and row["error_code"] is None:

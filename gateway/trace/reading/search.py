@@ -131,7 +131,7 @@ def _nano(text: str, name: str) -> int:
         dollars = Decimal(text)
     except InvalidOperation:
         dollars = Decimal("NaN")
-    if not dollars.is_finite() or not 0 <= dollars * _NANO < _MOST:
+    if not dollars.is_finite() or not 0 <= dollars < _MOST / _NANO:
         raise _invalid(name, "an amount in USD such as 0.05")
     return int(dollars * _NANO)
 

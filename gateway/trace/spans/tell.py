@@ -86,7 +86,9 @@ def _server(row: Row, begin: int) -> Span:
         row["failed_in"],
         len(row["attempts"]),
     )
-    own: dict[str, Value] = {"llmgw.request.id": row["id"], "llmgw.overhead.duration": row["overhead_ms"] / 1000}
+    own: dict[str, Value] = {"llmgw.request.id": row["id"]}
+    if row["overhead_ms"] is not None:
+        own["llmgw.overhead.duration"] = row["overhead_ms"] / 1000
     if row["cost_nano_usd"] is not None:
         own["llmgw.cost.total"] = row["cost_nano_usd"] / _NANO
         own["llmgw.cost.estimated"] = row["estimated"]
@@ -102,7 +104,7 @@ def _server(row: Row, begin: int) -> Span:
         row["span_id"],
         row["parent_span_id"],
         begin,
-        begin + _nanoseconds(row["duration_ms"]),
+        begin + _nanoseconds(row["duration_ms"] or 0.0),  # nobody knows when a worker died
         common,
         own,
     )

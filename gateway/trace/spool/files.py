@@ -51,9 +51,15 @@ class Spool:
         """Instead of all earlier ones."""
         try:
             fresh = _File(self._folder / f"{NOTES}.new")
+        except OSError as error:
+            self._failed(error)
+            return
+        try:
+            fresh.empty()
             fresh.append(notes)
             os.rename(self._folder / f"{NOTES}.new", self._folder / NOTES)
         except OSError as error:
+            fresh.close()
             self._failed(error)
             return
         self._notes.close()

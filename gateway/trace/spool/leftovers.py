@@ -8,15 +8,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from gateway.trace.sink import Line
 from gateway.trace.spool.files import FOLDER, LINES, LOCK, NOTES
 from gateway.trace.spool.orphan import orphan
+from gateway.trace.sqlite.entry import foreign
 
 BATCH = 500
+LONGEST = 16 * 1024 * 1024
+"""Bytes of a line that are read: no record of ours is so long."""
 
 log = logging.getLogger("llmgw.trace")
 
@@ -72,30 +74,27 @@ def _batches(folder: Path) -> Iterator[Sequence[Line]]:
 
 
 def _records(folder: Path) -> Iterator[Line]:
+    """A torn line is one whose writer died."""
     for name in LINES:
-        for row, json in _rows(folder / name):
-            yield Line(row, json)
+        for json in _lines(folder / name):
+            if (line := foreign(json)) is not None:
+                yield line
 
 
 def _orphans(folder: Path) -> Iterator[Line]:
-    for note, _ in _rows(folder / NOTES):
+    for json in _lines(folder / NOTES):
         try:
-            row = orphan(note)
+            line = foreign(orjson.dumps(orphan(orjson.loads(json))))
         except (KeyError, ValueError, TypeError):
             continue
-        yield Line(row, orjson.dumps(row))
+        if line is not None:
+            yield line
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """A torn line is one whose writer died."""
+def _lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
-            for line in file:
-                try:
-                    row = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    continue
-                if isinstance(row, dict):
-                    yield row, line.rstrip(b"\n")
+            while line := file.readline(LONGEST):
+                yield line.rstrip(b"\n")
     except FileNotFoundError:
         return

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import orjson
 
 from gateway.trace.record import Record
+from gateway.trace.row import storable
 
 NOTED = 0.1
 """Seconds after which a call that is still under way is noted."""
@@ -52,7 +53,7 @@ def _line(record: Record) -> bytes:
     try:
         return orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # a lone surrogate
-        note = {name: _sound(value) for name, value in note.items()}
+        note = {name: storable(value) for name, value in note.items()}
         return orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -82,7 +83,3 @@ def _note(record: Record) -> Iterator[tuple[str, object]]:
         yield "upstream_model", last.target.upstream_model
     if record.hold is not None:
         yield "reserved_nano_usd", record.hold.reserved_usd
-
-
-def _sound(value: object) -> object:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -11,7 +11,7 @@ import orjson
 from gateway.trace.row import Row
 from gateway.trace.sink import Line
 from gateway.trace.sqlite.histogram import bucket
-from gateway.trace.sqlite.schema import COLUMNS
+from gateway.trace.sqlite.schema import COLUMNS, SUMS
 
 MADE = ("duration_bucket", "first_byte_bucket", "tags", "text")
 """Columns that are made of the record, besides COLUMNS."""
@@ -19,6 +19,11 @@ LONGEST = 64 * 1024
 """Characters of captured content that are searched."""
 _COLUMNS = frozenset(COLUMNS)
 _MEASURED = ("duration_ms", "first_byte_ms")
+_NUMBERS = frozenset({"at", "status", *_MEASURED, *(name for name in SUMS if name in _COLUMNS)})
+_MOST = 2**53
+"""Larger numbers are nonsense, and their sums would fit no column."""
+_END = 2**53 / 1000
+"""UTC seconds after which there is no time that clients of ours can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +53,32 @@ def tag_part(tag: str) -> str:
     return orjson.dumps(tag).decode()
 
 
+def foreign(json: bytes) -> Line | None:
+    """A record that another process wrote, or another version; None for what is none."""
+    try:
+        row = orjson.loads(json)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not 0 <= (measured(row, "at") or -1) < _END:
+        return None
+    kept = sound(row)
+    return Line(kept, json if kept == row and b"\n" not in json and b"\r" not in json else orjson.dumps(kept))
+
+
 def sound(row: Row) -> Row:
-    """The same with nothing in it that no column can hold, wherever the record comes from."""
+    """The same with nothing in it that no column can hold, or that makes no sense there, wherever the record comes from."""
     attempts = row.get("attempts")
     is_sound = isinstance(attempts, list) and all(isinstance(each, dict) for each in attempts)
-    return {name: _plain(value) if name in _COLUMNS else value for name, value in row.items()} | {
-        "attempts": attempts if is_sound else []
-    }
+    columns = {name: _column(name, value) for name, value in row.items() if name in _COLUMNS}
+    return {**row, **columns, "span_id": columns.get("span_id") or "", "attempts": attempts if is_sound else []}
 
 
-def _plain(value: object) -> object:
-    match value:
-        case None | float():
-            return value
-        case int():
-            return value if -(2**63) <= value < 2**63 else float(value)
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case _:
-            return str(value)
+def _column(name: str, value: object) -> object:
+    if value is None or name == "stream":
+        return value if isinstance(value, bool) else None
+    if name in _NUMBERS:
+        return value if isinstance(value, int | float) and abs(value) < _MOST else None
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else str(value)
 
 
 def measured(row: Row, name: str) -> float | None:

@@ -6,13 +6,14 @@ store's limit. A command that has been sent is never cancelled, whoever gave up 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
 from gateway.core.errors import Overloaded
 from gateway.core.ledger.operations import Applied, Balance, Operation
+from gateway.core.purge import Purge
 from gateway.core.secret import Secret
 from gateway.core.tenant import VirtualKey
 
@@ -24,6 +25,10 @@ REPLAY_LIMIT = 1024 * 1024
 """Bytes of the largest body that is kept."""
 OWNER_TTL = 10.0
 """Seconds after which an owner of reservations that announced nothing is not waited for when the ledger is rebuilt."""
+PURGE_TTL = 31 * 86_400.0
+"""Seconds for which an order to forget answers is kept: no answer is kept for longer."""
+PURGES = 1000
+"""Orders that are kept; of more, the oldest become one order to forget all that was made before them."""
 INSTANCE_TTL = 30.0
 """Seconds after which an instance that announced nothing is taken for gone."""
 
@@ -34,6 +39,8 @@ class Changes:
 
     keys: int
     cooldowns: int
+    purges: int = 0
+    """The number of the last order to forget answers."""
 
 
 class KeyStore(Protocol):
@@ -133,6 +140,51 @@ class CallStream(Protocol):
 
     async def last(self) -> str:
         """The place of the newest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSize:
+    """`bytes` is an estimate; `dropped` counts the answers that gave way to newer ones before their time, or found no room."""
+
+    entries: int
+    bytes: int
+    dropped: int
+
+
+class CacheStore(Protocol):
+    """Answers for a time, under names `<16 hex digits>:<64 hex digits>`, the first part of which stands for an organisation.
+
+    It may forget any of them at any time. What it gives is for the caller to check.
+    """
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, value: bytes, *, ttl: float) -> None:
+        """For `ttl` seconds, PURGE_TTL at most."""
+        ...
+
+    async def remove(self, names: Collection[str]) -> int:
+        """How many of them there were."""
+        ...
+
+    async def page(
+        self, *, org: str = "", after: str = "", limit: int = 100
+    ) -> tuple[Sequence[tuple[str, bytes]], str]:
+        """Some answers with their names, of the organisation whose digest is given or of all; and where to go on, "" at the end.
+
+        An answer that is kept throughout is met at least once.
+        """
+        ...
+
+    async def size(self) -> CacheSize: ...
+
+    async def order(self, purge: Purge) -> int:
+        """Numbers an order, and makes it known through `Store.changes`. Its number."""
+        ...
+
+    async def orders(self) -> Sequence[Purge]:
+        """Those of the last PURGE_TTL seconds, by number."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""What the semantic cache finds and gets wrong on labelled questions."""

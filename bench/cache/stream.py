@@ -1,0 +1,74 @@
+"""A stream of questions against an empty cache, decided by one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.cache.data import Asked
+from bench.cache.embedded import Embedded
+from bench.cache.rules import Rule, Shelf
+from gateway.cache.semantic.index import Index
+
+_PARTITION = b"all"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Shares; `repeats` are the calls whose answer was already kept or served, `found` the share of them answered rightly."""
+
+    calls: int
+    hits: float
+    wrong_among_hits: float
+    wrong_among_all: float
+    late_hits: float
+    late_wrong_among_hits: float
+    found: float
+    note: str
+
+    @property
+    def served(self) -> int:
+        return round(self.hits * self.calls)
+
+
+def run(asked: Sequence[Asked], rule: Rule, embedded: Embedded, *, answers_repeat: bool = True) -> Outcome:
+    """What was served is never kept again. `late` is the stream's second half."""
+    first = next(vector for one in asked if (vector := embedded.vector(one.text)) is not None)
+    index = Index(len(first), most=len(asked))
+    shelf = Shelf(embedded, answers_repeat=answers_repeat)
+    results: list[bool | None] = []
+    labels: set[str] = set()
+    repeats = 0
+    for number, question in enumerate(asked):
+        vector = embedded.vector(question.text)
+        found = [] if vector is None else index.search(_PARTITION, vector, least=rule.floor)
+        served = rule.serve(question, found, shelf)
+        results.append(None if served is None else shelf.asked[served].label == question.label)
+        repeats += question.label in labels
+        labels.add(question.label)
+        if served is None and rule.learn(question, found, shelf) and vector is not None:
+            index.add(_PARTITION, str(number), vector)
+            shelf.asked[str(number)] = question
+    return _outcome(results, repeats, rule.note)
+
+
+def _outcome(results: list[bool | None], repeats: int, note: str) -> Outcome:
+    late = results[len(results) // 2 :]
+    return Outcome(
+        calls=len(results),
+        hits=_hits(results),
+        wrong_among_hits=_wrong(results),
+        wrong_among_all=results.count(False) / len(results),
+        late_hits=_hits(late),
+        late_wrong_among_hits=_wrong(late),
+        found=results.count(True) / max(1, repeats),
+        note=note,
+    )
+
+
+def _hits(results: list[bool | None]) -> float:
+    return 1 - results.count(None) / len(results)
+
+
+def _wrong(results: list[bool | None]) -> float:
+    return results.count(False) / max(1, len(results) - results.count(None))

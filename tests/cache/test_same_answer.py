@@ -1,0 +1,251 @@
+"""A kept answer is equal, to the SDK, to the one that was kept: streamed or not, whichever way it came first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types import Completion
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from gateway.cache.assemble import assemble
+from gateway.cache.render import DONE, fresh_events, fresh_json
+
+STREAMS = Path(__file__).parent.parent / "streams"
+FRESH: dict[str, Any] = {"id": "chatcmpl-fresh", "created": 1_800_000_000}
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+pieces = st.lists(texts, max_size=5)
+logprobs = st.lists(
+    st.builds(
+        lambda token: {"token": token, "bytes": list(token.encode()), "logprob": -0.5, "top_logprobs": []}, texts
+    ),
+    min_size=1,
+    max_size=2,
+)
+usages = st.builds(
+    lambda i, o: {
+        "prompt_tokens": i,
+        "completion_tokens": o,
+        "total_tokens": i + o,
+        "completion_tokens_details": {"reasoning_tokens": o},
+    },
+    st.integers(0, 99),
+    st.integers(0, 99),
+)
+
+
+@st.composite
+def choices(draw: st.DrawFn, index: int) -> list[dict[str, Any]]:
+    """One choice as OpenAI streams it."""
+    kind = draw(st.sampled_from(["content", "refusal", "reasoning", "tools", "logprobs"]))
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None if kind in ("tools", "refusal") else ""}]
+    reason = "tool_calls" if kind == "tools" else "stop"
+    beside: list[Any] = [None]
+    if kind == "tools":
+        for number in range(draw(st.integers(1, 3))):
+            name = draw(st.text("abc", min_size=1, max_size=4))
+            call = {"index": number, "id": f"call_{number}{name}", "type": "function"}
+            deltas.append({"tool_calls": [{**call, "function": {"name": name, "arguments": ""}}]})
+            for text in draw(pieces):
+                deltas.append({"tool_calls": [{"index": number, "function": {"arguments": text}}]})
+    elif kind == "reasoning":
+        deltas += [{"reasoning_content": text} for text in draw(pieces)]
+        deltas += [{"content": text} for text in draw(pieces)]
+    else:
+        member = "refusal" if kind == "refusal" else "content"
+        deltas += [{member: text} for text in draw(pieces)]
+    for _ in deltas[1:]:
+        beside.append({"content": draw(logprobs), "refusal": None} if kind == "logprobs" else None)
+    return [
+        *(
+            {"index": index, "delta": delta, "logprobs": tokens, "finish_reason": None}
+            for delta, tokens in zip(deltas, beside, strict=True)
+        ),
+        {"index": index, "delta": {}, "logprobs": None, "finish_reason": reason},
+    ]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """The chunks of a stream whose choices come one after the other or in turns."""
+    several = [draw(choices(index)) for index in range(draw(st.integers(1, 2)))]
+    parts = [part for choice in several for part in choice]
+    if draw(st.booleans()):
+        parts.sort(key=lambda part: 0 if "role" in part["delta"] else 1 if part["finish_reason"] is None else 2)
+    head = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "system_fingerprint": "f",
+    }
+    usage = {**head, "choices": [], "usage": draw(usages)}
+    return [*({**head, "choices": [part], "usage": None} for part in parts), usage]
+
+
+def sse(chunks: list[dict[str, Any]]) -> bytes:
+    return b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks) + DONE
+
+
+def events(stream: bytes) -> Iterator[str]:
+    for event in stream.decode().split("\n\n"):
+        if event.startswith("data: ") and event != "data: [DONE]":
+            yield event[6:]
+
+
+def read_by_sdk(stream: bytes) -> dict[str, Any]:
+    """What the SDK makes of a stream, but for the id and the time."""
+    state = ChatCompletionStreamState()
+    usage = None
+    for data in events(stream):
+        chunk = ChatCompletionChunk.model_validate_json(data)
+        state.handle_chunk(chunk)
+        usage = chunk.usage or usage
+    whole = state.current_completion_snapshot.model_dump(exclude={"id", "created", "usage"})
+    return plain({**whole, "usage": usage.model_dump() if usage else None})
+
+
+def read_json_by_sdk(body: bytes) -> dict[str, Any]:
+    return plain(ChatCompletion.model_validate_json(body).model_dump(exclude={"id", "created"}))
+
+
+def plain(whole: dict[str, Any]) -> dict[str, Any]:
+    """Without what the SDK adds of its own, and without the difference of nothing and null, which it does not make."""
+    return {
+        name: plain(value)
+        if isinstance(value, dict)
+        else [plain(v) if isinstance(v, dict) else v for v in value]
+        if isinstance(value, list)
+        else value
+        for name, value in whole.items()
+        if value is not None and name not in ("parsed", "parsed_arguments", "index")
+    }
+
+
+def replayed(document: bytes, **options: Any) -> bytes:
+    return b"".join(fresh_events(document, **FRESH, **{"wants_usage": True, **options}))
+
+
+@given(streams(), st.integers(1, 9))
+def test_a_stream_kept_and_replayed_is_the_same_stream_to_the_sdk(chunks: list[dict[str, Any]], piece: int) -> None:
+    document = assemble(sse(chunks))
+    assert document is not None
+    again = replayed(json.dumps(document).encode(), piece=piece)
+
+    assert read_by_sdk(again) == read_by_sdk(sse(chunks))
+    assert assemble(again) == {**document, **FRESH}
+
+
+@given(streams())
+def test_a_stream_kept_and_given_as_json_says_the_same(chunks: list[dict[str, Any]]) -> None:
+    document = assemble(sse(chunks))
+    body = fresh_json(json.dumps(document).encode(), **FRESH)
+
+    assert read_json_by_sdk(body) == read_by_sdk(sse(chunks))
+
+
+@pytest.mark.parametrize("path", sorted(STREAMS.glob("*.txt")), ids=lambda path: path.stem)
+def test_what_providers_really_stream_is_kept_and_replayed(path: Path) -> None:
+    stream = path.read_bytes()
+    document = assemble(stream if b"[DONE]" in stream else stream + DONE)
+    assert document is not None
+
+    again = assemble(replayed(json.dumps(document).encode()))
+
+    assert again == {**document, **FRESH}
+
+
+def test_an_answer_in_one_piece_is_replayed_as_a_stream() -> None:
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "It is 4.",
+        "refusal": None,
+        "annotations": [],
+        "reasoning_content": "2 and 2",
+    }
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    body = {"id": "a", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    document = json.dumps(body).encode()
+
+    assert read_by_sdk(replayed(document)) == read_json_by_sdk(document)
+
+
+def test_completions_are_replayed_too() -> None:
+    chunk = {"id": "a", "object": "text_completion", "created": 1, "model": "m"}
+    tokens = {"tokens": ["4"], "token_logprobs": [-0.1], "top_logprobs": None, "text_offset": [0]}
+    chunks = [
+        {**chunk, "choices": [{"index": 0, "text": "4", "logprobs": tokens, "finish_reason": None}]},
+        {**chunk, "choices": [{"index": 0, "text": "!", "logprobs": tokens, "finish_reason": "stop"}]},
+    ]
+    document = assemble(sse(chunks))
+    whole = Completion.model_validate(document)
+
+    assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("4!", "stop")
+    assert assemble(replayed(json.dumps(document).encode(), wants_usage=False)) == {**(document or {}), **FRESH}
+
+
+def test_the_id_and_the_time_are_fresh_and_each_chunk_has_them() -> None:
+    document = assemble((STREAMS / "openai.txt").read_bytes())
+    body = json.dumps(document).encode()
+    chunks = [json.loads(data) for data in events(replayed(body))]
+
+    assert {(chunk["id"], chunk["created"]) for chunk in chunks} == {(FRESH["id"], FRESH["created"])}
+    assert json.loads(fresh_json(body, **FRESH)).items() >= FRESH.items()
+
+
+def test_usage_is_streamed_only_to_those_who_ask() -> None:
+    body = json.dumps(assemble((STREAMS / "openai.txt").read_bytes())).encode()
+
+    assert b'"usage"' in replayed(body)
+    assert b'"usage"' not in replayed(body, wants_usage=False)
+
+
+def test_embeddings_have_no_id_and_get_none() -> None:
+    body = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}],"model":"e"}'
+
+    assert json.loads(fresh_json(body, **FRESH)) == json.loads(body)
+    with pytest.raises(ValueError, match="only completions"):
+        replayed(body)
+
+
+def sent(*data: str, end: str = "\n") -> bytes:
+    return "".join(f"data: {one}{end}{end}" for one in data).encode()
+
+
+def delta(members: str) -> str:
+    return '{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{' + members + "}}]}"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"",
+        sent("[DONE]"),
+        sent("not json", "[DONE]"),
+        sent("[1]", "[DONE]"),
+        sent(delta("")),
+        sent("[DONE]", delta("")),
+        sent('{"error":{"message":"overloaded"}}', "[DONE]"),
+        sent(delta('"audio":{"n":1}'), delta('"audio":{"n":2}'), "[DONE]"),
+        sent(delta('"content":[{"type":"text"}]'), "[DONE]"),
+        sent(delta('"role":"assistant"'), delta('"role":"tool"'), "[DONE]"),
+        sent(delta('"x":"a"'), delta('"x":{"y":"z"}'), "[DONE]"),
+    ],
+)
+def test_a_stream_that_is_not_whole_or_not_clear_is_not_kept(stream: bytes) -> None:
+    assert assemble(stream) is None
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+def test_lines_may_end_in_any_way_that_events_allow(end: str) -> None:
+    stream = sent(delta('"content":"hi"'), end=end) + f": still here{end}{end}".encode() + sent("[DONE]", end=end)
+
+    assert (assemble(stream) or {})["choices"][0]["message"]["content"] == "hi"

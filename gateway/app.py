@@ -20,6 +20,8 @@ from gateway.auth.wanted import Wanted
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
+from gateway.cache.claim import Cache
+from gateway.cache.keep import Keeper
 from gateway.cache.replay import Replays
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
@@ -149,7 +151,7 @@ async def running(
             policy=policy,
             auth=keyring,
             budget=budgets,
-            cache=Replays(store.replays, tasks),
+            cache=Cache(Replays(store.replays, tasks), Keeper(store.cache, orders, store.pepper, clock), tasks, clock),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
             trace=Recorder(telemetry.journal.begin, telemetry.journal.write, telemetry.sampler, clock, random),

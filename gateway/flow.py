@@ -10,7 +10,7 @@ from random import Random
 
 from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
-from gateway.cache.replay import Replays
+from gateway.cache.claim import Cache
 from gateway.core.arrival import Arrival, Asked, Reply
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
@@ -25,7 +25,7 @@ class Flow:
     policy: Current
     auth: Keyring
     budget: Budgets
-    cache: Replays
+    cache: Cache
     upstream: Upstream
     meter: Meter
     trace: Recorder
@@ -42,17 +42,19 @@ class Flow:
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
-                async with self.cache.claim(tenant, call) as claim:
-                    record.cache(claim)
-                    tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
-                    decision = plan.decide(call, tenant, policy.routes, lambda: tokens)
-                    deployments = plan.order(decision.model, self.random)
-                    record.route(decision, deployments)
+                tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
+                decision = record.decide(plan.decide(call, tenant, policy.routes, lambda: tokens))
+                purse = hold.of(decision.model)
 
-                    purse = hold.of(decision.model)
+                async with self.cache.claim(tenant, call, decision, policy.cache, reply) as claim:
+                    record.cache(claim)
+                    deployments = plan.order(decision.model, self.random)
+                    record.route(deployments)
+
                     async with claim.hit or self.upstream.open(deployments, call, record.attempts, purse) as answer:
                         await hold.admit()
                         record.upstream(answer)
+                        claim.begin(answer, hold)
                         reply.begin(
                             answer.content_type, stream=answer.is_stream, headers=record.headers() + hold.headers()
                         )
@@ -66,7 +68,7 @@ class Flow:
                             hold.settle(bill)
 
                     last = answer.ending(bill.cost, bill.usage)
-                    claim.complete(last, answer.content_type)
+                    await claim.complete(last, answer, bill)
         reply.end(last, headers=record.closing_headers())
 
     async def models(self, ingress: Asked) -> list[str]:

@@ -28,7 +28,7 @@ def fresh_json(document: bytes, *, id: str, created: int) -> bytes:
 
 
 def fresh_events(document: bytes, *, id: str, created: int, wants_usage: bool, piece: int = 64) -> Iterator[bytes]:
-    """The answer as events, the last being [DONE]; texts come in pieces of that many characters.
+    """The answer as events, the last being [DONE]; texts come in pieces of that many characters, and the usage has cost nothing.
 
     Raises ValueError for a document that is no completion.
     """
@@ -39,7 +39,7 @@ def fresh_events(document: bytes, *, id: str, created: int, wants_usage: bool, p
         for part in _parts(choice, piece):
             yield _event({**head, "choices": [part]})
     if wants_usage and "usage" in whole:
-        yield _event({**head, "choices": [], "usage": whole["usage"]})
+        yield _event({**head, "choices": [], "usage": {"cost_usd": 0, **whole["usage"]}})
     yield DONE
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine
+from types import TracebackType
 from typing import Any, Protocol
 
+from gateway.cache.answered import Bill, Given, Held
+from gateway.cache.hits import Hit, Replayed
 from gateway.core.call import Call
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
-from gateway.core.deployment import Deployment, Provider
 from gateway.core.errors import Conflict as CallConflict
 from gateway.core.errors import Overloaded
-from gateway.core.money import FREE
-from gateway.core.said import Said
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
-from gateway.core.usage import Usage
 
 _RENEW_SECONDS = 20.0
 _LARGEST = 1024 * 1024
@@ -36,65 +35,48 @@ class ReplayStore(Protocol):
     async def abandon(self, claim: Claim) -> None: ...
 
 
-class Kept:
-    """An answer that was kept, to be read like any other and costing nothing. Implements what a flow needs of an Answer."""
-
-    usage = Usage(0, 0)
-    is_complete = True
-    said: Said | None = None
-    produced_share = 1.0
-    deployment = Deployment(name="", provider=Provider("", ""), upstream_model="", price=FREE)
-
-    def __init__(self, stored: Stored) -> None:
-        self._body = stored.body
-        self.content_type = dict(stored.headers).get("content-type", "application/json")
-        self.headers: dict[bytes, bytes] = {}
-        self.is_stream = self.content_type.startswith("text/event-stream")
-
-    def produced(self) -> list[str]:
-        return []
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
-        yield self._body
-
-    def produced_length(self) -> int:
-        return 0
-
-    def fresh_text(self) -> str:
-        return ""
-
-    def cut(self) -> bytes:
-        """Costs nothing, and so is never cut."""
-        return b""
-
-    def ending(self, cost: int | None, usage: Usage) -> bytes:
-        return b""
-
-    async def __aenter__(self) -> Kept:
-        return self
-
-    async def __aexit__(self, *exit: object) -> None:
-        """Nothing is open."""
-
-
 class Unclaimed:
-    """A call without an Idempotency-Key: nothing is looked up and nothing kept."""
+    """A call that is answered by a provider: nothing is looked up and nothing kept.
 
-    hit: Kept | None = None
+    `kind` says where a hit is from: exact, joined, semantic or replay; `reason` why there is none, a word of keep.MISSES or
+    admission.REFUSALS; `similarity` is a semantic hit's, 0 to 1; `entry` the id of the kept answer.
+    """
+
+    hit: Hit | None = None
+    is_looked_up = False
+    kind: str | None = None
+    reason: str | None = "no_rule"
+    similarity: float | None = None
+    entry: str | None = None
+    _saved: tuple[int, float] | None = None
+
+    @property
+    def result(self) -> str:
+        """As the header `x-llmgw-cache` has it."""
+        if self.hit is not None:
+            return "semantic-hit" if self.kind == "semantic" else "hit"
+        return "miss" if self.is_looked_up else "bypass"
+
+    @property
+    def saved(self) -> tuple[int, float] | None:
+        """Nano-USD and seconds that a hit has saved."""
+        return self._saved
+
+    def begin(self, answer: Given, held: Held) -> None:
+        """The answer's first chunk is in hand."""
 
     def keep(self, chunk: bytes) -> None:
         """Nothing is kept."""
 
-    def complete(self, last: bytes, content_type: str) -> None:
-        """Nothing is kept."""
+    async def complete(self, last: bytes, answer: Given, bill: Bill) -> None:
+        """The answer has gone out, but for its last bytes."""
 
     async def __aenter__(self) -> Unclaimed:
         return self
 
-    async def __aexit__(self, *exit: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         """Nothing was claimed."""
 
 
@@ -122,14 +104,16 @@ class Claimed(Unclaimed):
                 self._claim = claim
                 self._renewal = self._tasks.start(self._renew(claim), name="replay lease")
             case Stored():
-                self.hit = Kept(found)
+                self.hit, self.kind, self.reason = Replayed(found), "replay", None
             case Pending():
                 raise _conflict("a call with this Idempotency-Key is being answered")
             case Conflict():
                 raise _conflict("this Idempotency-Key was used with another body")
         return self
 
-    async def __aexit__(self, *exit: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if self._claim is None:
             return
         if self._renewal is not None:
@@ -145,9 +129,9 @@ class Claimed(Unclaimed):
         if self._size <= _LARGEST:
             self._pieces.append(chunk)
 
-    def complete(self, last: bytes, content_type: str) -> None:
+    async def complete(self, last: bytes, answer: Given, bill: Bill) -> None:
         self.keep(last)
-        self._answer = Stored(200, (("content-type", content_type),), b"".join(self._pieces))
+        self._answer = Stored(200, (("content-type", answer.content_type),), b"".join(self._pieces))
 
     async def _renew(self, claim: Claim) -> None:
         while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.core.call import Call
@@ -59,8 +61,27 @@ class Arrival(Asked, Protocol):
 Headers = tuple[tuple[str, str], ...]
 
 
+class Audience(Protocol):
+    """Other calls that listen to an answer. `joined` is set while there are `listeners`.
+
+    Whoever answers sets `leave`, which ends the call, when its own client has left; it is called once nobody listens any more.
+    """
+
+    leave: Callable[[], object] | None
+
+    @property
+    def listeners(self) -> int: ...
+
+    @property
+    def joined(self) -> asyncio.Event: ...
+
+
 class Reply(Protocol):
     """The way back to the client. Nothing is sent before the first chunk of a stream, or the end of a whole answer."""
+
+    def share(self, audience: Audience | None) -> None:
+        """While somebody else listens to the answer, the call goes on without its client, and does not wait for it."""
+        ...
 
     def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
         """Says what kind of answer comes. A whole answer is held back until `end`, a stream is sent as it comes."""

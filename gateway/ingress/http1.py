@@ -94,8 +94,8 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
         if self._task is None:
             self._left(self)
-        elif self._has_begun:
-            self._task.cancel("client closed")
+        elif self._has_begun and not (self._response is not None and self._response.outlives(self._leave)):
+            self._leave()
 
     def eof_received(self) -> bool:
         """A client may close its sending side and still wait for the answer.
@@ -112,6 +112,10 @@ class Connection(asyncio.Protocol):
         self._probe()
         self._loop.call_later(_PROBE_AGAIN, self._probe)
         return True
+
+    def _leave(self) -> None:
+        if self._task is not None:
+            self._task.cancel("client closed")
 
     def _probe(self) -> None:
         """The first probe makes a socket that is gone send a reset; the next write then finds out."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
 import orjson
 
-from gateway.core.arrival import Headers
+from gateway.core.arrival import Audience, Headers
 from gateway.core.errors import GatewayError
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -36,6 +38,7 @@ class Response:
 
     __slots__ = (
         "_answer_headers",
+        "_audience",
         "_headers",
         "_held",
         "_is_old",
@@ -59,6 +62,7 @@ class Response:
         self._streams = False
         self._last_sent: float | None = None
         self._is_old = is_old
+        self._audience: Audience | None = None
         self.keep_alive = keep_alive
         self.head_only = head_only
         self.is_started = False
@@ -66,6 +70,16 @@ class Response:
 
     def add(self, name: str, value: str) -> None:
         self._headers.append(f"{name}: {value}\r\n")
+
+    def share(self, audience: Audience | None) -> None:
+        self._audience = audience
+
+    def outlives(self, leave: Callable[[], object]) -> bool:
+        """The client has left: whether the call goes on for others, until `leave` is called because they have left, too."""
+        if self._audience is None or not self._audience.listeners:
+            return False
+        self._audience.leave = leave
+        return True
 
     def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
         self._answer_headers = [
@@ -90,7 +104,7 @@ class Response:
             self._pipe.write(self._stream_head() + frame)
         self._last_sent = None
         if self._pipe.is_paused:
-            await self._pipe.drained()
+            await self._drained()
 
     def end(self, last: bytes = b"", *, headers: Headers = ()) -> None:
         if self._streams:
@@ -149,6 +163,19 @@ class Response:
         elif now - self._last_sent >= _QUIET:
             self._last_sent = now
             self._pipe.write(self._frame(_KEEP_ALIVE_COMMENT))
+
+    async def _drained(self) -> None:
+        """Waits for a slow client, unless others listen: the answer's own limit then bounds what waits here."""
+        if self._audience is None:
+            await self._pipe.drained()
+            return
+        drained = asyncio.ensure_future(self._pipe.drained())
+        joined = asyncio.ensure_future(self._audience.joined.wait())
+        try:
+            await asyncio.wait([drained, joined], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            drained.cancel()
+            joined.cancel()
 
     def _frame(self, data: bytes) -> bytes:
         return data if self._is_old else b"%x\r\n%b\r\n" % (len(data), data)

@@ -11,6 +11,7 @@ from gateway.core.deployment import Provider
 from gateway.core.money import Price
 from gateway.policy.mistakes import Mistakes
 from gateway.policy.sections.alerts import compile_alerts
+from gateway.policy.sections.cache import compile_cache
 from gateway.policy.sections.cases import Case, compile_cases
 from gateway.policy.sections.limit_notes import limit_notes
 from gateway.policy.sections.limits import compile_limits
@@ -84,6 +85,7 @@ def _assemble(draft: _Draft, providers: Providers, prices: Prices) -> Snapshot:
         tenants=compile_tenants(policy, document, models.declared | routes.aliases, at, mistakes),
         limits=limits,
         strict=policy.strict,
+        cache=compile_cache(policy, routes, models, mistakes),
         trace=compile_trace(policy, mistakes),
         notes=(*chain.from_iterable(notes), *alerts.notes),
     )

@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag
 from pydantic.functional_validators import AfterValidator, PlainValidator
 
 from gateway.policy.quantities import bytes_count, seconds, tokens
+from gateway.policy.schema_cache import Caches
 from gateway.policy.shapes import (
     Amount,
     Count,
@@ -33,7 +34,7 @@ from gateway.policy.shapes import (
 
 LATER = frozenset(
     {
-        *("cache", "candidates", "evaluations", "export", "guarantee", "guardrails", "judge", "litellm", "pins"),
+        *("candidates", "evaluations", "export", "guarantee", "guardrails", "judge", "litellm", "pins"),
         *("region", "retention", "strategy", "template", "templates"),
         *("anthropic", "bedrock", "responses", "vertex"),
     }
@@ -375,6 +376,8 @@ class Policy(Section):
     """The names that clients may ask for."""
     routes: list[Route] = []
     """Rules, of which the first that fits a call says which model answers it."""
+    cache: dict[Name, Caches] = {}
+    """Which answers are kept: by the name of a route, and `default` for every other call. Without this section none are."""
     tenants: dict[Name, Tenant] = {}
     """Who may call. Without this section every virtual key may."""
     alerts: Alerts | None = None

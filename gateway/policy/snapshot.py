@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.auth.tenants import Tenants
 from gateway.budget.limits import Limits
+from gateway.cache.rules import CacheRules
 from gateway.core.deployment import Provider
 from gateway.route.rules import Routes
 from gateway.trace.rules import TraceRules
@@ -22,5 +23,6 @@ class Snapshot:
     tenants: Tenants
     limits: Limits = field(default_factory=Limits)
     strict: bool = False
+    cache: CacheRules = field(default_factory=CacheRules)
     trace: TraceRules = field(default_factory=TraceRules)
     notes: tuple[str, ...] = ()

@@ -64,8 +64,27 @@ class Held(Protocol):
 
 
 class Claim(Protocol):
+    """What the cache had for the call: see cache.replay.Unclaimed."""
+
     @property
-    def hit(self) -> object | None: ...
+    def result(self) -> str:
+        """hit, semantic-hit, miss or bypass."""
+        ...
+
+    @property
+    def kind(self) -> str | None: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def similarity(self) -> float | None: ...
+
+    @property
+    def entry(self) -> str | None: ...
+
+    @property
+    def saved(self) -> tuple[int, float] | None: ...
 
 
 class Decision(Protocol):
@@ -92,6 +111,9 @@ class Said(Protocol):
 
     @property
     def chunks(self) -> int: ...
+
+
+Decided = TypeVar("Decided", bound=Decision)
 
 
 class Served(Protocol):
@@ -131,6 +153,7 @@ class Record:
         "bill",
         "call",
         "claim",
+        "decided",
         "decision",
         "ended",
         "error",
@@ -180,6 +203,7 @@ class Record:
         self.hold: Held | None = None
         self.claim: Claim | None = None
         self.decision: Decision | None = None
+        self.decided: float | None = None
         self.plan: Sequence[Deployment] = ()
         self.served: Served | None = None
         self.bill: Bill | None = None
@@ -202,8 +226,8 @@ class Record:
             self.outcome = "stopped_budget"
         elif self.served is None:
             self.outcome = "gateway"
-        elif not self.served.deployment.name:
-            self.outcome = "cache_replay"
+        elif not self.served.deployment.name and self.claim is not None:
+            self.outcome = f"cache_{self.claim.kind}"
         self._write(self)
 
     def auth(self, tenant: Tenant) -> Tenant:
@@ -225,12 +249,17 @@ class Record:
         self.hold = hold
         self.passed.append(self._clock.monotonic())
 
+    def decide(self, decision: Decided) -> Decided:
+        """Which model answers is known; in which order its deployments are tried is not."""
+        self.decision, self.decided = decision, self._clock.monotonic()
+        return decision
+
     def cache(self, claim: Claim) -> None:
         self.claim = claim
         self.passed.append(self._clock.monotonic())
 
-    def route(self, decision: Decision, plan: Sequence[Deployment]) -> None:
-        self.decision, self.plan = decision, plan
+    def route(self, plan: Sequence[Deployment]) -> None:
+        self.plan = plan
         self.passed.append(self._clock.monotonic())
 
     def upstream(self, answer: Served) -> None:
@@ -258,7 +287,7 @@ class Record:
             return ()
         deployment = served.deployment
         headers = [
-            ("x-llmgw-cache", "bypass" if deployment.name else "hit"),
+            ("x-llmgw-cache", self.claim.result if self.claim is not None else "bypass"),
             ("x-llmgw-attempts", str(len(self.attempts))),
             ("traceresponse", self.span.traceparent()),
         ]

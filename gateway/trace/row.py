@@ -32,6 +32,9 @@ PARAMETERS = (
 )
 """What of the client's request is told besides, where it is a number or a short text."""
 _NAMES = frozenset(PARAMETERS)
+_OF_CACHE = ("cache", "cache_kind", "cache_reason", "similarity", "cache_entry", "saved_nano_usd", "saved_ms")
+_UNDECIDED = STAGES.index("cache")
+"""Stages passed by a call for which no model has been chosen yet."""
 _LONGEST = 256
 _ENDLESS = 10**308
 """No float is larger."""
@@ -73,9 +76,7 @@ def row_of(record: Record) -> Row:
         "template": None,
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
-        "cache": _cache(record),
-        "similarity": None,
-        "saved_nano_usd": None,
+        **_cache(record),
         "deployment": last.deployment if last else None,
         "provider": last.provider if last else None,
         "upstream_model": last.target.upstream_model if last else None,
@@ -135,13 +136,26 @@ def _failed_in(record: Record) -> str | None:
     passed = len(record.passed)
     if record.hold is not None and record.hold.asked and record.hold.asked[-1][2] == "denied":
         return "budget"
+    if passed == _UNDECIDED and record.decision is None:
+        return "route"
     return STAGES[passed] if passed < len(STAGES) else "upstream"  # an answer that breaks off has been metered
 
 
-def _cache(record: Record) -> str | None:
-    if record.claim is None:
-        return None
-    return "bypass" if record.claim.hit is None else "hit"
+def _cache(record: Record) -> Row:
+    claim = record.claim
+    if claim is None:
+        return dict.fromkeys(_OF_CACHE)
+    saved = claim.saved
+    values = (
+        claim.result,
+        claim.kind,
+        claim.reason,
+        claim.similarity,
+        claim.entry,
+        None if saved is None else saved[0],
+        None if saved is None else _milliseconds(saved[1]),
+    )
+    return dict(zip(_OF_CACHE, values, strict=True))
 
 
 def _parameters(call: Call) -> Row:
@@ -169,16 +183,13 @@ def _stages(record: Record) -> list[Row]:
             "method": "virtual_key" if record.arrival.credential is not None else "none",
         }
     ]
-    if count > 3 and record.call is not None and record.call.idempotency_key is not None:
-        stages.append(_stage("cache", received, passed[3], passed[4] if count > 4 else ended))
-        stages[-1] |= {
-            "kind": "replay",
-            "result": "miss" if record.claim is None or record.claim.hit is None else "hit",
-        }
-    if count > 4:
-        stages.append(_stage("route", received, passed[4], passed[5] if count > 5 else ended))
+    if count > 3:
+        stages.append(_stage("route", received, passed[3], record.decided or ended))
         if record.decision is not None:
             stages[-1]["plan"] = [each.name for each in record.plan]
+    if record.decided is not None and (told := _told_by_cache(record)) is not None:
+        stages.append(_stage("cache", received, record.decided, passed[4] if count > 4 else ended))
+        stages[-1] |= told
     if hold is not None:
         for began, asked_until, result in hold.asked:
             stages.append(_stage("budget", received, began, asked_until))
@@ -191,6 +202,17 @@ def _stages(record: Record) -> list[Row]:
     if record.error is not None:
         _blame(stages, _failed_in(record), record.error.code)
     return stages
+
+
+def _told_by_cache(record: Record) -> Row | None:
+    """None where nothing was asked for and nothing looked up."""
+    claim, call = record.claim, record.call
+    has_key = call is not None and call.idempotency_key is not None
+    if claim is None or claim.result == "bypass":
+        if has_key:
+            return {"kind": "replay", "result": "miss"}
+        return None if claim is None or claim.reason == "no_rule" else {"kind": "exact", "result": "bypass"}
+    return {"kind": claim.kind or "exact", "result": claim.result}
 
 
 def _blame(stages: list[Row], name: str | None, code: str) -> None:

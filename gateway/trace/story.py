@@ -15,8 +15,9 @@ _FAR = 10
 """A story names no more attempts than this one by one."""
 _ENDINGS = {
     "cache_replay": "It was a repetition: the answer kept under its Idempotency-Key was sent again, at no cost.",
-    "cache_exact": "The answer came from the exact cache.",
-    "cache_semantic": "The answer came from the semantic cache.",
+    "cache_exact": "The answer had been kept: the same had been asked before.",
+    "cache_joined": "The same was being asked by another call, whose answer it was given.",
+    "cache_semantic": "The answer had been kept for a question that means the same.",
     "stopped_budget": "The stream was ended because the budget was; the client got what had been paid for.",
     "client_abort": "The client closed the connection before the end.",
     "orphaned": "Its worker died before the call ended; nobody knows how it would have gone on.",
@@ -56,6 +57,8 @@ def sentences(row: Row) -> Iterator[str]:
         yield f"{len(attempts) - _FAR} further attempts followed."
     if row["outcome"] in _ENDINGS:
         yield _ENDINGS[row["outcome"]]
+        if row.get("saved_nano_usd") is not None:
+            yield f"That saved {dollars(row['saved_nano_usd'])} and {_seconds(row['saved_ms'])}."
     elif row.get("error") is not None and row["outcome"] != "rejected_auth":
         where = f" in the stage {row['failed_in']}" if row.get("failed_in") else ""
         yield f"It ended with {row['status']} {row['error_code']}{where}: {_sentence(row['error'])}"
@@ -137,7 +140,7 @@ def _tried(attempt: Mapping[str, Any], row: Row) -> str:
 
 
 def _cost(row: Row) -> Iterator[str]:
-    if row.get("input_tokens") is None or row.get("outcome") == "cache_replay":
+    if row.get("input_tokens") is None or row["outcome"].startswith("cache_"):
         return
     parts = [f"{row['input_tokens']:,} tokens in"]
     if row.get("cached_tokens"):

@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.core.deployment import Deployment
 from gateway.core.errors import Broken, UpstreamError
@@ -84,6 +85,11 @@ class Answer:
     @property
     def usage(self) -> Usage | None:
         return self._codec.usage
+
+    @property
+    def usage_sent(self) -> Mapping[str, Any] | None:
+        """The provider's count in its own words, where a stream has told it."""
+        return self._codec.usage_sent if isinstance(self._codec, StreamedAnswer) else None
 
     @property
     def is_complete(self) -> bool:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.cache.replay import Kept, Replays
+from gateway.cache.answered import Given
+from gateway.cache.hits import Hit, Replayed
+from gateway.cache.replay import Replays
 from gateway.core.call import Call, Operation
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
 from gateway.core.errors import Conflict as CallConflict
@@ -16,9 +18,13 @@ from gateway.core.money import FREE
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
+from gateway.meter.bill import Bill
 
 ACME = Tenant(org="acme", team=None, key_id="k1", key_name="ci")
 TEXT = "text/event-stream; charset=utf-8"
+
+
+FREE_OF_CHARGE = Bill(Usage(0, 0), 0)
 
 
 class Shelf:
@@ -57,6 +63,12 @@ def call(key: str | None = "i1", body: bytes = b"{}", operation: Operation = Ope
     return Call(id="r", operation=operation, received=0, model="m", body=body, fields={}, idempotency_key=key)
 
 
+def answer(content_type: str) -> Given:
+    given = Hit()
+    given.content_type = content_type
+    return given
+
+
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
@@ -74,7 +86,7 @@ async def replays(shelf: Shelf) -> AsyncIterator[Replays]:
 async def test_a_call_without_a_key_is_not_looked_up(shelf: Shelf, replays: Replays) -> None:
     async with replays.claim(ACME, call(None)) as claim:
         claim.keep(b"x")
-        claim.complete(b"y", TEXT)
+        await claim.complete(b"y", answer(TEXT), FREE_OF_CHARGE)
 
     assert claim.hit is None
     assert (shelf.claimed, shelf.finished, shelf.abandoned) == ([], [], 0)
@@ -85,7 +97,7 @@ async def test_an_answer_is_kept_with_every_byte_the_client_got(shelf: Shelf, re
         assert claim.hit is None
         claim.keep(b"data: a\n\n")
         claim.keep(b"data: b\n\n")
-        claim.complete(b"data: [DONE]\n\n", TEXT)
+        await claim.complete(b"data: [DONE]\n\n", answer(TEXT), FREE_OF_CHARGE)
 
     body = b"data: a\n\ndata: b\n\ndata: [DONE]\n\n"
     assert (shelf.finished, shelf.abandoned) == ([Stored(200, (("content-type", TEXT),), body)], 0)
@@ -122,7 +134,7 @@ async def test_a_client_that_leaves_frees_its_key_all_the_same(shelf: Shelf, rep
 async def test_an_answer_over_a_mebibyte_is_not_kept(shelf: Shelf, replays: Replays, size: int, kept: int) -> None:
     async with replays.claim(ACME, call()) as claim:
         claim.keep(b"x" * (size - 1))
-        claim.complete(b"x", TEXT)
+        await claim.complete(b"x", answer(TEXT), FREE_OF_CHARGE)
 
     assert (len(shelf.finished), shelf.abandoned) == (kept, 1 - kept)
 
@@ -147,7 +159,7 @@ async def test_a_repeated_call_gets_the_kept_answer_for_nothing(shelf: Shelf, re
 
 
 def test_a_kept_document_is_not_a_stream() -> None:
-    kept = Kept(Stored(200, (("content-type", "application/json"),), b"{}"))
+    kept = Replayed(Stored(200, (("content-type", "application/json"),), b"{}"))
 
     assert (kept.is_stream, kept.content_type) == (False, "application/json")
 
@@ -177,7 +189,7 @@ async def test_a_store_that_is_away_refuses_the_call_before_it_begins(shelf: She
 async def test_a_store_that_goes_away_meanwhile_takes_nothing_from_the_answer(shelf: Shelf, replays: Replays) -> None:
     async with replays.claim(ACME, call()) as claim:
         shelf.away = True
-        claim.complete(b"{}", "application/json")
+        await claim.complete(b"{}", answer("application/json"), FREE_OF_CHARGE)
 
     assert shelf.finished == []
 

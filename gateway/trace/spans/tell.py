@@ -199,7 +199,17 @@ _BUDGET = {
 
 
 def _cache(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:
-    return _common(error, ("llmgw.cache.kind", stage["kind"]), ("llmgw.cache.result", stage["result"])), {}
+    own: dict[str, Value] = {name: row[field] for field, name in _CACHE.items() if row.get(field) is not None}
+    if row.get("saved_nano_usd") is not None:
+        own["llmgw.cache.saved"] = row["saved_nano_usd"] / _NANO
+    return _common(error, ("llmgw.cache.kind", stage["kind"]), ("llmgw.cache.result", stage["result"])), own
+
+
+_CACHE = {
+    "cache_reason": "llmgw.cache.reason",
+    "similarity": "llmgw.cache.similarity",
+    "cache_entry": "llmgw.cache.entry",
+}
 
 
 def _route(row: Row, stage: Mapping[str, Any], error: str | None) -> _Told:

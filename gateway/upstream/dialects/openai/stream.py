@@ -89,6 +89,7 @@ class StreamedAnswer:
         "is_done",
         "started",
         "usage",
+        "usage_sent",
     )
 
     def __init__(self, call: Call, *, injected: bool) -> None:
@@ -113,6 +114,7 @@ class StreamedAnswer:
         self.is_done = False
         self.started = False
         self.usage: Usage | None = None
+        self.usage_sent: Mapping[str, Any] | None = None
 
     def feed(self, data: bytes) -> bytes:
         """What came before an error is still given; the error itself is then found in `failure`."""
@@ -242,6 +244,7 @@ class StreamedAnswer:
             return _without_usage(event, data) if self._injected else event
         usage = read_usage(chunk.usage, self._call.operation)
         if usage is not None:
+            self.usage_sent = chunk.usage
             self.usage = usage if self.usage is None else _most(self.usage, usage)
         if chunk.choices:
             return event

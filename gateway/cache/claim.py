@@ -1,0 +1,231 @@
+"""Whether a call is answered from what was kept, by another call under way, or by a provider; and what is kept of it then.
+
+The order: an answer under the call's Idempotency-Key, the exact cache, an identical call under way, the semantic cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Protocol
+
+from gateway.cache.admission import Control, read_control, refuse_call
+from gateway.cache.answered import Bill, Given, Held
+from gateway.cache.entry import Entry
+from gateway.cache.flights import Flight, Flights, Joined, failure_of
+from gateway.cache.hits import Rendered
+from gateway.cache.keep import Answered, Asked, Keeper
+from gateway.cache.replay import Replays, Unclaimed
+from gateway.cache.rules import CacheRules
+from gateway.core.arrival import Reply
+from gateway.core.call import Call
+from gateway.core.clock import Clock
+from gateway.core.deployment import Model
+from gateway.core.errors import Overloaded, UpstreamError
+from gateway.core.tasks import Tasks
+from gateway.core.tenant import Tenant
+
+
+class Decision(Protocol):
+    @property
+    def route(self) -> str | None: ...
+
+    @property
+    def model(self) -> Model: ...
+
+
+class Cache:
+    """One for each worker."""
+
+    def __init__(self, replays: Replays, keeper: Keeper, tasks: Tasks, clock: Clock) -> None:
+        self.replays = replays
+        self.keeper = keeper
+        self.tasks = tasks
+        self.clock = clock
+        self.flights = Flights()
+
+    def claim(self, tenant: Tenant, call: Call, decision: Decision, rules: CacheRules, reply: Reply) -> Unclaimed:
+        """An async context manager for the time in which the call is answered; `hit` is the kept answer, if there is one.
+
+        `reply` is told of others who listen to the answer. Entering raises as Replays.claim does, and UpstreamError when the
+        identical call that this one had joined failed at the provider.
+        """
+        replay = self.replays.claim(tenant, call)
+        rule = rules.of(decision.route)
+        if rule is None:
+            return replay
+        control = read_control(call.headers.get(b"cache-control"))
+        if (reason := refuse_call(call.fields, control, rule.admits)) is not None:
+            return Bypassed(replay, reason)
+        asked = self.keeper.asked(tenant, call, decision.model, decision.route, rule)
+        return Looked(self, replay, asked, control, reply)
+
+
+class Bypassed(Unclaimed):
+    """A call that the exact cache has nothing to do with; `reason` is a word of admission.REFUSALS."""
+
+    def __init__(self, replay: Unclaimed, reason: str) -> None:
+        self._replay = replay
+        self.reason = reason
+
+    async def __aenter__(self) -> Unclaimed:
+        await self._replay.__aenter__()
+        self.hit = self._replay.hit
+        if self.hit is not None:
+            self.kind, self.reason = "replay", None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._replay.__aexit__(kind, error, traceback)
+
+    def keep(self, chunk: bytes) -> None:
+        self._replay.keep(chunk)
+
+    async def complete(self, last: bytes, answer: Given, bill: Bill) -> None:
+        await self._replay.complete(last, answer, bill)
+
+
+class Looked(Bypassed):
+    """A call whose answer may be kept: found, shared, or asked for and then kept."""
+
+    is_looked_up = True
+
+    def __init__(self, cache: Cache, replay: Unclaimed, asked: Asked, control: Control, reply: Reply) -> None:
+        super().__init__(replay, "new")
+        self._cache = cache
+        self._asked = asked
+        self._control = control
+        self._reply = reply
+        self._flight: Flight | None = None
+        self._joined: Flight | None = None
+        self._held: Held | None = None
+        self._answer: Given | None = None
+        self._answered: Answered | None = None
+
+    async def __aenter__(self) -> Unclaimed:
+        await super().__aenter__()
+        if self.hit is not None:
+            return self
+        try:
+            await self._look()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._joined is not None:
+            self._saved = (self._joined.cost, self._joined.took)
+            self._joined.exit()
+            self._joined = None
+        if self._flight is not None:
+            self._land(self._flight, error)
+        await super().__aexit__(kind, error, traceback)
+
+    def begin(self, answer: Given, held: Held) -> None:
+        """The answer's first chunk is in hand; one whose cap is lower than its client's is nobody else's."""
+        self._answer, self._held = answer, held
+        if held.is_clamped and self._flight is not None:
+            self._cache.flights.lose(self._asked.name, self._flight, None)
+            self._flight = None
+            self._reply.share(None)
+
+    def keep(self, chunk: bytes) -> None:
+        super().keep(chunk)
+        if self._flight is not None:
+            self._flight.add(chunk)
+
+    async def complete(self, last: bytes, answer: Given, bill: Bill) -> None:
+        await super().complete(last, answer, bill)
+        flight = self._flight
+        if flight is None:
+            return
+        took = self._cache.clock.monotonic() - self._asked.call.received
+        body = b"".join([*flight.chunks, last])
+        flight.land(answer.ending(0, bill.usage), cost=bill.cost or 0, took=took)
+        is_altered = self._held is not None and (self._held.is_clamped or self._held.is_stopped)
+        is_fallback = answer.deployment not in self._asked.model.deployments
+        usage = answer.usage_sent
+        self._answered = Answered(body, usage, answer.is_complete, is_altered, is_fallback, bill.cost or 0, took)
+        if flight.leave is not None:  # its client has left meanwhile, and is told of now
+            flight.leave()
+            await asyncio.sleep(0)
+
+    async def _look(self) -> None:
+        flights, name, purges = self._cache.flights, self._asked.name, self._asked.purges
+        while True:
+            if not self._control.may_read:
+                self.reason = "no_cache"
+                if flights.find(name, purges) is None:
+                    break
+                return
+            flight = flights.find(name, purges)
+            if flight is None:
+                if await self._find() is not None or self.result == "bypass":
+                    return
+                flight = flights.find(name, purges)
+            if flight is None:
+                break
+            if await self._join(flight):
+                return
+        self._flight = flights.begin(name, self._asked.call, purges)
+        self._reply.share(self._flight)
+
+    async def _find(self) -> Entry | None:
+        try:
+            found = await self._cache.keeper.find(self._asked, self._control)
+        except Overloaded:
+            found = "store_away"
+        if isinstance(found, str):
+            self.reason = found
+            self.is_looked_up = found not in ("store_away", "unsure")
+            return None
+        self._serve(found, "exact")
+        return found
+
+    async def _join(self, flight: Flight) -> bool:
+        """Whether it gave this call its answer. Raises UpstreamError."""
+        call = self._asked.call
+        self._joined = flight
+        flight.enter()
+        while not flight.has_begun_for(call):
+            await flight.changes()
+        if flight.is_lost and not flight.chunks and isinstance(flight.failure, UpstreamError):
+            raise failure_of(flight)
+        if flight.entry is not None and (flight.has_landed or flight.form != (call.stream, call.wants_usage)):
+            self._serve(flight.entry, "joined")
+            return True
+        if flight.form == (call.stream, call.wants_usage) and flight.chunks:
+            self.hit, self.kind, self.reason = Joined(flight, call, now=self._cache.clock.now()), "joined", None
+            return True
+        self._joined = None
+        flight.exit()
+        return False
+
+    def _serve(self, entry: Entry, kind: str) -> None:
+        now = self._cache.clock.now()
+        self.hit = Rendered(entry.document, self._asked.call, now=now, pace=self._asked.rule.pace)
+        self.kind, self.reason, self.entry = kind, None, entry.id
+        self._saved = (entry.cost, entry.took)
+
+    def _land(self, flight: Flight, error: BaseException | None) -> None:
+        if self._answered is not None:
+            self._cache.tasks.start(self._settle(flight, self._answered), name="keep answer")
+        else:
+            failure = error if isinstance(error, UpstreamError) else None
+            self._cache.flights.lose(self._asked.name, flight, failure)
+
+    async def _settle(self, flight: Flight, answered: Answered) -> None:
+        """Off the client's way: decides whether the answer is kept, and keeps it."""
+        kept: Entry | None = None
+        try:
+            found = await self._cache.keeper.keep(self._asked, answered)
+            kept = found if isinstance(found, Entry) else None
+        except Overloaded:
+            pass
+        finally:
+            self._cache.flights.settle(self._asked.name, flight, kept)

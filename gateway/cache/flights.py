@@ -1,0 +1,166 @@
+"""Identical calls under way at the same time: one asks the provider, and the others listen to its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from copy import copy
+
+from gateway.cache.entry import Entry
+from gateway.cache.hits import Hit, Rendered
+from gateway.cache.render import fresh_json
+from gateway.core.call import Call, Operation
+from gateway.core.errors import Broken, GatewayError, UpstreamError
+from gateway.core.usage import Usage
+
+GRACE = 0.5
+"""Seconds for which an answer is still given from here after it was kept: longer than anyone waits for the store's word."""
+
+
+class Flight:
+    """One call to a provider. Implements `core.arrival.Audience` for its leader.
+
+    `purges` is the number of the last order to forget that it knows. `entry` is its answer once that has been admitted to the cache; `cost`, in nano-USD, and `took`, in seconds, are known when
+    it has landed. One that is lost has ended early: by `failure`, which is the provider's, or for its leader's own reasons.
+    """
+
+    def __init__(self, call: Call, purges: int) -> None:
+        self.purges = purges
+        self.form = (call.stream, call.wants_usage)
+        self.listeners = 0
+        self.joined = asyncio.Event()
+        self.leave: Callable[[], object] | None = None
+        self.chunks: list[bytes] = []
+        self.last = b""
+        self.cost = 0
+        self.took = 0.0
+        self.has_landed = False
+        self.is_lost = False
+        self.failure: GatewayError | None = None
+        self.is_settled = False
+        self.entry: Entry | None = None
+        self._changed = asyncio.Event()
+
+    def enter(self) -> None:
+        self.listeners += 1
+        self.joined.set()
+
+    def exit(self) -> None:
+        self.listeners -= 1
+        if self.listeners:
+            return
+        self.joined.clear()
+        if self.leave is not None and not self.has_landed:
+            self.leave()
+
+    def add(self, chunk: bytes) -> None:
+        self.chunks.append(chunk)
+        self._wake()
+
+    def land(self, last: bytes, *, cost: int, took: float) -> None:
+        """The answer is whole; `last` are the last bytes for those who pay nothing."""
+        self.last, self.cost, self.took, self.has_landed = last, cost, took, True
+        self._wake()
+
+    def lose(self, failure: GatewayError | None) -> None:
+        self.failure, self.is_lost, self.is_settled = failure, True, True
+        self._wake()
+
+    def settle(self, entry: Entry | None) -> None:
+        """Whether it was admitted to the cache is known."""
+        self.entry, self.is_settled = entry, True
+        self._wake()
+
+    def has_begun_for(self, call: Call) -> bool:
+        """Whether it is known what this call can have of it: the same bytes from the first on, or the kept answer."""
+        if self.form == (call.stream, call.wants_usage):
+            return bool(self.chunks) or self.has_landed or self.is_lost
+        return self.is_settled
+
+    async def changes(self) -> None:
+        await self._changed.wait()
+
+    def _wake(self) -> None:
+        if self.listeners:
+            changed, self._changed = self._changed, asyncio.Event()
+            changed.set()
+
+
+class Flights:
+    """Those of one worker, by the name that their answer would be kept under."""
+
+    def __init__(self) -> None:
+        self._flying: dict[str, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def find(self, name: str, purges: int) -> Flight | None:
+        """The flight that a call may join which knows of the orders to forget up to this one."""
+        flight = self._flying.get(name)
+        return flight if flight is not None and flight.purges >= purges else None
+
+    def begin(self, name: str, call: Call, purges: int) -> Flight:
+        """Those who come join it from now on, and no longer one that was under way before."""
+        flight = self._flying[name] = Flight(call, purges)
+        return flight
+
+    def lose(self, name: str, flight: Flight, failure: GatewayError | None) -> None:
+        """Nobody can join it any more; those who have seen nothing of it yet begin another, unless the provider failed."""
+        self._forget(name, flight)
+        flight.lose(failure)
+
+    def settle(self, name: str, flight: Flight, entry: Entry | None) -> None:
+        if entry is None:
+            self._forget(name, flight)
+        else:
+            asyncio.get_running_loop().call_later(GRACE, self._forget, name, flight)
+        flight.settle(entry)
+
+    def _forget(self, name: str, flight: Flight) -> None:
+        if self._flying.get(name) is flight:
+            del self._flying[name]
+
+
+class Joined(Hit):
+    """Another call's answer as it comes: what there is of it already, and then chunk by chunk."""
+
+    def __init__(self, flight: Flight, call: Call, *, now: float) -> None:
+        """`now`: UTC seconds."""
+        self._flight = flight
+        self._call = call
+        self._shown = Rendered(b"", call, now=now)
+        self.is_stream = self._shown.is_stream
+        self.content_type = self._shown.content_type
+
+    def produced(self) -> list[str]:
+        entry = self._flight.entry
+        return [] if entry is None else Rendered(entry.document, self._call, now=0).produced()
+
+    async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
+        flight, place = self._flight, 0
+        if self._call.operation is Operation.EMBEDDINGS:
+            yield flight.chunks[0]
+            return
+        if not self.is_stream:
+            yield fresh_json(flight.chunks[0], id=self._shown.id, created=self._shown.created)
+            return
+        while True:
+            while place < len(flight.chunks):
+                piece, place = b"".join(flight.chunks[place:]), len(flight.chunks)
+                yield piece
+            if flight.has_landed:
+                return
+            if flight.is_lost:
+                raise failure_of(flight)
+            await flight.changes()
+
+    def ending(self, cost: int | None, usage: Usage) -> bytes:
+        return self._flight.last
+
+
+def failure_of(flight: Flight) -> GatewayError:
+    """For one who listened; each gets an error of its own, as headers are added to it."""
+    if isinstance(flight.failure, UpstreamError):
+        return copy(flight.failure)
+    return Broken("the answer that this call was sharing broke off")

@@ -1,0 +1,137 @@
+"""Answers that were kept, to be read like any other and costing nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import orjson
+
+from gateway.cache.render import DONE, fresh_events, fresh_json
+from gateway.core.call import Call, Operation
+from gateway.core.claim import Stored
+from gateway.core.deployment import Deployment, Provider
+from gateway.core.money import FREE
+from gateway.core.said import Said, text_or_none
+from gateway.core.usage import Usage
+
+JSON = "application/json"
+STREAM = "text/event-stream; charset=utf-8"
+_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+
+
+class Hit:
+    """What a flow needs of an Answer. Nothing is open, nothing is billed, and so nothing is ever cut."""
+
+    usage: Usage | None = Usage(0, 0)
+    is_complete = True
+    said: Said | None = None
+    produced_share = 1.0
+    deployment = Deployment(name="", provider=Provider("", ""), upstream_model="", price=FREE)
+    headers: Mapping[bytes, bytes] = {}
+    usage_sent: Mapping[str, Any] | None = None
+    content_type = JSON
+    is_stream = False
+
+    def produced(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def produced_length(self) -> int:
+        return 0
+
+    def fresh_text(self) -> str:
+        return ""
+
+    def cut(self) -> bytes:
+        return b""
+
+    def ending(self, cost: int | None, usage: Usage) -> bytes:
+        return b""
+
+    async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
+        return
+        yield b""
+
+    async def __aenter__(self) -> Hit:
+        return self
+
+    async def __aexit__(self, *exit: object) -> None:
+        """Nothing is open."""
+
+
+class Replayed(Hit):
+    """The bytes that the first call with this Idempotency-Key was answered with."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._body = stored.body
+        self.content_type = dict(stored.headers).get("content-type", JSON)
+        self.is_stream = self.content_type.startswith("text/event-stream")
+
+    async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
+        yield self._body
+
+
+class Rendered(Hit):
+    """A kept document in the form that the call asks for, with an id and a time of its own.
+
+    `pace`: characters per second at which a stream goes out; None: at once.
+    """
+
+    def __init__(self, document: bytes, call: Call, *, now: float, pace: float | None = None) -> None:
+        """`now`: UTC seconds."""
+        self._document = document
+        self._call = call
+        self._pace = pace
+        self.id = ("cmpl-" if call.operation is Operation.COMPLETION else "chatcmpl-") + secrets.token_hex(12)
+        self.created = int(now)
+        self.is_stream = call.stream
+        self.content_type = STREAM if call.stream else JSON
+
+    @property
+    def said(self) -> Said:  # type: ignore[override]
+        whole = orjson.loads(self._document)
+        reasons = (text_or_none(choice.get("finish_reason")) for choice in whole.get("choices") or ())
+        return Said(self.id, text_or_none(whole.get("model")), tuple(filter(None, reasons)))
+
+    def produced(self) -> list[str]:
+        return ["".join(_texts(choice)) for choice in orjson.loads(self._document).get("choices") or ()]
+
+    async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
+        if self._call.operation is Operation.EMBEDDINGS:
+            yield self._document  # which has no id
+            return
+        if not self.is_stream:
+            yield fresh_json(self._document, id=self.id, created=self.created)
+            return
+        events = fresh_events(self._document, id=self.id, created=self.created, wants_usage=self._call.wants_usage)
+        if self._pace is None:
+            yield b"".join(events).removesuffix(DONE)
+            return
+        for event in events:
+            if event is not DONE:
+                yield event
+                await asyncio.sleep(_length(event) / self._pace)
+
+    def ending(self, cost: int | None, usage: Usage) -> bytes:
+        return DONE if self.is_stream else b""
+
+
+def _texts(choice: Mapping[str, Any]) -> list[str]:
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return [choice["text"]] if isinstance(choice.get("text"), str) else []
+    return [message[name] for name in _TEXTS if isinstance(message.get(name), str)]
+
+
+def _length(event: bytes) -> int:
+    """Characters of text in one event."""
+    return sum(
+        len(text)
+        for choice in orjson.loads(event[6:])["choices"]
+        for text in _texts({"message": choice.get("delta"), **choice})
+    )

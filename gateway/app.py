@@ -20,6 +20,7 @@ from gateway.auth.wanted import Wanted
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
+from gateway.cache.purges import Purges
 from gateway.cache.replay import Replays
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
@@ -145,6 +146,7 @@ async def running(
             journal=budget_journal,
         )
         closing.push_async_callback(budgets.close)
+        purges = Purges(store.cache)
         flow = Flow(
             policy=policy,
             auth=keyring,
@@ -182,7 +184,7 @@ async def running(
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {
             "policy watch": watch.run(),
-            "synchronise": synchronise(store, Followers(keyring, health.hear)),
+            "synchronise": synchronise(store, Followers(keyring, health.hear, purges)),
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),

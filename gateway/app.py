@@ -22,6 +22,7 @@ from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
 from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
+from gateway.cache.purges import Purges
 from gateway.cache.replay import Replays
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
@@ -147,11 +148,12 @@ async def running(
             journal=budget_journal,
         )
         closing.push_async_callback(budgets.close)
+        purges = Purges(store.cache)
         flow = Flow(
             policy=policy,
             auth=keyring,
             budget=budgets,
-            cache=Cache(Replays(store.replays, tasks), Keeper(store.cache, orders, store.pepper, clock), tasks, clock),
+            cache=Cache(Replays(store.replays, tasks), Keeper(store.cache, purges, store.pepper, clock), tasks, clock),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
             trace=Recorder(telemetry.journal.begin, telemetry.journal.write, telemetry.sampler, clock, random),
@@ -184,7 +186,7 @@ async def running(
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {
             "policy watch": watch.run(),
-            "synchronise": synchronise(store, Followers(keyring, health.hear)),
+            "synchronise": synchronise(store, Followers(keyring, health.hear, purges)),
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),

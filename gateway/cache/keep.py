@@ -167,7 +167,7 @@ class Keeper:
         now = self._clock.now()
         if not entry.is_fresh(now=now):
             return "expired"
-        if self._orders.kills(entry) or entry.purges > self._orders.number:
+        if self._orders.kills(entry):
             return "purged"
         return entry if entry.is_fresh(now=now, max_age=max_age) else "too_old"
 

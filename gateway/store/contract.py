@@ -39,8 +39,8 @@ class Changes:
 
     keys: int
     cooldowns: int
-    purges: int = 0
-    """The number of the last order to forget answers."""
+    purges: int | None = 0
+    """The number of the last order to forget answers; None: it cannot be told now."""
 
 
 class KeyStore(Protocol):
@@ -156,12 +156,17 @@ class CacheStore(Protocol):
     """Answers for a time, under names `<16 hex digits>:<64 hex digits>`, the first part of which stands for an organisation.
 
     It may forget any of them at any time. What it gives is for the caller to check.
+
+    Orders are numbered upwards, and no number is given twice. Where the store has no list of orders, or one that ends before
+    a number it has once told this worker (it lost the last ones), the list begins anew with an order to forget everything,
+    under a number that is larger than any before: the milliseconds since 1970, or one more than the last that is known.
+    Nobody may use an answer that carries a larger number than the last order it knows.
     """
 
     async def get(self, name: str) -> bytes | None: ...
 
     async def put(self, name: str, value: bytes, *, ttl: float) -> None:
-        """For `ttl` seconds, PURGE_TTL at most."""
+        """For `ttl` seconds, PURGE_TTL at most; not at all if there is no room. Raises Overloaded."""
         ...
 
     async def remove(self, names: Collection[str]) -> int:
@@ -173,7 +178,7 @@ class CacheStore(Protocol):
     ) -> tuple[Sequence[tuple[str, bytes]], str]:
         """Some answers with their names, of the organisation whose digest is given or of all; and where to go on, "" at the end.
 
-        An answer that is kept throughout is met at least once.
+        About `limit` of them, or none although it goes on. An answer that is kept throughout is met at least once.
         """
         ...
 
@@ -208,6 +213,9 @@ class Store(Protocol):
 
     @property
     def ledger(self) -> LedgerStore: ...
+
+    @property
+    def cache(self) -> CacheStore: ...
 
     @property
     def calls(self) -> CallStream | None:

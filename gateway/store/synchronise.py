@@ -24,12 +24,21 @@ class Keys(Protocol):
     def confirm(self, asked: float) -> None: ...
 
 
+class Purges(Protocol):
+    """The worker's copy of the orders to forget answers."""
+
+    async def refresh(self, last: int, asked: float) -> None: ...
+
+    def confirm(self, asked: float) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Followers:
     """Who wants to know. `cooldowns` gets all deployments at rest and until when (UTC seconds) after every change."""
 
     keys: Keys
     cooldowns: Callable[[Mapping[str, float]], None]
+    purges: Purges
 
 
 async def synchronise(store: Store, followers: Followers, *, every: float = EVERY) -> None:
@@ -52,6 +61,12 @@ async def _catch_up(store: Store, followers: Followers, seen: Changes | None) ->
         followers.keys.confirm(asked)
     if seen is None or changes.cooldowns != seen.cooldowns:
         followers.cooldowns(await store.cooldowns.cooldowns())
+    if changes.purges is None:
+        return changes
+    if seen is None or changes.purges != seen.purges:
+        await followers.purges.refresh(changes.purges, asked)
+    else:
+        followers.purges.confirm(asked)
     return changes
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cache.purges import Purges
 from gateway.core.claim import Conflict, Fresh, Pending, Stored
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
@@ -273,7 +274,7 @@ class Watched:
 async def test_a_worker_hears_of_revocations_and_cooldowns_within_a_second(store: Store, other: Store) -> None:
     tasks = Tasks()
     watched = Watched(other)
-    followers = Followers(watched, watched.resting.put_nowait)
+    followers = Followers(watched, watched.resting.put_nowait, Purges(other.cache))
     tasks.start(synchronise(other, followers), name="synchronise")
     await store.keys.create(KEY)
     assert await watched.resting.get() == {}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cache.purges import Purges
 from gateway.core.errors import Overloaded
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import VirtualKey
@@ -151,7 +152,7 @@ async def test_revocations_arrive_with_the_push_connection_dead(
             """Nothing new."""
 
     tasks = Tasks()
-    tasks.start(synchronise(other, Followers(Keys(), lambda _: None)), name="synchronise")
+    tasks.start(synchronise(other, Followers(Keys(), lambda _: None, Purges(other.cache))), name="synchronise")
     await seen.get()
     await answers(_two_listeners(server))
 

@@ -52,7 +52,7 @@ async def test_the_data_folder_and_its_file_are_their_owners_alone(store: Store,
 
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     assert set(modes) == {0o600}
-    assert len(modes) == 3
+    assert len(modes) == 6
 
 
 async def test_the_claim_of_a_worker_that_died_is_free_after_its_lease(store: Store, passing: Time) -> None:

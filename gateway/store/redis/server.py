@@ -14,6 +14,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from redis.asyncio import RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, SlotNotCoveredError
 
 from gateway.core.tasks import Tasks
@@ -65,11 +67,19 @@ class Server:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._listening = Tasks()
 
-    async def command(self, *words: bytes | str | int | float, tolerates: tuple[type[ResponseError], ...] = ()) -> Any:
-        """The reply, which may be an error that is tolerated. Raises Overloaded when there is none within LIMIT seconds."""
+    async def command(
+        self,
+        *words: bytes | str | int | float,
+        tolerates: tuple[type[ResponseError], ...] = (),
+        on: ClusterNode | None = None,
+    ) -> Any:
+        """The reply, which may be an error that is tolerated. Raises Overloaded when there is none within LIMIT seconds.
+
+        `on`: one of `primaries`, for a command that names no key.
+        """
         if len(self._under_way) >= WAITING or not self._breaker.admits():
             raise away()
-        task = self._tasks.start(self._attempt(words, time.monotonic() + LIMIT, tolerates), name="redis")
+        task = self._tasks.start(self._attempt(words, time.monotonic() + LIMIT, tolerates, on), name="redis")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.wait({task}, timeout=LIMIT)
@@ -83,6 +93,13 @@ class Server:
             raise away()
         self._breaker.succeeded()
         return result
+
+    async def primaries(self) -> Mapping[str, ClusterNode | None]:
+        """The nodes that have a part of the data each, by name. Raises Overloaded."""
+        if not isinstance(self._client, RedisCluster):
+            return {"": None}
+        await self.command("PING")  # which makes it ask for the nodes, if it has not yet
+        return {node.name: node for node in self._client.get_primaries()}
 
     async def table(self, key: str) -> Mapping[str, str]:
         """A hash, whole. Raises Overloaded."""
@@ -111,12 +128,18 @@ class Server:
         await self._link.close()
 
     async def _attempt(
-        self, words: tuple[bytes | str | int | float, ...], deadline: float, tolerates: tuple[type[ResponseError], ...]
+        self,
+        words: tuple[bytes | str | int | float, ...],
+        deadline: float,
+        tolerates: tuple[type[ResponseError], ...],
+        on: ClusterNode | None,
     ) -> Any:
         async with self._turns:
             if time.monotonic() > deadline:
                 return _Failed(TimeoutError("no connection in time"))
             try:
+                if on is not None:
+                    return await self._client.execute_command(*words, target_nodes=on)
                 return await self._client.execute_command(*words)
             except NO_ANSWER as error:
                 return error if isinstance(error, tolerates) else _Failed(error)

@@ -11,6 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError, away
+from gateway.store.redis.cache import RedisCache
 from gateway.store.redis.calls import RedisCalls
 from gateway.store.redis.connect import connect
 from gateway.store.redis.cooldowns import RedisCooldowns
@@ -31,9 +32,12 @@ log = logging.getLogger("llmgw.store")
 class RedisStore:
     """See contract.Store. `epoch` was made with the data: when Redis has another one, or none, it lost them."""
 
-    def __init__(self, server: Server, calls: RedisCalls, *, pepper: Secret, epoch: bytes, clock: Clock) -> None:
+    def __init__(
+        self, server: Server, calls: RedisCalls, cache: RedisCache, *, pepper: Secret, epoch: bytes, clock: Clock
+    ) -> None:
         self._server = server
         self.calls = calls
+        self.cache = cache
         self._epoch = epoch
         self._woken = asyncio.Event()
         self.pepper = pepper
@@ -45,10 +49,12 @@ class RedisStore:
         server.listen(CHANNEL, self._woken)
 
     async def changes(self) -> Changes:
-        epoch, keys, cooldowns = await self._server.command("HMGET", CHANGES, "epoch", "keys", "cooldowns")
+        kinds = ("epoch", "keys", "cooldowns", "purges")
+        epoch, keys, cooldowns, purges = await self._server.command("HMGET", CHANGES, *kinds)
         if epoch != self._epoch:
             await self._restore()
-        return Changes(keys=int(keys or 0), cooldowns=int(cooldowns or 0))
+        last_order = await self.cache.last_order(None if purges is None else int(purges))
+        return Changes(keys=int(keys or 0), cooldowns=int(cooldowns or 0), purges=last_order)
 
     async def pushed(self, *, within: float) -> None:
         try:
@@ -60,6 +66,7 @@ class RedisStore:
 
     async def close(self) -> None:
         await self.calls.close()
+        await self.cache.close()
         await self._server.close()
 
     async def _restore(self) -> None:
@@ -87,7 +94,8 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
         await server.close()
         raise OpenError("Redis does not answer; see the log for the reason.") from None
     calls = RedisCalls(Server(connect(url), name=f"{name} (call records)"))
-    return RedisStore(server, calls, pepper=pepper or kept, epoch=epoch, clock=clock)
+    cache = RedisCache(Server(connect(url), name=f"{name} (cache)"), clock)
+    return RedisStore(server, calls, cache, pepper=pepper or kept, epoch=epoch, clock=clock)
 
 
 async def _data(server: Server) -> tuple[bytes, Secret]:

@@ -22,6 +22,7 @@ BUSY = 0.5
 """Seconds SQLite waits for another process that is writing."""
 WAITING = 1000
 """Commands that may wait for the thread."""
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -38,6 +39,7 @@ class Database:
     def __init__(self, path: Path, schema: str) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmgw-store")
         self._waiting = 0
+        self.is_damaged = False
         self._breaker = Breaker(path.name, time.monotonic)
         try:
             self._connection = self._thread.submit(connect, path, schema).result()
@@ -76,10 +78,17 @@ class Database:
         try:
             return work(self._connection)
         except sqlite3.Error as error:
+            self.is_damaged = self.is_damaged or tells_damage(error)
             return _Failed(error)
 
     def _ended(self, _: object) -> None:
         self._waiting -= 1
+
+
+def tells_damage(error: BaseException | None) -> bool:
+    """Whether it says that the file is not as it was written."""
+    code: object = getattr(error, "sqlite_errorcode", None)
+    return isinstance(code, int) and code & 0xFF in DAMAGE
 
 
 def connect(path: Path, schema: str) -> sqlite3.Connection:

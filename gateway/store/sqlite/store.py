@@ -11,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError
-from gateway.store.sqlite import cooldowns, keys, ledger, replays, versions
+from gateway.store.sqlite import cache, cooldowns, keys, ledger, replays, versions
 from gateway.store.sqlite.database import Database
 
 FILE = "store.sqlite"
@@ -27,8 +27,9 @@ INSERT OR IGNORE INTO changes VALUES('keys', 0), ('cooldowns', 0)
 class SqliteStore:
     """See contract.Store. Changes are seen by asking: a question costs some ten microseconds."""
 
-    def __init__(self, database: Database, pepper: Secret, clock: Clock) -> None:
+    def __init__(self, database: Database, kept: cache.SqliteCache, pepper: Secret, clock: Clock) -> None:
         self._database = database
+        self.cache = kept
         self.calls = None
         self.pepper = pepper
         self.keys = keys.SqliteKeys(database)
@@ -40,12 +41,14 @@ class SqliteStore:
     async def changes(self) -> Changes:
         query = "SELECT kind, number FROM changes"
         numbers = dict(await self._database.run(lambda connection: connection.execute(query).fetchall()))
-        return Changes(keys=numbers["keys"], cooldowns=numbers["cooldowns"])
+        purges = await self.cache.last_order()
+        return Changes(keys=numbers["keys"], cooldowns=numbers["cooldowns"], purges=purges)
 
     async def pushed(self, *, within: float) -> None:
         await asyncio.sleep(within)
 
     async def close(self) -> None:
+        await self.cache.close()
         await self._database.close()
 
 
@@ -59,7 +62,9 @@ async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock)
     except TimeoutError:
         await database.close()
         raise OpenError(f"{data_folder / FILE} is held by another process; end that, or wait.") from None
-    return SqliteStore(database, pepper or kept, clock)
+    answers = cache.SqliteCache(data_folder, clock)
+    await answers.open()
+    return SqliteStore(database, answers, pepper or kept, clock)
 
 
 async def _begun(database: Database) -> Secret:

@@ -43,9 +43,10 @@ from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.settings import Settings
+from gateway.store.contract import CacheStore
 from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
-from gateway.store.synchronise import Followers, announce, synchronise
+from gateway.store.synchronise import Followers, announce, begin, synchronise
 from gateway.telemetry import Worker, open_telemetry
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
@@ -75,6 +76,7 @@ class Running:
     pool: Pool
     budgets: Budgets
     journal: Journal
+    cache: CacheStore
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -182,11 +184,14 @@ async def running(
             pool=pool,
             budgets=budgets,
             journal=telemetry.journal,
+            cache=store.cache,
             tasks=tasks,
         )
+        followers = Followers(keyring, health.hear, purges)
+        seen = await begin(store, followers)
         loops: dict[str, Coroutine[Any, Any, None]] = {
             "policy watch": watch.run(),
-            "synchronise": synchronise(store, Followers(keyring, health.hear, purges)),
+            "synchronise": synchronise(store, followers, seen),
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),

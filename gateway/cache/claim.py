@@ -190,6 +190,9 @@ class Looked(Bypassed):
     async def _join(self, flight: Flight) -> bool:
         """Whether it gave this call its answer. Raises UpstreamError."""
         call = self._asked.call
+        if flight.entry is not None:  # the store has it, or soon will
+            self._serve(flight.entry, "exact")
+            return True
         self._joined = flight
         flight.enter()
         while not flight.has_begun_for(call):

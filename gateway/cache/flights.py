@@ -20,8 +20,9 @@ GRACE = 0.5
 class Flight:
     """One call to a provider. Implements `core.arrival.Audience` for its leader.
 
-    `purges` is the number of the last order to forget that it knows. `entry` is its answer once that has been admitted to the cache; `cost`, in nano-USD, and `took`, in seconds, are known when
-    it has landed. One that is lost has ended early: by `failure`, which is the provider's, or for its leader's own reasons.
+    `purges` is the number of the last order to forget that it knows, `entry` its answer once that has been admitted to the
+    cache; `cost`, in nano-USD, and `took`, in seconds, are known when it has landed. One that is lost has ended early: by
+    `failure`, which is the provider's, or for its leader's own reasons.
     """
 
     def __init__(self, call: Call, purges: int) -> None:

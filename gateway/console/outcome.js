@@ -8,6 +8,7 @@ export const OUTCOMES = /** @type {Record<string, [string, string]>} */ ({
   gateway: ["good", "answered by the gateway itself, such as the list of models"],
   cache_replay: ["cached", "the kept answer to an earlier call with the same Idempotency-Key"],
   cache_exact: ["cached", "answered from the cache: the same question"],
+  cache_joined: ["cached", "given the answer of an identical call under way at the same time"],
   cache_semantic: ["cached", "answered from the cache: a question that means the same"],
   stopped_budget: ["warned", "stopped where the budget ended"],
   rejected_auth: ["warned", "refused: no usable key, or one without the right"],

@@ -41,9 +41,16 @@ class Followers:
     purges: Purges
 
 
-async def synchronise(store: Store, followers: Followers, *, every: float = EVERY) -> None:
-    """Runs until it is cancelled; while the store is away it keeps asking."""
-    seen: Changes | None = None
+async def begin(store: Store, followers: Followers) -> Changes | None:
+    """Tells the followers how things stand; None: the store is away, and they know nothing."""
+    try:
+        return await _catch_up(store, followers, None)
+    except Overloaded:
+        return None
+
+
+async def synchronise(store: Store, followers: Followers, seen: Changes | None = None, *, every: float = EVERY) -> None:
+    """Runs until it is cancelled; while the store is away it keeps asking. `seen`: what the followers know already."""
     while True:
         try:
             seen = await _catch_up(store, followers, seen)

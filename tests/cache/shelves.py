@@ -86,7 +86,7 @@ class Told:
         return len(self.orders)
 
     def order(self, **marks: str) -> None:
-        self.orders.append(Purge(**marks, number=len(self.orders) + 1))  # type: ignore[arg-type]
+        self.orders.append(Purge(**marks, number=len(self.orders) + 1))
 
     def kills(self, entry: Marked) -> bool:
         return any(order.kills(entry) for order in self.orders)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from gateway.auth.tenants import Member, Tenants
 from gateway.budget.limits import WARN_AT, Kind, Limit, Limits, Orphan
+from gateway.cache.admission import Rules as Admission
+from gateway.cache.rules import CacheRules
 from gateway.core.deployment import MAX_OUTPUT, Deadlines, Deployment, Model, Provider, Retries
 from gateway.core.money import NANO, Price
 from gateway.policy.snapshot import Snapshot
@@ -33,6 +35,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield f"aliases: {', '.join(sorted(snapshot.routes.aliases))}"
     yield from _tenants(snapshot.tenants)
     yield from _limits(snapshot.limits)
+    yield from _cache(snapshot.cache)
     yield from _trace(snapshot.trace)
     for note in snapshot.notes:
         yield f"note: {note}"
@@ -59,6 +62,21 @@ def _limits(limits: Limits) -> Iterator[str]:
             yield f"limit of model {name}: none"
     if limits.webhook is not None:
         yield f"webhook: {_provider(limits.webhook)}"
+
+
+def _cache(rules: CacheRules) -> Iterator[str]:
+    for name, rule in rules.routes.items():
+        if rule is None:
+            yield f"cache of {name}: off"
+            continue
+        words = [f"{rule.ttl:g} s", rule.sharing.value]
+        if rule.admits != Admission():
+            words.append(str(rule.admits))
+        if rule.pace is not None:
+            words.append(f"{rule.pace:g}/s")
+        if rule.semantic is not None:
+            words.append(str(rule.semantic))
+        yield f"cache of {name}: {', '.join(words)}"
 
 
 def _trace(rules: TraceRules) -> Iterator[str]:

@@ -194,8 +194,8 @@ class Observer:
                 if cell is None:
                     cell = self._caches[key] = counter(self.totals, of.CACHE_REQUESTS, (clean(key[0]), clean(key[1])))
                 cell.value += 1
-                if row["saved_nano_usd"] and key[1] == "hit":
-                    saved = counter(self.totals, of.CACHE_SAVED, (clean(key[0]), "hit"))
+                if row["saved_nano_usd"]:
+                    saved = counter(self.totals, of.CACHE_SAVED, (clean(key[0]), clean(key[1])))
                     saved.value += row["saved_nano_usd"]
 
     def _take_up(self) -> None:

@@ -253,9 +253,7 @@ REFUSED = (
     refused("no key", post(body(), key=""), 401, "rejected_auth", "invalid_api_key", "auth"),
     refused("an expired key", expired, 401, "rejected_auth", "invalid_api_key", "auth"),
     refused("a blocked tenant", chat(), 403, "rejected_auth", "permission_denied", "auth", tenant="blocked"),
-    refused(
-        "an unknown model", chat(model="gpt-9"), 404, "rejected_policy", "model_not_found", "route", cache="bypass"
-    ),
+    refused("an unknown model", chat(model="gpt-9"), 404, "rejected_policy", "model_not_found", "route"),
     refused(
         "a model for others",
         chat(model="ours"),
@@ -264,7 +262,6 @@ REFUSED = (
         "model_not_found",
         "route",
         tenant="narrow",
-        cache="bypass",
     ),
     refused("a body that is no JSON", post(b'{"model": oops'), 400, "rejected_request", "invalid_json", "ingress"),
     refused(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -59,18 +57,6 @@ def unknown(expressions: Iterable[str]) -> set[str]:
         series = re.sub(r"\{[^}]*\}", "", _GROUPED.sub("", bare))
         missing.update(name for name in _NAME.findall(series) if name not in known)
     return missing
-
-
-def promtool(*arguments: str) -> str:
-    """What it says of the files, all of which must please it."""
-    installed = ROOT / ".promtool" / "promtool"
-    found = str(installed) if installed.exists() else shutil.which("promtool")
-    assert found is not None, (
-        "These tests need promtool: run `scripts/get-promtool.sh .promtool`, or install Prometheus."
-    )
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def _section() -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.metrics import ROOT, promtool, unknown
+from tests.deploy.metrics import ROOT, unknown
+from tests.promtool import promtool
 
 FOLDER = ROOT / "deploy" / "grafana"
 FILES = sorted((FOLDER / "dashboards").glob("*.json"))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.metrics import ROOT, RULES, promtool, rules, unknown
+from tests.deploy.metrics import ROOT, RULES, rules, unknown
+from tests.promtool import promtool
 
 FOLDER = RULES.parent
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}

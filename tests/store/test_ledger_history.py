@@ -18,6 +18,8 @@ from tests.core.ledger.history import History
 from tests.core.ledger.tables import DictTables
 from tests.store.conftest import Opens
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 class Still:
     """A clock that stands while a batch is applied; a Redis has one of its own."""

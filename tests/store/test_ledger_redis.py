@@ -34,6 +34,8 @@ from tests.redis_server import RedisServer, redis_server
 from tests.store.conftest import Opens
 from tests.store.test_redis import answers
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 LEASE = 30_000
 KEY = Line("key", 40, 100)
 PREFIX = "{llmgw}:ledger:"

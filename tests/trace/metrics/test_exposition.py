@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
-
 import pytest
 
 from gateway.trace.metrics import instruments as of
@@ -10,6 +7,7 @@ from gateway.trace.metrics.exposition import exposition
 from gateway.trace.metrics.names import Known
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.series import Totals, take
+from tests.promtool import complaints
 from tests.trace.metrics.rows import a_row, refused
 from tests.trace.metrics.scrape import OPEN_METRICS, exemplars, open_series, series
 
@@ -75,10 +73,7 @@ def test_a_call_whose_trace_is_not_exported_is_no_example() -> None:
     assert not exemplars(text.decode())
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
 def test_promtool_finds_nothing_to_say() -> None:
     text, _ = exposition(counted(), "")
 
-    said = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
-
-    assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
+    assert complaints(text) == ""

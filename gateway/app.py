@@ -46,7 +46,7 @@ from gateway.settings import Settings
 from gateway.store.contract import CacheStore
 from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
-from gateway.store.synchronise import Followers, announce, begin, synchronise
+from gateway.store.synchronise import Followers, announce, begin
 from gateway.telemetry import Worker, open_telemetry
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
@@ -187,11 +187,9 @@ async def running(
             cache=store.cache,
             tasks=tasks,
         )
-        followers = Followers(keyring, health.hear, purges)
-        seen = await begin(store, followers)
         loops: dict[str, Coroutine[Any, Any, None]] = {
             "policy watch": watch.run(),
-            "synchronise": synchronise(store, followers, seen),
+            "synchronise": await begin(store, Followers(keyring, health.hear, purges)),
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),

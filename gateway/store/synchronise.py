@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.core.errors import Overloaded
 from gateway.store.contract import INSTANCE_TTL, Changes, Store
@@ -41,12 +41,13 @@ class Followers:
     purges: Purges
 
 
-async def begin(store: Store, followers: Followers) -> Changes | None:
-    """Tells the followers how things stand; None: the store is away, and they know nothing."""
+async def begin(store: Store, followers: Followers) -> Coroutine[Any, Any, None]:
+    """Tells the followers how things stand, unless the store is away; what it gives is `synchronise`, from there on."""
     try:
-        return await _catch_up(store, followers, None)
+        seen = await _catch_up(store, followers, None)
     except Overloaded:
-        return None
+        seen = None
+    return synchronise(store, followers, seen)
 
 
 async def synchronise(store: Store, followers: Followers, seen: Changes | None = None, *, every: float = EVERY) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 MOST = 100_000
@@ -22,22 +22,33 @@ FROM (SELECT seq, at, route, cache, saved_nano_usd FROM calls WHERE at >= ? AND 
 
 
 def cache_figures(connection: sqlite3.Connection, *, since: int, until: int, step: int) -> Figures:
-    """`total`, `routes` (by falling number of calls) and `points`, each with its figures; `is_complete` unless there were more
-    than MOST."""
+    """`total`, `routes` (by falling number of calls, each with `points` too) and `points`; `is_complete` unless there were
+    more records than MOST."""
     rows = connection.execute(_COUNTED, (since, step, since, until, MOST)).fetchall()
+    times = range(since, until, step)
     total = _figures(rows)
-    routes = {row[0] for row in rows}
-    by_route = [{"route": route, **_figures(row for row in rows if row[0] == route)} for route in routes]
-    points: dict[int, list[Any]] = {}
-    for row in rows:
-        points.setdefault(row[1], []).append(row)
-    count = -(-(until - since) // step)
+    routes = [
+        {"route": route, **_figures(own), "points": _points(own, times)} for route, own in _grouped(rows, 0).items()
+    ]
     return {
         "total": total,
-        "routes": sorted(by_route, key=lambda each: (-each["calls"], str(each["route"]))),
-        "points": [{"at": since + n * step, **_figures(points.get(n, ()))} for n in range(count)],
+        "routes": sorted(routes, key=lambda each: (-each["calls"], str(each["route"]))),
+        "points": _points(rows, times),
         "is_complete": total["calls"] < MOST,
     }
+
+
+def _points(rows: Sequence[Any], times: Sequence[int]) -> list[Figures]:
+    """Those at which there was a call."""
+    points = _grouped(rows, 1)
+    return [{"at": times[number], **_figures(points[number])} for number in sorted(points) if 0 <= number < len(times)]
+
+
+def _grouped(rows: Sequence[Any], column: int) -> dict[Any, list[Any]]:
+    groups: dict[Any, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
 
 
 def _figures(rows: Iterable[Any]) -> Figures:

@@ -263,5 +263,6 @@ def _wait_for_rounds(folder: Path, workers: Sequence[BaseProcess]) -> None:
     patience = time.monotonic() + 60.0
     before = [rounds(name) for name in "abc"]
     while any(rounds(name) < earlier + 20 for name, earlier in zip("abc", before, strict=True)):
-        assert all(worker.is_alive() for worker in workers) and time.monotonic() < patience
+        assert all(worker.is_alive() for worker in workers)
+        assert time.monotonic() < patience
         time.sleep(0.01)

@@ -64,8 +64,10 @@ class Purges:
     async def refresh(self, last: int, asked: float) -> None:
         """Reads the orders; `last` is the number of the last one, as the store told at `asked` (monotonic). Raises Overloaded."""
         orders = await self._store.orders()
-        self.number = max([last, *(order.number for order in orders)])
-        self._known = _arranged(orders)
+        number = max([last, *(order.number for order in orders)])
+        if number < self.number:
+            return  # somebody has read a longer list in the meantime
+        self.number, self._known = number, _arranged(orders)
         self.confirm(asked)
 
     def confirm(self, asked: float) -> None:

@@ -99,6 +99,19 @@ async def test_orders_that_were_lost_while_answers_survived_forget_everything(
 
 
 @pytest.mark.usefixtures("patient")
+async def test_an_order_that_was_read_but_not_yet_told_of_is_missed_too(
+    store: Store, other: Store, server: RedisServer
+) -> None:
+    first = (await other.changes()).purges
+    last = await store.cache.order(Purge(org="acme"))
+    await other.cache.orders()
+    server.send("HSET", "{llmgw}:changes", "purges", str(first))
+    server.send("RPOP", "{llmgw}:purges")
+
+    assert ((await other.changes()).purges or 0) > last
+
+
+@pytest.mark.usefixtures("patient")
 async def test_an_order_that_is_given_while_the_last_ones_are_lost_has_a_number_of_its_own(
     store: Store, server: RedisServer
 ) -> None:

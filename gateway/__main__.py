@@ -1,13 +1,13 @@
-"""The command line: llmgw serve | check | explain | keys | export."""
+"""The command line: llmgw serve | check | explain | keys | cache | export."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import check, explain, export, keys, serve
+from gateway.commands import cache, check, explain, export, keys, serve
 
-_COMMANDS = {"serve": serve, "check": check, "explain": explain, "keys": keys, "export": export}
+_COMMANDS = {"serve": serve, "check": check, "explain": explain, "keys": keys, "cache": cache, "export": export}
 
 
 def main() -> None:

@@ -211,6 +211,7 @@ async def running(
                 resting=health.resting,
                 budgets=budgets,
                 metrics=telemetry.metrics,
+                purges=purges,
                 unready=unready,
                 clock=clock,
                 tell=tell,

@@ -30,11 +30,12 @@ class Orders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """`all_before`: what everybody made before that order is forgotten; `org_before`: the same for one organisation; `others`
-    have more marks, and stand under the organisation they name, or None, the last order first."""
+    """`all_before`: what everybody made before that order is forgotten; `org_before`: the same for one organisation, `before`
+    for one answer; `others` stand under the organisation they name, or None, the last order first."""
 
     all_before: int = 0
     org_before: Mapping[str, int] = field(default_factory=dict)
+    before: Mapping[str, int] = field(default_factory=dict)
     others: Mapping[str | None, Sequence[Purge]] = field(default_factory=dict)
 
 
@@ -54,15 +55,19 @@ class Purges:
         """Whether the answer may not be used."""
         made = entry.purges
         known = self._known
-        if made > self.number or made < known.all_before or made < known.org_before.get(entry.org, 0):
+        if made > self.number or made < known.all_before:
+            return True
+        if made < known.org_before.get(entry.org, 0) or made < known.before.get(entry.id, 0):
             return True
         return made < self.number and (self._fits_another(None, entry) or self._fits_another(entry.org, entry))
 
     async def refresh(self, last: int, asked: float) -> None:
         """Reads the orders; `last` is the number of the last one, as the store told at `asked` (monotonic). Raises Overloaded."""
         orders = await self._store.orders()
-        self.number = max([last, *(order.number for order in orders)])
-        self._known = _arranged(orders)
+        number = max([last, *(order.number for order in orders)])
+        if number < self.number:
+            return  # somebody has read a longer list in the meantime
+        self.number, self._known = number, _arranged(orders)
         self.confirm(asked)
 
     def confirm(self, asked: float) -> None:
@@ -81,13 +86,16 @@ class Purges:
 def _arranged(orders: Iterable[Purge]) -> _Known:
     all_before = 0
     org_before: dict[str, int] = {}
+    before: dict[str, int] = {}
     others: dict[str | None, list[Purge]] = {}
     for order in sorted(orders, key=lambda order: -order.number):
         marks = [name for name in _MARKS if getattr(order, name) is not None]
         if not marks:
             all_before = max(all_before, order.number)
         elif marks == ["org"] and order.org is not None:
-            org_before[order.org] = max(org_before.get(order.org, 0), order.number)
+            org_before.setdefault(order.org, order.number)
+        elif marks == ["entry"] and order.entry is not None:
+            before.setdefault(order.entry, order.number)
         else:
             others.setdefault(order.org, []).append(order)
-    return _Known(all_before, org_before, others)
+    return _Known(all_before, org_before, before, others)

@@ -7,8 +7,6 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -16,12 +14,11 @@ import orjson
 from gateway.auth.description import describe, state
 from gateway.auth.virtual_key import mint
 from gateway.auth.wanted import DEFAULT_TENANT, Wanted, expiry
+from gateway.commands.opened import opened_store
 from gateway.core.errors import GatewayError
-from gateway.core.secret import Secret
 from gateway.core.tenant import VirtualKey
 from gateway.settings import add_store_flags
-from gateway.store.contract import OpenError, Store
-from gateway.store.open import open_store
+from gateway.store.contract import OpenError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -65,7 +62,7 @@ async def _create(args: argparse.Namespace) -> int:
         models=None if args.models is None else tuple(args.models.split(",")),
         expires=None if args.expires is None else expiry(args.expires, now=now),
     )
-    async with _store(args) as store:
+    async with opened_store(args) as store:
         key, text = mint(wanted, store.pepper, now=now)
         await store.keys.create(key)
     if args.json:
@@ -77,7 +74,7 @@ async def _create(args: argparse.Namespace) -> int:
 
 
 async def _list(args: argparse.Namespace) -> int:
-    async with _store(args) as store:
+    async with opened_store(args) as store:
         _, keys = await store.keys.load(since=0)
     keys = sorted(keys, key=lambda key: key.created)
     if args.json:
@@ -91,23 +88,13 @@ async def _list(args: argparse.Namespace) -> int:
 
 
 async def _revoke(args: argparse.Namespace) -> int:
-    async with _store(args) as store:
+    async with opened_store(args) as store:
         found = await store.keys.revoke(args.id)
     if not found:
         print(f"llmgw keys: there is no key {args.id}; `llmgw keys list` shows them", file=sys.stderr)
         return 1
     print(orjson.dumps({"id": args.id, "revoked": True}).decode() if args.json else f"key {args.id} is revoked")
     return 0
-
-
-@asynccontextmanager
-async def _store(args: argparse.Namespace) -> AsyncIterator[Store]:
-    pepper = os.environ.get("LLMGW_SECRET")
-    store = await open_store(args.store, args.data, pepper=Secret(pepper) if pepper else None)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 def _row(key: VirtualKey) -> tuple[str, ...]:

@@ -25,9 +25,19 @@ export function address(path, params = {}) {
 }
 
 /** Raises Refused. @param {string} path @param {Params} [params] @param {AbortSignal} [signal] @returns {Promise<any>} */
-export async function get(path, params = {}, signal = undefined) {
+export function get(path, params = {}, signal = undefined) {
+  return ask(address(path, params), { signal });
+}
+
+/** Asks for a change. Raises Refused. @param {string} path @param {Record<string, unknown>} body @returns {Promise<any>} */
+export function post(path, body) {
+  return ask(address(path), { method: "POST", body: JSON.stringify(body) });
+}
+
+/** @param {URL} url @param {RequestInit} more */
+async function ask(url, more) {
   const shown = key.value;
-  const reply = await send(address(path, params), shown, signal);
+  const reply = await send(url, shown, more);
   const text = await reply.text();
   if (reply.ok) return parse(text);
   const refused = refusal(reply, text);
@@ -47,7 +57,7 @@ export async function isRight(shown) {
 /** Server-sent events, one at a time, until the stream or the signal ends; an `open` of our own goes first. Raises Refused.
  * @param {string} path @param {Params} params @param {AbortSignal} signal @returns {AsyncGenerator<{event: string, data: string}>} */
 export async function* events(path, params, signal) {
-  const reply = await send(address(path, params), key.value, signal);
+  const reply = await send(address(path, params), key.value, { signal });
   if (!reply.ok || !reply.body) throw refusal(reply, await reply.text());
   yield { event: "open", data: "" };
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -75,10 +85,10 @@ export function parse(text) {
   }));
 }
 
-/** @param {URL} url @param {string | null} shown @param {AbortSignal} [signal] */
-async function send(url, shown, signal) {
+/** @param {URL} url @param {string | null} shown @param {RequestInit} [more] */
+async function send(url, shown, more = {}) {
   try {
-    return await fetch(url, { headers: { authorization: `Bearer ${bytes(shown ?? "")}` }, cache: "no-store", signal });
+    return await fetch(url, { ...more, headers: { authorization: `Bearer ${bytes(shown ?? "")}` }, cache: "no-store" });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Refused(0, "unreachable", "The admin API cannot be reached. Is the gateway running?");

@@ -64,6 +64,13 @@ export function roughCount(value) {
 /** A number with at most `places` decimals. @param {Maybe} value */
 export const number = (value, places = 1) => (value == null ? DASH : trimmed(value, places));
 
+/** @param {Maybe} value */
+export function bytes(value) {
+  if (value == null) return DASH;
+  const [size, unit] = value >= 1e9 ? [1e9, "GB"] : value >= 1e6 ? [1e6, "MB"] : value >= 1e3 ? [1e3, "kB"] : [1, "B"];
+  return `${trimmed(value / size, value / size < 10 && size > 1 ? 1 : 0)} ${unit}`;
+}
+
 /** `part` of `all` in percent. @param {Maybe} part @param {Maybe} all */
 export function percent(part, all) {
   if (part == null || !all) return DASH;

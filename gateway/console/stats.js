@@ -16,7 +16,7 @@ export function useStats(by, filters = {}) {
   return useAnswer("stats", () => ({ ...bounds(), by, ...filters }), [by, filters, rangeKey()]);
 }
 
-/** The times of all points, gaps included. @param {Stats} stats @returns {number[]} */
+/** The times of all points, gaps included. @param {{since: number, until: number, step: number}} stats @returns {number[]} */
 export function times(stats) {
   const start = Math.floor(stats.since / stats.step) * stats.step;
   const length = Math.min(5000, Math.max(1, Math.ceil((stats.until - start) / stats.step)));

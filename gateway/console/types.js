@@ -67,4 +67,19 @@
 
 /** @typedef {Record<string, any>} Budget */
 
+/** `hits` by kind; `misses` and `bypasses` by reason.
+ * @typedef {{calls: number, hits: Record<string, number>, misses: Record<string, number>, bypasses: Record<string, number>,
+ *   saved_nano_usd: Money, saved_ms: number}} CacheFigures */
+/** @typedef {CacheFigures & {at: number}} CachePoint */
+/** @typedef {CacheFigures & {route: string | null, points: CachePoint[]}} CacheRoute */
+/** `size` and `orders` are null while the store is away.
+ * @typedef {{size: {entries: number, bytes: number, dropped: number} | null, orders: Record<string, string | number>[] | null,
+ *   since: number, until: number, step: number, total: CacheFigures, routes: CacheRoute[], points: CachePoint[],
+ *   is_complete: boolean}} CacheSummary */
+
+/** A kept answer; `document` and `question` come with one only.
+ * @typedef {{name: string, id: string, operation: string, created: number, expires: number, org: string, team: string | null,
+ *   key_id: string, model: string, route: string | null, template: string | null, tags: string[], bytes: number,
+ *   cost_nano_usd: Money, took_ms: number, is_semantic: boolean, document?: string, question?: string | null}} Kept */
+
 export {};

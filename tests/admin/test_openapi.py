@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.cache.purges import Purges
 from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.ingress.admin.api import Admin
@@ -42,6 +43,7 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         resting=dict,
         budgets=worker.budgets,
         metrics=Metrics(Observer(object, Known), None, Clock()),
+        purges=Purges(store.cache),
         unready=lambda: None,
         clock=Clock(),
     ).application()
@@ -60,7 +62,7 @@ async def test_the_document_can_be_asked_for(admin: aiohttp.ClientSession) -> No
         assert await reply.json() == document(PREFIX)
 
 
-@pytest.mark.parametrize("path", ["calls", "calls:tail", "calls:export", "stats", "errors"])
+@pytest.mark.parametrize("path", ["calls", "calls:tail", "calls:export", "stats", "errors", "cache", "cache/entries"])
 async def test_every_parameter_that_is_named_is_taken_and_no_other(admin: aiohttp.ClientSession, path: str) -> None:
     (operation,) = (each for each in OPERATIONS if each.path == path)
 

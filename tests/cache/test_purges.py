@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -104,3 +105,25 @@ async def test_an_order_that_cannot_be_read_is_not_skipped() -> None:
         await purges.refresh(1, 5.0)
 
     assert not purges.is_current(5.0)
+
+
+async def test_a_list_that_took_longer_to_read_does_not_take_the_place_of_a_newer_one() -> None:
+    going_on = asyncio.Event()
+    lists = iter([[Purge(number=3)], [Purge(number=3), Purge(org="acme", number=4)]])
+
+    class Slow:
+        async def orders(self) -> Sequence[Purge]:
+            found = next(lists)
+            if len(found) == 1:
+                await going_on.wait()
+            return found
+
+    purges = Purges(Slow())
+    first = asyncio.create_task(purges.refresh(3, 1.0))
+    await asyncio.sleep(0)
+    await purges.refresh(4, 2.0)
+    going_on.set()
+    await first
+
+    assert purges.number == 4
+    assert purges.kills(Answer(purges=3))

@@ -16,6 +16,7 @@ from gateway.core.secret import Secret
 from gateway.ingress.admin.console import console_routes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from tests.console import traffic
+from tests.console.fake_cache import FakeCache
 from tests.console.traffic import HOSTILE, LONG
 
 KEY = "sk-llmgw-admin-for-the-console-tests"
@@ -38,6 +39,7 @@ class FakeAdmin:
         self.now = time.time()
         self.asked: list[str] = []
         self.tails: list[Tail] = []
+        self.cache = FakeCache(self.now)
         self.tailed, self.left = asyncio.Event(), asyncio.Event()
 
     def application(self) -> web.Application:
@@ -54,6 +56,7 @@ class FakeAdmin:
             "budgets": self._budgets,
         }.items():
             application.router.add_get(PREFIX + path, serve)
+        application.add_routes(self.cache.routes())
         return application
 
     async def say(self, record: traffic.Call) -> None:

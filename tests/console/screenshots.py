@@ -20,6 +20,7 @@ PAGES = {
     "latency": ("dark",),
     "spend?range=24h": ("light",),
     "budgets": ("light",),
+    "cache": ("light",),
     "upstreams": ("dark",),
     "errors": ("light",),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from tests.console import fake_cache
 from tests.console.conftest import Open, Reader, violations
 from tests.console.traffic import HOSTILE
 
@@ -17,6 +18,8 @@ PAGES = {
     "latency": "Latency by model",
     "spend": "Spend by model",
     "budgets": "Budgets and rates",
+    "cache": "Cache",
+    f"cache?entry={fake_cache.name(0)}": "Cache",
     "upstreams": "Upstreams",
     "errors": "Errors",
 }

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,7 @@ import pytest
 from gateway.core.errors import Overloaded
 from gateway.core.purge import Purge
 from gateway.store.contract import Store
-from gateway.store.open import EMBEDDED
+from gateway.store.open import EMBEDDED, open_store
 from gateway.store.sqlite import cache
 from tests.store.conftest import Opens
 
@@ -202,3 +207,62 @@ async def test_a_place_that_cannot_be_used_costs_the_cache_and_nothing_else(
     assert (await store.changes()).purges is None
     assert not await store.keys.revoke("x")
     assert [each.message for each in caplog.records] == ["the cache's file cannot be opened; nothing is cached"]
+
+
+def _use_until_told(folder: Path, name: str) -> None:
+    """Writes, reads and follows the orders; says how often in a file of its own."""
+
+    async def work() -> None:
+        store = await open_store(EMBEDDED, folder)
+        rounds = 0
+        while not (folder / "stop").exists():
+            with suppress(Overloaded):
+                await store.cache.put(str(rounds % 50), bytes(2000), ttl=60.0)
+                assert await store.cache.get(str(rounds % 50)) in (None, bytes(2000))
+                await store.cache.order(Purge(org=name))
+            await store.changes()
+            rounds += 1
+            (folder / f"{name}.rounds").write_text(str(rounds))
+        await store.close()
+
+    asyncio.run(work())
+
+
+def test_workers_go_on_whatever_becomes_of_the_file_under_them(path: Path) -> None:
+    folder = path.parent
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_use_until_told, args=(folder, name)) for name in "abc"]
+    for worker in workers:
+        worker.start()
+    for harm in (Path.unlink, damage, Path.unlink, _empty, Path.unlink):
+        _wait_for_rounds(folder, workers)
+        with suppress(FileNotFoundError):
+            harm(path)
+    _wait_for_rounds(folder, workers)
+
+    (folder / "stop").touch()
+    for worker in workers:
+        worker.join()
+
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _wait_for_rounds(folder: Path, workers: Sequence[BaseProcess]) -> None:
+    """Each of them does something more."""
+
+    def rounds(name: str) -> int:
+        try:
+            return int((folder / f"{name}.rounds").read_text() or 0)
+        except FileNotFoundError:
+            return 0
+
+    patience = time.monotonic() + 60.0
+    before = [rounds(name) for name in "abc"]
+    while any(rounds(name) < earlier + 20 for name, earlier in zip("abc", before, strict=True)):
+        assert all(worker.is_alive() for worker in workers)
+        assert time.monotonic() < patience
+        time.sleep(0.01)

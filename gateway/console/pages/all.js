@@ -1,6 +1,7 @@
 // The pages by the name that the address has for them.
 import { html } from "../html.js";
 import { BudgetsPage } from "./budgets.js";
+import { CachePage } from "./cache.js";
 import { CallPage } from "./call.js";
 import { CallsPage } from "./calls.js";
 import { ErrorsPage } from "./errors.js";
@@ -19,6 +20,7 @@ export const PAGES = {
   latency: { title: "Latency", view: LatencyPage, letter: "l" },
   spend: { title: "Spend", view: SpendPage, letter: "s" },
   budgets: { title: "Budgets", view: BudgetsPage, letter: "b", timeless: true },
+  cache: { title: "Cache", view: CachePage, letter: "h" },
   upstreams: { title: "Upstreams", view: UpstreamsPage, letter: "u", timeless: true },
   errors: { title: "Errors", view: ErrorsPage, letter: "e" },
   call: { title: "Call", view: CallPage, timeless: true },

@@ -1,4 +1,4 @@
-"""What admins ask and change: keys, policies, calls, deployments, budgets."""
+"""What admins ask and change: keys, policies, calls, the cache, deployments, budgets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from gateway.auth.description import describe
 from gateway.auth.virtual_key import mint
 from gateway.auth.wanted import DEFAULT_TENANT, Wanted, expiry
 from gateway.budget.budgets import Budgets
+from gateway.cache.kept import Kept
+from gateway.cache.purges import Purges
 from gateway.core.clock import Clock
 from gateway.core.errors import NotFound, Overloaded
 from gateway.core.secret import Secret
 from gateway.ingress.admin import draft, fields, openapi
 from gateway.ingress.admin.balances import rows
+from gateway.ingress.admin.cache import CacheRoutes
 from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.console import console_routes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
@@ -55,6 +58,7 @@ class Admin:
     resting: Resting
     budgets: Budgets
     metrics: Metrics
+    purges: Purges
     unready: Callable[[], str | None]
     clock: Clock
     tell: Tell | None = None
@@ -78,12 +82,17 @@ class Admin:
                 web.post(PREFIX + "policies:reload", self._reload),
                 *CallRoutes(self.journal.calls, self.tell).routes(application),
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
+                *self._cache().routes(application),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
                 web.get(PREFIX + "openapi.json", self._openapi),
             ]
         )
         return application
+
+    def _cache(self) -> CacheRoutes:
+        kept = Kept(self.store.cache, self.purges, self.store.pepper, self.clock)
+        return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})

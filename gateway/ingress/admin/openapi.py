@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gateway.ingress.admin import cache
 from gateway.trace.reading import statistics
 from gateway.trace.reading.search import EQUAL, TIMES
 
@@ -92,6 +93,29 @@ OPERATIONS = (
         },
     ),
     Operation("get", "errors", "What goes wrong, most frequent first", query=_TIMES),
+    Operation(
+        "get",
+        "cache",
+        "What the cache holds, the last orders to forget, and hits, misses and savings by route and over time",
+        query={**_TIMES, "step": {**_INTEGER, "multipleOf": 60, "example": "60"}},
+    ),
+    Operation(
+        "get",
+        "cache/entries",
+        "The kept answers, without their text; `after` of one page asks for the next, and pages may be empty",
+        query={**dict.fromkeys(cache.MARKS, _TEXT), "limit": {**_INTEGER, "default": 50}, "after": _TEXT},
+    ),
+    Operation("get", "cache/entries/{id}", "One kept answer whole, by its name"),
+    Operation(
+        "post",
+        "cache:purge",
+        "Forgets the answers that have all of the given marks, on every worker within a second",
+        body={
+            **dict.fromkeys(cache.MARKS, _OPTIONAL_TEXT),
+            "entry": {**_OPTIONAL_TEXT, "description": "the id of one"},
+            "all": {"type": "boolean", "description": "true, and no mark: everything"},
+        },
+    ),
     Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"

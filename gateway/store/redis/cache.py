@@ -26,7 +26,6 @@ WEIGHED = 64
 """Answers that are weighed to tell how large they are."""
 ROW = 120
 """Bytes that Redis takes for an answer besides its own, about."""
-
 T = TypeVar("T")
 
 
@@ -66,7 +65,7 @@ class RedisCache:
         left = sorted(name for name in nodes if name >= place)
         if not left:
             return [], ""
-        cursor = cursor if left[0] == place and cursor.isascii() and cursor.isdigit() else "0"
+        cursor = cursor if left[0] == place and _is_cursor(cursor) else "0"
         next_cursor, keys = await self._scan(nodes[left[0]], cursor, org, limit)
         found: list[tuple[str, bytes]] = []
         for some in _batches(keys):
@@ -125,6 +124,10 @@ class RedisCache:
     async def _evicted(self, node: ClusterNode | None) -> int:
         reply = await self._server.command("INFO", "stats", on=node, tolerates=(ResponseError,))
         return int(reply.get("evicted_keys", 0)) if isinstance(reply, dict) else 0
+
+
+def _is_cursor(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,20}", text) is not None and int(text) < 1 << 64
 
 
 def _key(name: str) -> bytes:

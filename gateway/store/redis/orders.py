@@ -71,6 +71,7 @@ class RedisOrders:
         found = []
         for row in await self._server.command("LRANGE", PURGES, 0, -1):
             number, at, marks = row.split(b" ", 2)
+            self._heard(int(number))
             if int(at) > since:
                 found.append(orders.read(int(number), marks))
         return found

@@ -22,6 +22,7 @@ from gateway.core.tasks import Tasks
 from gateway.store.breaker import Breaker
 from gateway.store.contract import away
 from gateway.store.redis.connect import CONNECTIONS, Client, Link
+from gateway.store.redis.names import CACHE
 
 LIMIT = 0.08
 """Seconds a caller waits at most."""
@@ -98,7 +99,8 @@ class Server:
         """The nodes that have a part of the data each, by name. Raises Overloaded."""
         if not isinstance(self._client, RedisCluster):
             return {"": None}
-        await self.command("PING")  # which makes it ask for the nodes, if it has not yet
+        if not self._client.get_primaries():
+            await self.command("EXISTS", CACHE)  # any command makes it ask for the nodes
         return {node.name: node for node in self._client.get_primaries()}
 
     async def table(self, key: str) -> Mapping[str, str]:

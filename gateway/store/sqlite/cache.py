@@ -98,7 +98,9 @@ class SqliteCache:
 
     async def orders(self) -> Sequence[Purge]:
         since = self._clock.now() - PURGE_TTL
-        return await self._file.run(lambda connection: orders.given(connection, since=since))
+        given = await self._file.run(lambda connection: orders.given(connection, since=since))
+        self._highest = max([self._highest, *(order.number for order in given)])
+        return given
 
     async def last_order(self) -> int | None:
         """The number of the last order; None: it cannot be told now."""

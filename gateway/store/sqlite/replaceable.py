@@ -106,6 +106,8 @@ class Replaceable:
             with _alone(self._path.parent):
                 if former is not None and _inode(self._path) == former.inode:
                     self._set_aside()
+                elif _inode(self._path) is None:
+                    self._remove_beside()
                 opened = self._connect()
         except (OSError, OpenError, sqlite3.Error) as error:
             if not self._is_told:
@@ -130,9 +132,13 @@ class Replaceable:
     def _set_aside(self) -> None:
         aside = self._path.with_name(self._path.name + ".damaged")
         self._path.rename(aside)
+        self._remove_beside()
+        log.error("the cache's file was damaged and is begun anew", extra={"aside": str(aside)})
+
+    def _remove_beside(self) -> None:
+        """What a file that is gone has left: who has that one open still uses it, and it fits no other."""
         for end in ("-wal", "-shm"):
             self._path.with_name(self._path.name + end).unlink(missing_ok=True)
-        log.error("the cache's file was damaged and is begun anew", extra={"aside": str(aside)})
 
 
 @contextmanager

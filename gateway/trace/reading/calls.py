@@ -47,6 +47,10 @@ class Calls:
     async def statistics(self, question: Question) -> list[dict[str, Any]]:
         return await self._read(lambda: self._reader.statistics(question))
 
+    async def cache(self, *, since: int, until: int, step: int) -> dict[str, Any]:
+        """What the cache did, by route and over time."""
+        return await self._read(lambda: self._reader.cache(since=since, until=until, step=step))
+
     async def errors(self, *, since: float, until: float) -> list[dict[str, Any]]:
         return await self._read(lambda: self._reader.errors(since=since, until=until))
 

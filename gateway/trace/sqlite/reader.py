@@ -16,6 +16,7 @@ import orjson
 from gateway.trace.reading.search import Search
 from gateway.trace.reading.statistics import Question
 from gateway.trace.sqlite.attempts import recent_attempts
+from gateway.trace.sqlite.caching import cache_figures
 from gateway.trace.sqlite.conditions import conditions
 from gateway.trace.sqlite.rollup import roll_up
 from gateway.trace.sqlite.schema import as_os_error, begun, open_file
@@ -148,6 +149,11 @@ class Reader:
         """By deployment, how its attempts went: `attempts`, `errors`, `error_codes`, `p50_ms`, `p95_ms`."""
         with self._connection() as connection:
             return recent_attempts(connection, since=since, until=until)
+
+    def cache(self, *, since: int, until: int, step: int) -> dict[str, Any]:
+        """What the cache did: see caching.cache_figures."""
+        with self._connection() as connection:
+            return cache_figures(connection, since=since, until=until, step=step)
 
     def errors(self, *, since: float, until: float) -> list[dict[str, Any]]:
         """What went wrong, most frequent first."""

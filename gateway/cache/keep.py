@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Protocol
 
 import orjson
@@ -13,7 +12,8 @@ import orjson
 from gateway.cache.admission import Control, Outcome, refuse_answer
 from gateway.cache.assemble import assemble
 from gateway.cache.entry import Entry, read, write
-from gateway.cache.key import Target, digest, exact_key, scope_of
+from gateway.cache.key import Target, exact_key, scope_of
+from gateway.cache.place import cache_pepper, key_of, place_of
 from gateway.cache.rules import Rule
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
@@ -97,7 +97,7 @@ class Keeper:
         """`secret` is the store's; names and checksums are made with a key of their own that is drawn from it."""
         self._store = store
         self._orders = orders
-        self._pepper = blake2b(secret.reveal().encode(), digest_size=32, person=b"llmgw cache").digest()
+        self._pepper = cache_pepper(secret)
         self._clock = clock
 
     def asked(self, tenant: Tenant, call: Call, model: Model, route: str | None, rule: Rule) -> Asked:
@@ -110,12 +110,8 @@ class Keeper:
             tuple([(f"{each.provider.name} {each.provider.host}", each.upstream_model) for each in model.deployments]),
         )
         key = exact_key(self._pepper, scope, target, call.fields)
-        name = f"{self.place(tenant.org)}:{key.hex()}"
+        name = f"{place_of(self._pepper, tenant.org)}:{key.hex()}"
         return Asked(name, key, tenant, call, model, route, target, scope, rule, self._orders.number)
-
-    def place(self, org: str) -> str:
-        """16 hex digits that stand for an organisation."""
-        return digest(self._pepper, org.encode("utf-8", "surrogatepass"))[:8].hex()
 
     async def find(self, asked: Asked, control: Control) -> Entry | str:
         """The kept answer, or the word in MISSES for why there is none. Raises Overloaded."""
@@ -127,7 +123,8 @@ class Keeper:
         """The same for an answer that was found by its meaning."""
         if not self._orders.is_current(self._clock.monotonic()):
             return "unsure"
-        return self._judge(await self._store.get(name), bytes.fromhex(name.partition(":")[2]), None)
+        key = key_of(name)
+        return "corrupt" if key is None else self._judge(await self._store.get(name), key, None)
 
     async def keep(self, asked: Asked, answered: Answered) -> Entry | str:
         """Puts the answer into the store if it is one to be kept, or gives the word that says why not. Raises Overloaded."""

@@ -13,8 +13,8 @@ FIRST_ATTEMPT = 16
 
 @dataclass(slots=True)
 class Attempt:
-    """Times in monotonic seconds. `reason` is primary, retry or fallback; `error` is the code it failed with, `detail`
-    what only operators are told; `first_byte` is when its answer began."""
+    """Times in monotonic seconds. `reason` is primary, retry or fallback; `error` is the code it failed with, `fault` whose
+    that was (see GatewayError), `detail` what only operators are told; `first_byte` is when its answer began."""
 
     number: int
     target: Deployment
@@ -24,6 +24,7 @@ class Attempt:
     first_byte: float | None = None
     status: int | None = None
     error: str | None = None
+    fault: str | None = None
     detail: str | None = None
     request_id: str | None = None
 

@@ -16,8 +16,10 @@ class GatewayError(Exception):
     """`status`, `type`, `code`, `param` and `headers` are what the client gets; `retry_after` is in seconds.
 
     `should_retry` becomes `x-should-retry`: True, False, or None for no hint. `retriable` is for our own retries.
+    `fault` says whose it is: the `gateway`'s, the `caller`'s or the `upstream`'s.
     """
 
+    fault = "gateway"
     status = 500
     type = "server_error"
     code = "internal_error"
@@ -60,6 +62,7 @@ class GatewayError(Exception):
 
 
 class CallerError(GatewayError):
+    fault = "caller"
     status = 400
     type = "invalid_request_error"
     code = "invalid_request"
@@ -105,6 +108,10 @@ class BudgetExhausted(CallerError):
     code = "budget_exceeded"
 
 
+CLIENT_LEFT = "client_disconnected"
+"""The code of whatever ended because its client hung up."""
+
+
 class Overloaded(GatewayError):
     """We cannot serve this now, whoever asks: draining, no healthy deployment, or the key store is away."""
 
@@ -121,6 +128,7 @@ SHUTTING_DOWN = "shutting down"
 class UpstreamError(GatewayError):
     """`detail` is for the record and the log, and never for the client."""
 
+    fault = "upstream"
     status = 502
     code = "upstream_error"
     detail: str | None = None
@@ -129,6 +137,7 @@ class UpstreamError(GatewayError):
 class Rejected(UpstreamError):
     """The provider refused the call itself (4xx): final, and passed on in our envelope."""
 
+    fault = "caller"
     status = 400
     type = "invalid_request_error"
     should_retry = False

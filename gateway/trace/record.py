@@ -14,6 +14,7 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import (
+    CLIENT_LEFT,
     SHUTTING_DOWN,
     BudgetExhausted,
     CallerError,
@@ -302,7 +303,7 @@ class Record:
             self.error = Overloaded("the gateway is shutting down", code="shutting_down")
         elif isinstance(error, asyncio.CancelledError):
             self.status, self.outcome = 499, "client_abort"
-            self.error = CallerError("the client closed the connection", code="client_closed", status=499)
+            self.error = CallerError("the client closed the connection", code=CLIENT_LEFT, status=499)
         else:
             self.status, self.outcome = 500, "internal_error"
             self.error = GatewayError("internal error")

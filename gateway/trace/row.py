@@ -217,6 +217,7 @@ def _attempt(attempt: Attempt, received: float) -> Row:
         "reason": attempt.reason,
         "status": attempt.status,
         "error": attempt.error,
+        "fault": attempt.fault,
         "detail": attempt.detail,
         "started_ms": _milliseconds(attempt.started - received),
         "duration_ms": _milliseconds(attempt.ended - attempt.started),

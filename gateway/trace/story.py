@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.core.errors import CLIENT_LEFT, CallerError
 from gateway.trace.spans.span import Span
 from gateway.trace.spans.tell import trace_of
 
@@ -130,6 +131,9 @@ def _tried(attempt: Mapping[str, Any], row: Row) -> str:
         began = f", its first byte after {_seconds(first)}" if first is not None and row.get("stream") else ""
         return f"{start} answered {attempt['status']} in {took}{began}."
     status = f" {attempt['status']}" if attempt["status"] is not None else ""
+    if attempt.get("fault") == CallerError.fault:
+        what = "the client left" if attempt["error"] == CLIENT_LEFT else f"it refused the call{status}"
+        return f"{start}: after {took} {what}: {attempt['error']}."
     detail = f" ({attempt['detail']})" if attempt.get("detail") else ""
     verb = "failed" if attempt["status"] is None or attempt["status"] >= 400 else "answered"
     broken = " and ended early" if verb == "answered" else ""

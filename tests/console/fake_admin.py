@@ -167,6 +167,7 @@ class FakeAdmin:
                 "p95_ms": 2100.25,
             }
             figures |= {"error_codes": {"upstream_unavailable": 2 * number, HOSTILE: number} if number else {}}
+            figures |= {"other_codes": {"client_disconnected": 700 - 90 * number, HOSTILE: 1}}
             rows.append(
                 {
                     "deployment": name,

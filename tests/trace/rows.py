@@ -21,6 +21,7 @@ def attempt(number: int = 1, **changes: Any) -> Row:
         "reason": "primary",
         "status": 200,
         "error": None,
+        "fault": None,
         "detail": None,
         "started_ms": 2.0,
         "duration_ms": 250.0,
@@ -31,7 +32,9 @@ def attempt(number: int = 1, **changes: Any) -> Row:
 
 
 def failed(number: int = 1, **changes: Any) -> Row:
-    return attempt(number, **{"status": 500, "error": "upstream_error", "first_byte_ms": None, **changes})
+    return attempt(
+        number, **{"status": 500, "error": "upstream_error", "fault": "upstream", "first_byte_ms": None, **changes}
+    )
 
 
 def stage(name: str, began: float = 0.0, took: float = 0.5, **more: Any) -> Row:

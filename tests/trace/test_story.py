@@ -63,6 +63,20 @@ def test_a_stream_by_a_fallback_after_a_retry() -> None:
     ]
 
 
+def test_what_the_caller_ended_is_told_as_no_failure_of_the_deployment() -> None:
+    told = row(
+        attempts=[
+            failed(status=400, error="upstream_400", fault="caller"),
+            failed(2, reason="fallback", status=None, error="client_disconnected", fault="caller"),
+        ]
+    )
+
+    assert [each for each in sentences(told) if each.startswith("Attempt")] == [
+        "Attempt 1: openai/gpt-4o-mini: after 250.0 ms it refused the call 400: upstream_400.",
+        "Attempt 2, as a fallback: openai/gpt-4o-mini: after 250.0 ms the client left: client_disconnected.",
+    ]
+
+
 def test_a_refused_key() -> None:
     told = refused(401, "rejected_auth", "invalid_api_key", "Incorrect API key provided", "auth", stages=[AUTH])
     told |= dict.fromkeys(("org", "team", "tenant", "key_id", "key_name", "model", "route", "reason"))

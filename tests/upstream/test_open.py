@@ -207,4 +207,4 @@ async def test_a_client_that_leaves_before_the_answer_gives_everything_back() ->
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert scene.wire.open == []
-    assert scene.attempts[0].error == "client_closed"
+    assert (scene.attempts[0].error, scene.attempts[0].fault) == ("client_disconnected", "caller")

@@ -33,7 +33,14 @@ from gateway.trace.metrics.metrics import Metrics
 
 log = logging.getLogger("llmgw.admin")
 _HOUR = 3600.0
-_NONE: Mapping[str, object] = {"attempts": 0, "errors": 0, "error_codes": {}, "p50_ms": None, "p95_ms": None}
+_NONE: Mapping[str, object] = {
+    "attempts": 0,
+    "errors": 0,
+    "error_codes": {},
+    "other_codes": {},
+    "p50_ms": None,
+    "p95_ms": None,
+}
 
 
 class Resting(Protocol):

@@ -195,7 +195,7 @@ ATTEMPTS = Instrument(
     "llmgw.upstream.attempts",
     _C,
     "{attempt}",
-    ("deployment", "reason", "error.type"),
+    ("deployment", "reason", "error.type", "fault"),
     "Attempts at deployments.",
 )
 RESTING = Instrument(

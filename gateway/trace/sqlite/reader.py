@@ -145,7 +145,7 @@ class Reader:
             return Answering(connection, question).groups()
 
     def attempts(self, *, since: float, until: float) -> dict[str, dict[str, Any]]:
-        """By deployment, how its attempts went: `attempts`, `errors`, `error_codes`, `p50_ms`, `p95_ms`."""
+        """By deployment, how its attempts went: `attempts`, `errors`, `error_codes`, `other_codes`, `p50_ms`, `p95_ms`."""
         with self._connection() as connection:
             return recent_attempts(connection, since=since, until=until)
 

@@ -120,6 +120,22 @@ def test_what_is_too_old_goes_and_its_statistics_stay(tmp_path: Path) -> None:
     file.close()
 
 
+@pytest.mark.parametrize("retention", [Retention(age=DAY), Retention(rows=6), Retention(bytes=1)])
+def test_no_call_goes_before_it_has_been_counted(tmp_path: Path, retention: Retention) -> None:
+    file = File(tmp_path, retention=retention, now=lambda: NOON + 2 * DAY)
+    file.writer.write([line(str(number)) for number in range(10)])
+    connection = file.writer._opened()
+    file.statistics()  # counts them
+    file.writer.write([line(str(number)) for number in range(10, 16)])
+
+    while pruning.prune(connection, retention, now=NOON + 2 * DAY):
+        pass
+
+    assert len(file.ids()) == 6
+    assert file.totals("calls") == {(): 16}
+    file.close()
+
+
 def test_statistics_go_when_their_time_has_come(tmp_path: Path) -> None:
     file = File(tmp_path, retention=Retention(statistics=DAY), now=lambda: NOON + 2 * DAY)
     file.writer.write([line("old"), line("new", at=NOON + 2 * DAY)])

@@ -61,13 +61,14 @@ class Writer:
         if self._connection is None:
             return
         try:
-            if time.monotonic() >= self._rolled + ROLL_EVERY:
+            is_behind, is_due = False, time.monotonic() >= self._pruned + PRUNE_EVERY
+            if is_due or time.monotonic() >= self._rolled + ROLL_EVERY:
                 with begun(self._connection):
                     is_behind = roll_up(self._connection) == ROLLED
                 self._rolled = self._rolled if is_behind else time.monotonic()
             if self._has_old_rows:
                 self._has_old_rows = _move(self._connection, time.monotonic() + MOVING)
-            elif time.monotonic() >= self._pruned + PRUNE_EVERY:
+            elif is_due and not is_behind:
                 removed = prune(self._connection, self._retention, now=self._now())
                 if removed < STEP:
                     self._pruned = time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 from gateway.trace.reading.search import Search
 from gateway.trace.retention import DAY, Retention
 from gateway.trace.sink import Line
-from gateway.trace.sqlite import pruning, writer
+from gateway.trace.sqlite import pruning, reader, writer
 from gateway.trace.sqlite.schema import VERSION
 from tests.trace.stored import NOON, File, line, row
 
@@ -174,6 +174,33 @@ def test_the_file_keeps_to_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 100 <= len(kept) < 1000
     assert kept[0].startswith("19-")
     file.close()
+
+
+def test_a_page_of_large_records_is_a_short_one(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads gets all of them all the same, but what a slow follower has missed."""
+    monkeypatch.setattr(reader, "LARGEST", 250_000)
+    everything = [f"{number}" for number in range(7)]
+    file.writer.write([line(id, content="é" * 50_000, at=NOON + int(id)) for id in everything])
+
+    found: list[object] = []
+    before = None
+    for _ in range(4):
+        page = file.reader.latest(Search(), limit=100, before=before)
+        assert len(page.lines) <= 2
+        found += [each["id"] for each in page.records]
+        before = page.before
+    assert (found, before) == (everything[::-1], None)
+
+    lines, place = file.reader.next(Search(), file.reader.begin(), limit=100)
+    following, _ = file.reader.next(Search(), place, limit=100)
+    assert [orjson.loads(each)["id"] for each in (*lines, *following)] == everything[:4]
+
+    own, reached = file.reader.own(0, limit=100)
+    assert (len(own), reached) == (2, 2)
+
+    followed = file.reader.since(Search(), 0, limit=100)
+    assert [orjson.loads(each)["id"] for each in followed.lines] == everything[-2:]
+    assert (followed.dropped, followed.seq) == (5, 7)
 
 
 def test_a_question_that_takes_too_long_is_given_up(file: File, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ import orjson
 from gateway.core.errors import InvalidRequest
 
 GROUP = 10_000
-"""Records in a row group."""
+LARGEST = 4 * 1024 * 1024
+"""Records in a row group, and their bytes as JSON, about."""
 COLUMNS = (
     ("id", "string"),
     ("at", "float64"),
@@ -68,11 +69,13 @@ async def _written(parts: AsyncIterator[Sequence[bytes]], arrow: Any, files: Any
         writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
 
     waiting: list[bytes] = []
+    size = 0
     async for lines in parts:
         waiting += lines
-        if len(waiting) >= GROUP:
+        size += sum(map(len, lines))
+        if len(waiting) >= GROUP or size >= LARGEST:
             await asyncio.to_thread(group, waiting)
-            waiting = []
+            waiting, size = [], 0
             yield file.taken()
     if waiting:
         await asyncio.to_thread(group, waiting)

@@ -26,6 +26,8 @@ LONGEST = 10.0
 _LOOK = 100_000
 """Steps of SQLite's machine between two looks at the clock."""
 _MOST_ERRORS = 200
+LARGEST = 4 * 1024 * 1024
+"""Bytes of records after which a page is full, however few they are."""
 COUNTING = 1.0
 """Seconds that a question of statistics spends on counting calls that the roll-ups do not have yet."""
 
@@ -76,13 +78,15 @@ class Reader:
         return rows[0][0].encode() if rows else None
 
     def latest(self, search: Search, *, limit: int, before: int | None = None) -> Page:
-        """By when the calls arrived, latest first."""
+        """By when the calls arrived, latest first; fewer than `limit` where they are large."""
         where, values = conditions(search)
         if before is not None:
             where.append("(at, seq) < (SELECT at, seq FROM calls WHERE seq = ?)")
             values.append(before)
-        rows = self._records(where, values, "ORDER BY at DESC, seq DESC LIMIT ?", limit + 1)
-        return Page(tuple([row[2].encode() for row in rows[:limit]]), rows[limit - 1][0] if len(rows) > limit else None)
+        rows, is_cut = self._records(where, values, "ORDER BY at DESC, seq DESC LIMIT ?", limit + 1)
+        is_all = len(rows) <= limit and not is_cut
+        rows = rows[:limit]
+        return Page(tuple([row[2] for row in rows]), None if is_all else rows[-1][0])
 
     def begin(self) -> Place:
         """Where to begin with all records."""
@@ -93,10 +97,10 @@ class Reader:
         where, values = conditions(search)
         where += ["(at, seq) > (?, ?)", "seq <= ?"]
         values += [place.at, place.seq, place.last]
-        rows = self._records(where, values, "ORDER BY at, seq LIMIT ?", limit)
+        rows, _ = self._records(where, values, "ORDER BY at, seq LIMIT ?", limit)
         if not rows:
             return (), place
-        return [row[2].encode() for row in rows], Place(rows[-1][1], rows[-1][0], place.last)
+        return [row[2] for row in rows], Place(rows[-1][1], rows[-1][0], place.last)
 
     def last(self) -> int:
         """The place of the record that came last."""
@@ -104,28 +108,28 @@ class Reader:
             return int(connection.execute("SELECT coalesce(max(seq), 0) FROM calls").fetchone()[0])
 
     def since(self, search: Search, seq: int, *, limit: int) -> Followed:
-        """What has come after this place: the last `limit` of it."""
+        """What has come after this place: the last `limit` of it, fewer where they are large."""
         last = self.last()
         if last <= seq:
             return Followed((), seq, 0)
         where, values = conditions(search, by_seq=True)
         where += ["seq > ?", "seq <= ?"]
         values += [seq, last]
-        rows = self._records(where, values, "ORDER BY seq DESC LIMIT ?", limit)
+        rows, is_cut = self._records(where, values, "ORDER BY seq DESC LIMIT ?", limit)
         dropped = 0
-        if len(rows) == limit:
+        if is_cut or len(rows) == limit:
             with self._connection() as connection:
                 query = f"SELECT count(*) FROM calls WHERE {' AND '.join(where)}"
-                dropped = connection.execute(query, values).fetchone()[0] - limit
-        return Followed(tuple([row[2].encode() for row in reversed(rows)]), last, dropped)
+                dropped = connection.execute(query, values).fetchone()[0] - len(rows)
+        return Followed(tuple([row[2] for row in reversed(rows)]), last, dropped)
 
     def own(self, seq: int, *, limit: int) -> tuple[Sequence[bytes], int]:
         """The next records after this place that this machine's workers wrote; and the place reached."""
-        query = """SELECT seq, origin, record FROM calls CROSS JOIN records USING(seq)
+        query = """SELECT seq, origin, CAST(record AS BLOB) FROM calls CROSS JOIN records USING(seq)
             WHERE seq > ? ORDER BY seq LIMIT ?"""
         with self._connection() as connection:
-            rows = connection.execute(query, (seq, limit)).fetchall()
-        return [record.encode() for _, origin, record in rows if origin is None], rows[-1][0] if rows else seq
+            rows, _ = _page(connection.execute(query, (seq, limit)))
+        return [record for _, origin, record in rows if origin is None], rows[-1][0] if rows else seq
 
     def arrived_before(self, at: float) -> int:
         """The place of the last record of a call that arrived before."""
@@ -163,12 +167,12 @@ class Reader:
 
     def _records(
         self, where: Sequence[str], values: Sequence[object], order: str, limit: int
-    ) -> list[tuple[int, float, str]]:
-        """Chosen from the narrow table first, so that no record is read for nothing."""
+    ) -> tuple[list[tuple[int, float, bytes]], bool]:
+        """And whether they are not all, being too large. Chosen from the narrow table first, so that none is read for nothing."""
         chosen = f"SELECT seq, at FROM calls {'WHERE ' + ' AND '.join(where) if where else ''} {order}"
-        query = f"SELECT c.seq, c.at, record FROM ({chosen}) c CROSS JOIN records r ON r.seq = c.seq"
+        query = f"SELECT c.seq, c.at, CAST(record AS BLOB) FROM ({chosen}) c CROSS JOIN records r ON r.seq = c.seq"
         with self._connection() as connection:
-            return connection.execute(query, (*values, limit)).fetchall()
+            return _page(connection.execute(query, (*values, limit)))
 
     def close(self) -> None:
         """Once no thread reads any more."""
@@ -208,6 +212,19 @@ class Reader:
         self._kept.connection = None
         self._open.discard(connection)
         connection.close()
+
+
+def _page(rows: sqlite3.Cursor) -> tuple[list[tuple[Any, Any, bytes]], bool]:
+    """The first rows, of which the last column is a record, until they are LARGEST; whether there are more."""
+    page: list[tuple[Any, Any, bytes]] = []
+    size = 0
+    for row in rows:
+        if page and size + len(row[-1]) > LARGEST:
+            rows.close()
+            return page, True
+        page.append(row)
+        size += len(row[-1])
+    return page, False
 
 
 def _count(connection: sqlite3.Connection) -> None:

@@ -69,6 +69,7 @@ class Parts:
         yield of.DROPPED, ("records", "spool"), dropped.spool
         if self.sharing is not None:
             yield of.DROPPED, ("records", "sharing"), self.sharing.dropped
+            yield of.DROPPED, ("records", "trimmed"), self.sharing.missed
         if self.push is not None:
             yield of.DROPPED, ("metrics", "push"), self.push.dropped
         if self.tracer is not None:

@@ -72,6 +72,7 @@ def test_rows_of_the_first_version_are_brought_over_and_counted(tmp_path: Path) 
     tidied(file)
 
     assert len(file.ids()) == 1000
+    assert [orjson.loads(each)["id"] for each in file.reader.own(0, limit=5000)[0]] == ["new"]
     assert [each["id"] for each in file.reader.latest(Search(), limit=3).records] == ["new", "req_1199", "req_1198"]
     assert file.totals("calls", until=str(NOON + 7200)) == {(): 1202}
     assert orjson.loads(file.reader.find("req_7") or b"") == old[7]
@@ -174,6 +175,20 @@ def test_the_file_keeps_to_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 100 <= len(kept) < 1000
     assert kept[0].startswith("19-")
     file.close()
+
+
+def test_a_file_that_was_removed_is_made_anew_and_followed_from_its_beginning(file: File) -> None:
+    file.writer.write([line("a"), line("b")])
+    place = file.reader.last()
+
+    file.path.unlink()
+    file.writer.write([line("c")])
+    followed = file.reader.since(Search(), place, limit=10)
+
+    assert [orjson.loads(each)["id"] for each in followed.lines] == ["c"]
+    file.writer.write([line("d")])
+    following = file.reader.since(Search(), followed.seq, limit=10)
+    assert [orjson.loads(each)["id"] for each in following.lines] == ["d"]
 
 
 def test_a_page_of_large_records_is_a_short_one(file: File, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway.core.tasks import Tasks
@@ -22,6 +23,7 @@ from gateway.trace.sink import Line
 from gateway.trace.spool import files, leftovers
 from gateway.trace.spool.files import FOLDER, Spool, open_spool
 from gateway.trace.spool.leftovers import take_over
+from gateway.trace.spool.under_way import UnderWay
 from gateway.trace.sqlite.entry import foreign
 from gateway.trace.story import tell
 from tests.trace.stored import File, line
@@ -105,6 +107,27 @@ async def test_a_call_whose_worker_died_has_a_record_like_any_other(tmp_path: Pa
     assert orphan.keys() == row_of(record("req_1")).keys()
     assert (await found(journal, "req_0"))["outcome"] == "upstream"
     assert sorted(map(str, ids((await journal.latest()).records))) == ["req_0", "req_1", "req_2"]
+
+
+def test_a_call_is_noted_anew_when_it_comes_to_hold_something_and_the_last_note_tells(
+    tmp_path: Path, spool: Spool, file: File
+) -> None:
+    class Held:
+        reserved_usd = 1_234
+        is_stopped = False
+        asked = ()
+        refused_by = None
+
+    calls, call = UnderWay(), record("a")
+    calls.begin(call)
+    spool.note(calls.notes(call.received + 1))
+    assert calls.notes(call.received + 1) == b"", "nothing is new"
+    call.budget(Held())
+    spool.note(calls.notes(call.received + 2))
+    spool.close(settled=False)
+
+    assert taken(tmp_path, file) == ["a"]
+    assert orjson.loads(file.reader.find("a") or b"")["reserved_nano_usd"] == 1_234
 
 
 async def test_the_living_take_over_from_the_dead(

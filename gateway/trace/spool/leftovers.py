@@ -94,13 +94,16 @@ def _records(folder: Path) -> Iterator[Line]:
 
 
 def _orphans(folder: Path) -> Iterator[Line]:
+    """Of several notes of a call the last holds."""
+    latest: dict[tuple[object, object], Line] = {}
     for json in _lines(folder / NOTES):
         try:
             line = foreign(orjson.dumps(orphan(orjson.loads(json))))
         except (KeyError, ValueError, TypeError):
             continue
         if line is not None:
-            yield line
+            latest[line.row["id"], line.row["span_id"]] = line
+    yield from latest.values()
 
 
 def _lines(path: Path) -> Iterator[bytes]:

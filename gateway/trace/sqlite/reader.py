@@ -18,7 +18,7 @@ from gateway.trace.reading.statistics import Question
 from gateway.trace.sqlite.attempts import recent_attempts
 from gateway.trace.sqlite.conditions import conditions
 from gateway.trace.sqlite.rollup import roll_up
-from gateway.trace.sqlite.schema import as_os_error, begun, open_file
+from gateway.trace.sqlite.schema import as_os_error, begun, is_same, open_file
 from gateway.trace.sqlite.statistics import Answering
 
 LONGEST = 10.0
@@ -103,14 +103,17 @@ class Reader:
         return [row[2] for row in rows], Place(rows[-1][1], rows[-1][0], place.last)
 
     def last(self) -> int:
-        """The place of the record that came last."""
+        """The place of the record that came last, be it there or not: in one file this never goes back."""
         with self._connection() as connection:
-            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM calls").fetchone()[0])
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").fetchone()
+        return int(row[0]) if row else 0
 
     def since(self, search: Search, seq: int, *, limit: int) -> Followed:
-        """What has come after this place: the last `limit` of it, fewer where they are large."""
+        """What has come after this place: the last `limit` of it, fewer where they are large. All of a file that is new."""
         last = self.last()
-        if last <= seq:
+        if last < seq:
+            seq = 0
+        if last == seq:
             return Followed((), seq, 0)
         where, values = conditions(search, by_seq=True)
         where += ["seq > ?", "seq <= ?"]
@@ -197,11 +200,8 @@ class Reader:
     def _opened(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._kept, "connection", None)
         if connection is not None:
-            try:
-                if self._kept.inode == self._path.stat().st_ino:
-                    return connection
-            except FileNotFoundError:
-                pass
+            if is_same(self._path, self._kept.inode):
+                return connection
             self._forget(connection)
         self._kept.connection = connection = open_file(self._path)
         self._kept.inode = self._path.stat().st_ino

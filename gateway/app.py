@@ -189,6 +189,7 @@ async def running(
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
+            **({} if policy.current.limits.is_empty else {"vocabulary": tokens.load_soon()}),
         }
         for name, work in loops.items():
             tasks.start(work, name=name)

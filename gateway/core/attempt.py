@@ -38,13 +38,14 @@ class Attempt:
 
 
 class Attempts(list[Attempt]):
-    """The attempts of one call, whose span is `span`."""
+    """The attempts of one call, whose span is `span`; `waited` are the seconds that it was made to wait between them."""
 
-    __slots__ = ("span",)
+    __slots__ = ("span", "waited")
 
     def __init__(self, span: SpanContext) -> None:
         super().__init__()
         self.span = span
+        self.waited = 0.0
 
     def begin(self, target: Deployment, *, started: float) -> Attempt:
         before = self[-1] if self else None

@@ -280,9 +280,9 @@ class Record:
         return (overhead, ("x-llmgw-cost-usd", usd(self.bill.cost)))
 
     def overhead(self) -> float:
-        """Seconds of the call so far that were ours and not the provider's."""
+        """Seconds of the call so far that were ours: not a provider's, and not spent waiting to try it again."""
         now = self.ended or self._clock.monotonic()
-        ours = now - self.received
+        ours = now - self.received - self.attempts.waited
         for attempt in self.attempts:
             ours -= (attempt.ended or now) - attempt.started
         return ours

@@ -94,6 +94,7 @@ def row_of(record: Record) -> Row:
         "duration_ms": _milliseconds(record.ended - record.received),
         "first_byte_ms": None if record.first_byte is None else _milliseconds(record.first_byte - record.received),
         "overhead_ms": _milliseconds(record.overhead()),
+        "waited_ms": _milliseconds(record.attempts.waited),
         "chunks": said.chunks if said else None,
         "stages": _stages(record),
         "attempts": [_attempt(each, record.received) for each in record.attempts],

@@ -158,7 +158,9 @@ def _cost(row: Row) -> Iterator[str]:
 
 def _time(row: Row) -> Iterator[str]:
     if row.get("duration_ms") is not None:
-        yield f"It took {_seconds(row['duration_ms'])}, {_seconds(row['overhead_ms'] or 0)} of them the gateway's own."
+        waited = f"; {_seconds(row['waited_ms'])} it waited to try again" if row.get("waited_ms") else ""
+        ours = _seconds(row["overhead_ms"] or 0)
+        yield f"It took {_seconds(row['duration_ms'])}, {ours} of them the gateway's own{waited}."
 
 
 def dollars(nano: int) -> str:

@@ -171,6 +171,7 @@ def _answered(number: int, model: str, outcome: str) -> Call:
         "duration_ms": duration,
         "first_byte_ms": attempts[-1]["started_ms"] + first,
         "overhead_ms": 1.4,
+        "waited_ms": 0.0,
         "chunks": tokens_out // 3,
         "attempts": attempts,
     }

@@ -94,6 +94,7 @@ def row(**changes: Any) -> Row:
         "duration_ms": 253.5,
         "first_byte_ms": 202.0,
         "overhead_ms": 3.5,
+        "waited_ms": 0.0,
         "chunks": 0,
         "stages": [
             stage("auth", method="virtual_key"),

@@ -43,6 +43,7 @@ def test_a_stream_by_a_fallback_after_a_retry() -> None:
         estimated=True,
         cost_nano_usd=None,
         duration_ms=2253.5,
+        waited_ms=1500.0,
         attempts=[
             failed(duration_ms=0.25),
             failed(2, reason="retry", status=None, error="upstream_connect_error", detail="connection refused"),
@@ -59,7 +60,7 @@ def test_a_stream_by_a_fallback_after_a_retry() -> None:
         "Attempt 2, once more: openai/gpt-4o-mini failed after 250.0 ms: upstream_connect_error (connection refused).",
         "Attempt 3, as a fallback: groq/llama-3.3-70b answered 200 in 250.0 ms, its first byte after 200.0 ms.",
         "It used 1,200 tokens in, 1,000 of them cached, 34 out, 20 of them reasoning, by our own count, without a price.",
-        "It took 2.25 s, 3.5 ms of them the gateway's own.",
+        "It took 2.25 s, 3.5 ms of them the gateway's own; 1.50 s it waited to try again.",
     ]
 
 

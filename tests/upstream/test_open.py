@@ -142,6 +142,8 @@ async def test_the_last_deployment_is_tried_again_when_that_is_safe() -> None:
 
     assert await scene.ask(deployment("a")) == CHUNK + LAST
     assert [each.reason for each in scene.attempts] == ["primary", "retry"]
+    assert scene.attempts.waited >= 0.02
+    assert scene.attempts[0].ended + scene.attempts.waited <= scene.attempts[1].started
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ COLUMNS = (
     ("estimated", "bool"),
     ("cost_nano_usd", "int64"),
     ("reserved_nano_usd", "int64"),
-    *((f"{name}_ms", "float64") for name in ("duration", "first_byte", "overhead")),
+    *((f"{name}_ms", "float64") for name in ("duration", "first_byte", "overhead", "waited")),
     ("chunks", "int64"),
     *((name, "json") for name in ("stages", "attempts", "link", "content")),
     ("rest", "json"),

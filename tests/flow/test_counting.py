@@ -39,7 +39,7 @@ async def test_where_calls_are_limited_the_vocabulary_is_read_before_anybody_cal
     monkeypatch.setattr(Tokens, "load", lambda *_: read.append(threading.current_thread()))
     (tmp_path / "policy.yaml").write_text(POLICY.format(provider=provider.base_url))
     if limited:
-        (tmp_path / "more.yaml").write_text("version: 1\ntenants: {default: {budget: $5/day}}\n")
+        (tmp_path / "more.yaml").write_text("version: 1\ntenants: {default: {budget: [{usd: 5, per: day}]}}\n")
 
     async with running(settings(tmp_path, tmp_path / "data"), records_to=None):
         if limited:

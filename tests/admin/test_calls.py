@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.core.clock import Clock
 from gateway.ingress.admin.calls import CallRoutes
 from gateway.trace.reading import calls as reading
 from gateway.trace.reading.parquet import COLUMNS
@@ -254,7 +255,7 @@ async def test_a_record_is_told_with_what_can_be_made_of_it(house: House) -> Non
         return {"story": [f"It was {row['model']}."], "spans": []}
 
     application = web.Application()
-    application.add_routes(CallRoutes(house.worker.journal.calls, tell).routes(application))
+    application.add_routes(CallRoutes(house.worker.journal.calls, Clock(), tell).routes(application))
     answer = await call(house, house.key)
 
     async with (

@@ -22,6 +22,7 @@ from gateway.ingress.admin import draft, fields, openapi
 from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.console import console_routes
+from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
@@ -68,7 +69,9 @@ class Admin:
 
     def application(self) -> web.Application:
         """Without a key there are only the health checks, which a warning says once."""
-        application = web.Application(middlewares=[doorkeeper(self.key)], client_max_size=fields.MAX_BODY)
+        application = web.Application(
+            middlewares=[doorkeeper(self.key), known_parameters], client_max_size=fields.MAX_BODY
+        )
         application.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
         application.add_routes([web.get("/metrics", self._metrics)])
         if self.key is None:
@@ -83,7 +86,7 @@ class Admin:
                 web.get(PREFIX + "policies", self._policies),
                 web.post(PREFIX + "policies:validate", self._validate),
                 web.post(PREFIX + "policies:reload", self._reload),
-                *CallRoutes(self.journal.calls, self.tell).routes(application),
+                *CallRoutes(self.journal.calls, self.clock, self.tell).routes(application),
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -156,7 +157,8 @@ async def running(
             random=random,
         )
 
-        telemetry.ask(health, budgets)
+        refused: Counter[str] = Counter()
+        telemetry.ask(health, budgets, refused)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -165,6 +167,7 @@ async def running(
             DataPlane(flow, unready=unready).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
+            refused=refused,
         )
         closing.push_async_callback(server.drain, 0)
         sock = bind(settings.host, settings.port)

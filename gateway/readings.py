@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.budget.budgets import Budgets
@@ -33,6 +33,7 @@ class Parts:
     journal: Journal
     health: Health
     budgets: Budgets
+    refused: Mapping[str, int]
     clock: Clock
     push: Push | None = None
     tracer: Tracer | None = None
@@ -46,6 +47,8 @@ class Parts:
         yield of.BUDGET_THRESHOLDS, (), self.budgets.crossed
         for result, count in self.policy.reloads.items():
             yield of.RELOADS, (result,), count
+        for code, count in self.refused.items():
+            yield of.REFUSED, (code,), count
         yield from self._resting()
         yield from self._dropped()
 

@@ -1,7 +1,7 @@
 """Errors by fault, each carrying its answer as data.
 
 GatewayError
-  CallerError     InvalidRequest · Unauthenticated · Forbidden · NotFound · Conflict · RateLimited ·
+  CallerError     InvalidRequest · KeyRefused (Unauthenticated · Forbidden) · NotFound · Conflict · RateLimited ·
                   BudgetExhausted: the caller can mend it
   UpstreamError   Rejected (their 4xx, final) · Unavailable · Timeout (retriable where nothing can have been done twice) ·
                   Broken (after the first chunk)
@@ -10,6 +10,10 @@ Anything else that is raised is a bug.
 """
 
 from __future__ import annotations
+
+from typing import Self
+
+from gateway.core.tenant import Tenant
 
 
 class GatewayError(Exception):
@@ -73,12 +77,22 @@ class InvalidRequest(CallerError):
     """The request is not one we can act on; `code` and `param` say why, `status` may narrow it (413, 415, 431, 505 …)."""
 
 
-class Unauthenticated(CallerError):
+class KeyRefused(CallerError):
+    """`caller` is whose key it is, where that is known: for the record, and never for the client."""
+
+    caller: Tenant | None = None
+
+    def of(self, caller: Tenant) -> Self:
+        self.caller = caller
+        return self
+
+
+class Unauthenticated(KeyRefused):
     status = 401
     code = "invalid_api_key"
 
 
-class Forbidden(CallerError):
+class Forbidden(KeyRefused):
     status = 403
     code = "permission_denied"
 

@@ -20,6 +20,7 @@ from gateway.core.errors import (
     CallerError,
     Forbidden,
     GatewayError,
+    KeyRefused,
     NotFound,
     Overloaded,
     RateLimited,
@@ -297,6 +298,8 @@ class Record:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = _outcome(error)
+            if isinstance(error, KeyRefused) and self.tenant is None:
+                self.tenant = error.caller
             error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()
         elif isinstance(error, asyncio.CancelledError) and error.args == (SHUTTING_DOWN,):
             self.status, self.outcome = 503, "overloaded"

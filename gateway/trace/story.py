@@ -43,7 +43,7 @@ def sentences(row: Row) -> Iterator[str]:
     yield _asked(row)
     if row.get("key_name") is not None or row.get("tenant") is not None:
         yield f"The caller is {row['tenant']}, by the key {row['key_name'] or row['key_id']}."
-    elif row.get("outcome") == "rejected_auth":
+    if row.get("outcome") == "rejected_auth":
         yield f"It was refused: {_sentence(row['error'])}"
         return
     if row.get("reason") is not None:
@@ -57,7 +57,7 @@ def sentences(row: Row) -> Iterator[str]:
         yield f"{len(attempts) - _FAR} further attempts followed."
     if row["outcome"] in _ENDINGS:
         yield _ENDINGS[row["outcome"]]
-    elif row.get("error") is not None and row["outcome"] != "rejected_auth":
+    elif row.get("error") is not None:
         where = f" in the stage {row['failed_in']}" if row.get("failed_in") else ""
         yield f"It ended with {row['status']} {row['error_code']}{where}: {_sentence(row['error'])}"
     yield from _cost(row)

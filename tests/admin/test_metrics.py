@@ -41,6 +41,19 @@ async def counted(stranger: aiohttp.ClientSession, calls: int) -> dict[str, floa
     return found
 
 
+async def test_requests_that_become_no_call_are_counted_by_what_was_wrong(
+    house: House, stranger: aiohttp.ClientSession
+) -> None:
+    for method, path in (("GET", "/v1/nothing"), ("POST", "/wp-admin"), ("DELETE", "/v1/models")):
+        async with stranger.request(method, house.url + path) as reply:
+            assert reply.status in (404, 405)
+
+    found = await scraped(stranger)
+
+    assert found['llmgw_refused_requests_total{error_type="not_found"}'] == 2
+    assert found['llmgw_refused_requests_total{error_type="method_not_allowed"}'] == 1
+
+
 async def test_metrics_say_what_the_record_says(
     house: House, sdk: openai.AsyncOpenAI, stranger: aiohttp.ClientSession
 ) -> None:

@@ -88,6 +88,17 @@ def test_a_refused_key() -> None:
     ]
 
 
+def test_a_refused_key_that_is_known() -> None:
+    told = refused(403, "rejected_auth", "permission_denied", "The key's team is blocked.", "auth", stages=[AUTH])
+    told |= dict.fromkeys(("model", "route", "reason"))
+
+    assert list(sentences(told)) == [
+        f"{BEGIN} a chat completion.",
+        CALLER,
+        "It was refused: The key's team is blocked.",
+    ]
+
+
 def test_a_budget_that_says_no() -> None:
     told = refused(
         429,

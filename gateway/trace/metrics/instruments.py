@@ -243,6 +243,15 @@ BUDGET_THRESHOLDS = Instrument(
     "Shares of budgets that have been spent.",
     is_asked=True,
 )
+REFUSED = Instrument(
+    "llmgw_refused_requests_total",
+    "llmgw.refused.requests",
+    _C,
+    "{request}",
+    ("error.type",),
+    "Requests of the data plane that did not become calls, and so have no record.",
+    is_asked=True,
+)
 CALLS_ACTIVE = Instrument(
     "llmgw_calls_active", "llmgw.calls.active", _G, "{call}", (), "Calls under way.", adds=True, is_asked=True
 )

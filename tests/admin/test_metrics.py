@@ -12,6 +12,7 @@ import openai
 import pytest
 
 from gateway.core.errors import Overloaded
+from gateway.trace.journal import Dropped, Journal
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import HANG, Say
@@ -52,6 +53,21 @@ async def test_requests_that_become_no_call_are_counted_by_what_was_wrong(
 
     assert found['llmgw_refused_requests_total{error_type="not_found"}'] == 2
     assert found['llmgw_refused_requests_total{error_type="method_not_allowed"}'] == 1
+
+
+async def test_what_was_dropped_is_told_to_admins(
+    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with admin.get("/admin/v1/telemetry") as reply:
+        assert await reply.json() == {"dropped": []}
+
+    monkeypatch.setattr(Journal, "dropped", Dropped(queue=3, stdout=0, file=0, spool=7))
+
+    async with admin.get("/admin/v1/telemetry") as reply:
+        assert (await reply.json())["dropped"] == [
+            {"signal": "records", "where": "queue", "count": 3},
+            {"signal": "records", "where": "spool", "count": 7},
+        ]
 
 
 async def test_metrics_say_what_the_record_says(

@@ -52,6 +52,7 @@ class FakeAdmin:
             "errors": self._errors,
             "deployments": self._deployments,
             "budgets": self._budgets,
+            "telemetry": self._telemetry,
         }.items():
             application.router.add_get(PREFIX + path, serve)
         return application
@@ -209,6 +210,9 @@ class FakeAdmin:
                 }
             )
         return _json({"budgets": rows})
+
+    async def _telemetry(self, request: web.Request) -> web.Response:
+        return _json({"dropped": [{"signal": "records", "where": "queue", "count": 1234}]})
 
 
 def _points(calls: Sequence[traffic.Call], every: int, step: int) -> list[dict[str, Any]]:

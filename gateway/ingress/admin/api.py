@@ -30,6 +30,7 @@ from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.store.contract import Store
 from gateway.trace.journal import Journal
+from gateway.trace.metrics.instruments import DROPPED
 from gateway.trace.metrics.metrics import Metrics
 
 log = logging.getLogger("llmgw.admin")
@@ -90,6 +91,7 @@ class Admin:
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
+                web.get(PREFIX + "telemetry", self._telemetry),
                 web.get(PREFIX + "openapi.json", self._openapi),
             ]
         )
@@ -179,6 +181,15 @@ class Admin:
     async def _budgets(self, request: web.Request) -> web.Response:
         balances, limits = await self.budgets.balances(self.policy.current.limits)
         return fields.json({"budgets": rows(balances, limits, now=self.clock.now())})
+
+    async def _telemetry(self, request: web.Request) -> web.Response:
+        dropped = await self.metrics.counted(DROPPED)
+        rows = [
+            {"signal": signal, "where": where, "count": int(count)}
+            for (signal, where), count in dropped.items()
+            if count
+        ]
+        return fields.json({"dropped": rows})
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text, content_type = await self.metrics.exposition(request.headers.get("Accept", ""))

@@ -106,6 +106,9 @@ OPERATIONS = (
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
     ),
+    Operation(
+        "get", "telemetry", "How many records, spans and data points of all workers did not get where they should"
+    ),
     Operation("get", "openapi.json", "This document"),
 )
 

@@ -30,6 +30,7 @@ from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.server import serve
 from gateway.ingress.data_plane import DataPlane
+from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
@@ -168,6 +169,7 @@ async def running(
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
             refused=refused,
+            proxies=Proxies(settings.trusted_proxies),
         )
         closing.push_async_callback(server.drain, 0)
         sock = bind(settings.host, settings.port)

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
 from gateway.ingress.http1 import Connection
+from gateway.ingress.proxies import Proxies
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Limits, Request
 
@@ -66,11 +67,18 @@ class Server:
     the requests that become no call, by error code."""
 
     def __init__(
-        self, routes: Routes, *, limits: Limits, policy_version: Callable[[], str], refused: Counter[str] | None = None
+        self,
+        routes: Routes,
+        *,
+        limits: Limits,
+        policy_version: Callable[[], str],
+        refused: Counter[str] | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         self._routes = routes
         self._limits = limits
         self._policy_version = policy_version
+        self._proxies = Proxies(()) if proxies is None else proxies
         self._refused: Counter[str] = Counter() if refused is None else refused
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
@@ -151,6 +159,7 @@ class Server:
                 response.empty(204)
                 return
             endpoint = self._find(request)
+            request.peer = self._proxies.client(request.peer, request.headers.get(b"x-forwarded-for"))
             await endpoint(request, response, id)
         except MethodNotAllowed as error:
             response.add("allow", error.allowed)

@@ -94,10 +94,10 @@ def write(path: Path, lines: list[Line]) -> None:
 def ask(path: Path, seconds: float) -> None:
     reader = Reader(path)
     for query in QUERIES:
-        search = search_of(query)
+        search = search_of(query, now=NOW)
         page = reader.latest(search, limit=50)
         timed(f"calls {query or 'all'}: {len(page.lines)}", lambda s=search: reader.latest(s, limit=50))  # type: ignore[misc]
-    half = search_of({"since": str(NOW - seconds / 2), "tag": "tag-3", "model": "model-1"})
+    half = search_of({"since": str(NOW - seconds / 2), "tag": "tag-3", "model": "model-1"}, now=NOW)
     timed("calls of half the time by tag and model", lambda: reader.latest(half, limit=50))
     timed("one call", lambda: reader.find("req_5000"))
     timed("errors", lambda: reader.errors(since=0, until=2 * NOW))

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.server import serve
 from gateway.ingress.data_plane import DataPlane
+from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
@@ -162,7 +164,8 @@ async def running(
             random=random,
         )
 
-        telemetry.ask(health, budgets)
+        refused: Counter[str] = Counter()
+        telemetry.ask(health, budgets, refused)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -171,6 +174,8 @@ async def running(
             DataPlane(flow, unready=unready).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
+            refused=refused,
+            proxies=Proxies(settings.trusted_proxies),
         )
         closing.push_async_callback(server.drain, 0)
         sock = bind(settings.host, settings.port)
@@ -196,6 +201,7 @@ async def running(
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
+            **({} if policy.current.limits.is_empty else {"vocabulary": tokens.load_soon()}),
         }
         for name, work in loops.items():
             tasks.start(work, name=name)

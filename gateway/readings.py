@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.budget.budgets import Budgets
@@ -33,6 +33,7 @@ class Parts:
     journal: Journal
     health: Health
     budgets: Budgets
+    refused: Mapping[str, int]
     clock: Clock
     push: Push | None = None
     tracer: Tracer | None = None
@@ -46,6 +47,8 @@ class Parts:
         yield of.BUDGET_THRESHOLDS, (), self.budgets.crossed
         for result, count in self.policy.reloads.items():
             yield of.RELOADS, (result,), count
+        for code, count in self.refused.items():
+            yield of.REFUSED, (code,), count
         yield from self._resting()
         yield from self._dropped()
 
@@ -69,6 +72,7 @@ class Parts:
         yield of.DROPPED, ("records", "spool"), dropped.spool
         if self.sharing is not None:
             yield of.DROPPED, ("records", "sharing"), self.sharing.dropped
+            yield of.DROPPED, ("records", "trimmed"), self.sharing.missed
         if self.push is not None:
             yield of.DROPPED, ("metrics", "push"), self.push.dropped
         if self.tracer is not None:

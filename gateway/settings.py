@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.core.secret import Secret
+from gateway.ingress.proxies import Network, networks
 from gateway.trace.retention import DAY, Retention
 
 PREFIX = "LLMGW_"
@@ -38,6 +39,7 @@ class Settings:
     environment: Mapping[str, str]
     records: Retention = field(default_factory=Retention)
     shared_records: int = 100_000
+    trusted_proxies: tuple[Network, ...] = ()
 
     @property
     def is_for_trying_out(self) -> bool:
@@ -100,6 +102,12 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     flag("records-bytes", str(kept.bytes), _at_least_one, "bytes that call records and statistics may take")
     flag("statistics-days", f"{kept.statistics / DAY:g}", _positive, "days that statistics of calls are kept")
     flag("shared-records", "100000", _not_negative, "call records that a Redis store keeps for all replicas to read")
+    flag(
+        "trusted-proxies",
+        "",
+        networks,
+        "addresses and networks of proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,…",
+    )
     add_store_flags(parser, environment)
 
 
@@ -130,6 +138,7 @@ def from_arguments(arguments: argparse.Namespace, environment: Mapping[str, str]
             statistics=arguments.statistics_days * DAY,
         ),
         shared_records=arguments.shared_records,
+        trusted_proxies=arguments.trusted_proxies,
     )
 
 

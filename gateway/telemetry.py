@@ -54,9 +54,12 @@ class Telemetry:
     tracer: Tracer | None
     sharing: Sharing | None
 
-    def ask(self, health: Health, budgets: Budgets) -> None:
-        """Metrics will have what these say, too. Budgets are one worker's to tell: all workers would tell the same."""
-        told = (self.journal, health, budgets, self.clock, self.push, self.tracer, self.sharing)
+    def ask(self, health: Health, budgets: Budgets, refused: Mapping[str, int]) -> None:
+        """Metrics will have what these say, too; `refused` are requests that became no call, by error code.
+
+        Budgets are one worker's to tell: all workers would tell the same.
+        """
+        told = (self.journal, health, budgets, refused, self.clock, self.push, self.tracer, self.sharing)
         parts = Parts(self.policy, self.observer, *told)
         self.metrics.asked.append(parts.readings)
         if self.worker.number == 0:

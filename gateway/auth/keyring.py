@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.auth.guesses import Guesses
-from gateway.auth.tenants import Tenants, tenant_of
+from gateway.auth.tenants import Tenants, caller_of, tenant_of
 from gateway.auth.virtual_key import admin_formed, fingerprint, well_formed
 from gateway.core.clock import Clock
 from gateway.core.errors import Forbidden, GatewayError, Overloaded, Unauthenticated
@@ -135,7 +135,8 @@ class Keyring:
         if (key := self._valid(mark)) is not None:
             return key
         self._refuse(mark)
-        raise refusal()
+        expired = self._known.get(mark)
+        raise refusal() if expired is None else refusal().of(caller_of(expired))
 
     def _valid(self, mark: bytes) -> VirtualKey | None:
         key = self._standing.get(mark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -47,12 +47,21 @@ def tenant_of(key: VirtualKey, tenants: Tenants) -> Tenant:
 
     Raises Forbidden when the policy does not know the tenant, or blocks it.
     """
-    org, _, team = key.tenant.partition("/")
-    members = _members(org, team, tenants) if tenants.declared else ()
+    caller = caller_of(key)
+    try:
+        members = _members(caller.org, caller.team or "", tenants) if tenants.declared else ()
+    except Forbidden as refused:
+        raise refused.of(caller) from None
     levels = [models for member in members for models in _levels(member, key.name)]
     if key.models is not None:
         levels.append(key.models)
-    return Tenant(org=org, team=team or None, key_id=key.id, key_name=key.name, models=tuple(levels))
+    return replace(caller, models=tuple(levels))
+
+
+def caller_of(key: VirtualKey) -> Tenant:
+    """Whose key it is, whatever the policy says of them."""
+    org, _, team = key.tenant.partition("/")
+    return Tenant(org=org, team=team or None, key_id=key.id, key_name=key.name)
 
 
 def allows(tenant: Tenant, model: str) -> bool:

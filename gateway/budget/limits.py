@@ -157,9 +157,14 @@ class Limits:
     webhook: Provider | None = None
     _known: dict[tuple[str | None, ...], tuple[Account, ...]] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody has a limit."""
+        return not (self.members or self.models or self.wildcards)
+
     def accounts(self, tenant: Tenant, user: str | None, model: str) -> tuple[Account, ...]:
         """The accounts that a call touches."""
-        if not self.members and not self.models and not self.wildcards:
+        if self.is_empty:
             return ()
         key = (tenant.name, tenant.key_id, tenant.key_name, user, model)
         found = self._known.get(key)

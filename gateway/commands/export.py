@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import http.client
 import os
+import re
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -21,7 +23,7 @@ from gateway.core.errors import GatewayError
 from gateway.ingress.admin.calls import FORMATS, export
 from gateway.settings import DATA
 from gateway.trace.reading.calls import Calls
-from gateway.trace.reading.search import FILTERS, search_of
+from gateway.trace.reading.search import FILTERS, Search, search_of
 from gateway.trace.sqlite.reader import Reader
 from gateway.trace.sqlite.schema import FILE
 
@@ -41,6 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--url", metavar="URL", help="of an admin API, to ask it instead, with LLMGW_ADMIN_KEY: http://127.0.0.1:8081"
     )
+    parser._negative_number_matcher = re.compile(r"-[\d.]+[smhdw]?")  # `--since -1h` has a value, and not a flag
     for name in FILTERS:
         parser.add_argument(
             f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help="as GET /admin/v1/calls has it"
@@ -53,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.url is not None:
             return _ask(args, query)
-        search_of(query)
-        return asyncio.run(_read(args, query))
+        search = search_of(query, now=time.time())
+        return asyncio.run(_read(args, search))
     except GatewayError as error:
         print(f"llmgw export: {error.message}", file=sys.stderr)
     except BrokenPipeError:
@@ -68,14 +71,14 @@ def run(args: argparse.Namespace) -> int:
     return 1
 
 
-async def _read(args: argparse.Namespace, query: Mapping[str, str]) -> int:
+async def _read(args: argparse.Namespace, search: Search) -> int:
     path = args.data / FILE
     if not path.exists():
         print(f"llmgw export: there are no call records in {args.data}", file=sys.stderr)
         return 1
     calls = Calls(Reader(path), _nothing_is_under_way)
     try:
-        _, parts = export(calls, search_of(query), format=args.format)
+        _, parts = export(calls, search, format=args.format)
         with _opened(args.out) as file:
             async for part in parts:
                 file.write(part)

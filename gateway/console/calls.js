@@ -2,7 +2,7 @@
 import { brief, count, duration, shortMoment, iso, roughUsd, usd } from "./format.js";
 import { html } from "./html.js";
 import { toCall } from "./location.js";
-import { Outcome } from "./outcome.js";
+import { Answered, Outcome } from "./outcome.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./types.js").Call} Call */
@@ -23,8 +23,8 @@ const COLUMNS = {
   },
   model: {
     label: "Model → deployment",
-    cell: (call) => html`<span class="one-line">${brief(call.model, 48)} <span class="quiet">→</span> ${brief(call.deployment, 48)}</span>`,
-    title: (call) => `${call.model ?? "–"} → ${call.deployment ?? "–"}`,
+    cell: (call) => html`<span class="one-line"><${Answered} call=${call} /></span>`,
+    title: (call) => [call.model, call.deployment].filter((each) => each != null).join(" → "),
   },
   tenant: { label: "Tenant", cell: (call) => brief(call.tenant, 18), title: (call) => `${call.tenant ?? ""} ${call.key_name ?? ""}` },
   key: { label: "Key", cell: (call) => brief(call.key_name, 14), title: (call) => call.key_id ?? "", kind: "roomy" },

@@ -23,6 +23,12 @@ export const OUTCOMES = /** @type {Record<string, [string, string]>} */ ({
   orphaned: ["bad", "the worker that served it died"],
 });
 
+/** The model that was asked for and the deployment that answered, as far as they are known. @param {{call: import("./types.js").Call}} props */
+export function Answered({ call }) {
+  if (call.deployment == null) return brief(call.model, 60);
+  return html`${brief(call.model, 48)} <span class="quiet">→</span> ${brief(call.deployment, 48)}`;
+}
+
 /** @param {{call: import("./types.js").Call}} props */
 export function Outcome({ call }) {
   const [look, meaning] = OUTCOMES[call.outcome] ?? ["plain", ""];

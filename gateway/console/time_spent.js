@@ -18,6 +18,7 @@ export function parts(call) {
   const known = [
     ...stages,
     { name: "the gateway's own work", look: "gateway", ms: ours },
+    { name: "waiting to try again", look: "waiting", ms: call.waited_ms ?? 0 },
     { name: "attempts that failed", look: "failed", ms: failed },
     { name: last?.first_byte_ms == null ? "the last attempt" : "waiting for the first byte", look: "waiting", ms: until },
     { name: "reading the answer", look: "reading", ms: after },

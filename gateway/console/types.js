@@ -60,8 +60,8 @@
 /** @typedef {{error_code: string | null, provider: string | null, outcome: string | null, count: number,
  *   first_at: number, last_at: number, sample_id: string | null, message: string | null}} ErrorGroup */
 
-/** @typedef {{attempts: number, errors: number, error_codes: Record<string, number>, p50_ms: number | null,
- *   p95_ms: number | null}} DeploymentFigures */
+/** @typedef {{attempts: number, errors: number, error_codes: Record<string, number>,
+ *   other_codes?: Record<string, number>, p50_ms: number | null, p95_ms: number | null}} DeploymentFigures */
 /** @typedef {{deployment: string, provider: string, models: string[], resting_until: number | null,
  *   reason: string | null, figures?: DeploymentFigures | null}} Deployment */
 

@@ -13,8 +13,8 @@ FIRST_ATTEMPT = 16
 
 @dataclass(slots=True)
 class Attempt:
-    """Times in monotonic seconds. `reason` is primary, retry or fallback; `error` is the code it failed with, `detail`
-    what only operators are told; `first_byte` is when its answer began."""
+    """Times in monotonic seconds. `reason` is primary, retry or fallback; `error` is the code it failed with, `fault` whose
+    that was (see GatewayError), `detail` what only operators are told; `first_byte` is when its answer began."""
 
     number: int
     target: Deployment
@@ -24,6 +24,7 @@ class Attempt:
     first_byte: float | None = None
     status: int | None = None
     error: str | None = None
+    fault: str | None = None
     detail: str | None = None
     request_id: str | None = None
 
@@ -37,13 +38,14 @@ class Attempt:
 
 
 class Attempts(list[Attempt]):
-    """The attempts of one call, whose span is `span`."""
+    """The attempts of one call, whose span is `span`; `waited` are the seconds that it was made to wait between them."""
 
-    __slots__ = ("span",)
+    __slots__ = ("span", "waited")
 
     def __init__(self, span: SpanContext) -> None:
         super().__init__()
         self.span = span
+        self.waited = 0.0
 
     def begin(self, target: Deployment, *, started: float) -> Attempt:
         before = self[-1] if self else None

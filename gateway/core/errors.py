@@ -1,7 +1,7 @@
 """Errors by fault, each carrying its answer as data.
 
 GatewayError
-  CallerError     InvalidRequest · Unauthenticated · Forbidden · NotFound · Conflict · RateLimited ·
+  CallerError     InvalidRequest · KeyRefused (Unauthenticated · Forbidden) · NotFound · Conflict · RateLimited ·
                   BudgetExhausted: the caller can mend it
   UpstreamError   Rejected (their 4xx, final) · Unavailable · Timeout (retriable where nothing can have been done twice) ·
                   Broken (after the first chunk)
@@ -11,13 +11,19 @@ Anything else that is raised is a bug.
 
 from __future__ import annotations
 
+from typing import Self
+
+from gateway.core.tenant import Tenant
+
 
 class GatewayError(Exception):
     """`status`, `type`, `code`, `param` and `headers` are what the client gets; `retry_after` is in seconds.
 
     `should_retry` becomes `x-should-retry`: True, False, or None for no hint. `retriable` is for our own retries.
+    `fault` says whose it is: the `gateway`'s, the `caller`'s or the `upstream`'s.
     """
 
+    fault = "gateway"
     status = 500
     type = "server_error"
     code = "internal_error"
@@ -60,6 +66,7 @@ class GatewayError(Exception):
 
 
 class CallerError(GatewayError):
+    fault = "caller"
     status = 400
     type = "invalid_request_error"
     code = "invalid_request"
@@ -70,12 +77,22 @@ class InvalidRequest(CallerError):
     """The request is not one we can act on; `code` and `param` say why, `status` may narrow it (413, 415, 431, 505 …)."""
 
 
-class Unauthenticated(CallerError):
+class KeyRefused(CallerError):
+    """`caller` is whose key it is, where that is known: for the record, and never for the client."""
+
+    caller: Tenant | None = None
+
+    def of(self, caller: Tenant) -> Self:
+        self.caller = caller
+        return self
+
+
+class Unauthenticated(KeyRefused):
     status = 401
     code = "invalid_api_key"
 
 
-class Forbidden(CallerError):
+class Forbidden(KeyRefused):
     status = 403
     code = "permission_denied"
 
@@ -105,6 +122,10 @@ class BudgetExhausted(CallerError):
     code = "budget_exceeded"
 
 
+CLIENT_LEFT = "client_disconnected"
+"""The code of whatever ended because its client hung up."""
+
+
 class Overloaded(GatewayError):
     """We cannot serve this now, whoever asks: draining, no healthy deployment, or the key store is away."""
 
@@ -121,6 +142,7 @@ SHUTTING_DOWN = "shutting down"
 class UpstreamError(GatewayError):
     """`detail` is for the record and the log, and never for the client."""
 
+    fault = "upstream"
     status = 502
     code = "upstream_error"
     detail: str | None = None
@@ -129,6 +151,7 @@ class UpstreamError(GatewayError):
 class Rejected(UpstreamError):
     """The provider refused the call itself (4xx): final, and passed on in our envelope."""
 
+    fault = "caller"
     status = 400
     type = "invalid_request_error"
     should_retry = False

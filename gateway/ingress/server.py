@@ -7,11 +7,13 @@ import logging
 import re
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
 from gateway.ingress.http1 import Connection
+from gateway.ingress.proxies import Proxies
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Limits, Request
 
@@ -61,12 +63,23 @@ class MethodNotAllowed(InvalidRequest):
 
 
 class Server:
-    """`policy_version` is asked once for each response, for its `x-llmgw-policy` header."""
+    """`policy_version` is asked once for each response, for its `x-llmgw-policy` header; `refused` counts
+    the requests that become no call, by error code."""
 
-    def __init__(self, routes: Routes, *, limits: Limits, policy_version: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        *,
+        limits: Limits,
+        policy_version: Callable[[], str],
+        refused: Counter[str] | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._routes = routes
         self._limits = limits
         self._policy_version = policy_version
+        self._proxies = Proxies(()) if proxies is None else proxies
+        self._refused: Counter[str] = Counter() if refused is None else refused
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
         self._is_draining = False
@@ -145,7 +158,8 @@ class Server:
             if request.method == b"OPTIONS":
                 response.empty(204)
                 return
-            endpoint = self._routes.find(request.method, request.target)
+            endpoint = self._find(request)
+            request.peer = self._proxies.client(request.peer, request.headers.get(b"x-forwarded-for"))
             await endpoint(request, response, id)
         except MethodNotAllowed as error:
             response.add("allow", error.allowed)
@@ -160,8 +174,17 @@ class Server:
 
     def _refuse(self, error: GatewayError, request: Request, response: Response) -> None:
         """Answers what did not become a request."""
+        self._refused[error.code] += 1
         self._begin(request, response)
         response.fail(error)
+
+    def _find(self, request: Request) -> Endpoint:
+        """Raises NotFound, InvalidRequest."""
+        try:
+            return self._routes.find(request.method, request.target)
+        except GatewayError as error:
+            self._refused[error.code] += 1
+            raise
 
     def _begin(self, request: Request, response: Response) -> str:
         sent = request.headers.get(b"x-request-id")

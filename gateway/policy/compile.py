@@ -61,7 +61,7 @@ class _Draft:
 
 def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
     source = read(folder, environment)
-    mistakes = Mistakes(source.document.places)
+    mistakes = Mistakes(source.document.places, source.document.filled)
     if "version" not in source.document.root:
         mistakes.add((), "'version' is missing; the first line of a policy is `version: 1`")
     valid = validate(source.document, mistakes)

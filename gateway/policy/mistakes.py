@@ -12,6 +12,8 @@ MOST = 200
 """Mistakes after which reading stops: nobody would read on, and suggesting names for more takes long."""
 
 _MOST_KNOWN = 2000
+_QUOTES = ("'", '"')
+_SECRET = 6  # characters of a value of the environment: what is shorter hides nothing
 _LIKELY = 10  # get_close_matches is slow, so it only sees the words that share most pairs of letters
 
 Path = tuple[str | int, ...]
@@ -70,10 +72,14 @@ class Places:
 
 
 class Mistakes:
-    """Collects mistakes while a policy is read and compiled; `found` are those so far. After MOST it raises PolicyError."""
+    """Collects mistakes while a policy is read and compiled; `found` are those so far. After MOST it raises PolicyError.
 
-    def __init__(self, places: Places) -> None:
+    `filled` are values of the environment and the `${NAME}` that each stands for: no message shows more than the name.
+    """
+
+    def __init__(self, places: Places, filled: Mapping[str, str] | None = None) -> None:
         self._places = places
+        self._filled = filled if filled is not None else {}
         self.found: list[Mistake] = []
 
     def add(self, path: Path, message: str, *, key: bool = False) -> None:
@@ -81,6 +87,8 @@ class Mistakes:
         self.add_at(self._places.find(path, key=key), path, message)
 
     def add_at(self, place: Place, path: Path, message: str) -> None:
+        for value, name in self._filled.items():
+            message = _masked(message, value, name)
         self.found.append(Mistake(place.file, place.line, place.column, dotted(path), message))
         if len(self.found) >= MOST:
             raise PolicyError(self.found)
@@ -92,6 +100,20 @@ class Mistakes:
         """Raises PolicyError when there is anything to mend."""
         if self.found:
             raise PolicyError(self.found)
+
+
+def _masked(message: str, value: str, name: str) -> str:
+    """The message with `name` for the value, also where it is cut off before its closing quote."""
+    begin = 0
+    while len(value) >= _SECRET and (at := message.find(value[:_SECRET], begin)) >= 0:
+        end = at + next(
+            (n for n, pair in enumerate(zip(message[at:], value, strict=False)) if pair[0] != pair[1]), len(value)
+        )
+        begin = end
+        if end - at == len(value) or message[end : end + 1] in _QUOTES:
+            message = message[:at] + name + message[end:]
+            begin = at + len(name)
+    return message
 
 
 def dotted(path: Path) -> str:

@@ -138,8 +138,8 @@ class CallStream(Protocol):
         """The next ones: place, origin, JSON, which may be anything."""
         ...
 
-    async def last(self) -> str:
-        """The place of the newest."""
+    async def end(self) -> tuple[str, int]:
+        """The place of the newest, and how many there have ever been up to there."""
         ...
 
 

@@ -42,7 +42,7 @@ SLICE = 200
 PATIENCE = 0.5
 """Seconds a reader waits for what was written just before."""
 CLOSING = 2.0
-"""Seconds that closing waits for each sink."""
+"""Seconds that closing waits for each sink, and for what is being taken over."""
 TAKE_OVER = 10.0
 """Seconds between two looks for what workers that died have left."""
 
@@ -93,6 +93,7 @@ class Journal:
         self._overflowed = 0
         self._lost = 0
         self._is_encoding = False
+        self._is_ending = False
         self._taking: asyncio.Future[list[Line]] | None = None
         self.calls = Calls(reader, self._settled)
 
@@ -138,8 +139,9 @@ class Journal:
     async def close(self) -> None:
         """Writes what is left, waiting a few seconds at most."""
         await self._hand_over()
+        self._is_ending = True
         if self._taking is not None:
-            await asyncio.wait([self._taking])
+            await asyncio.wait([self._taking], timeout=CLOSING)
         sinks = self._sinks
         for sink in (sinks.file, sinks.stdout):
             if sink is not None:
@@ -148,7 +150,8 @@ class Journal:
         is_settled = sinks.file.settled == self._encoded and not sinks.file.dropped and not self._under_way
         self._spool.close(settled=is_settled)
         self.calls.close()
-        sinks.taker.close()
+        if self._taking is None or self._taking.done():
+            sinks.taker.close()
 
     async def _hand_over_often(self) -> None:
         while True:
@@ -163,14 +166,18 @@ class Journal:
 
     async def _take_over_often(self) -> None:
         while True:
-            self._taking = asyncio.ensure_future(asyncio.to_thread(take_over, self._data_folder, self._sinks.taker.add))
-            found = await asyncio.shield(self._taking)
-            if found and self._sinks.stdout is not None:
-                self._sinks.stdout.put(found)
-            self._show(
-                line for line in found if line.row.get("outcome") == "orphaned"
-            )  # their worker has shown the others
+            work = asyncio.to_thread(take_over, self._data_folder, self._add, lambda: self._is_ending)
+            self._taking = asyncio.ensure_future(work)
+            self._show(await asyncio.shield(self._taking))  # their worker has shown the others
             await asyncio.sleep(TAKE_OVER)
+
+    def _add(self, lines: Sequence[Line]) -> Sequence[Line]:
+        """Takes over lines of a worker that died; those that are new. Blocks: not for the event loop."""
+        found = self._sinks.taker.add(lines)
+        if found and self._sinks.stdout is not None:
+            self._sinks.stdout.put(found)
+            self._sinks.stdout.wait(PATIENCE)
+        return found
 
     def _encode(self) -> None:
         """Puts what is pending into the spool, a slice in each turn of the event loop."""

@@ -14,11 +14,13 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import (
+    CLIENT_LEFT,
     SHUTTING_DOWN,
     BudgetExhausted,
     CallerError,
     Forbidden,
     GatewayError,
+    KeyRefused,
     NotFound,
     Overloaded,
     RateLimited,
@@ -308,9 +310,9 @@ class Record:
         return (overhead, ("x-llmgw-cost-usd", usd(self.bill.cost)))
 
     def overhead(self) -> float:
-        """Seconds of the call so far that were ours and not the provider's."""
+        """Seconds of the call so far that were ours: not a provider's, and not spent waiting to try it again."""
         now = self.ended or self._clock.monotonic()
-        ours = now - self.received
+        ours = now - self.received - self.attempts.waited
         for attempt in self.attempts:
             ours -= (attempt.ended or now) - attempt.started
         return ours
@@ -325,13 +327,15 @@ class Record:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = _outcome(error)
+            if isinstance(error, KeyRefused) and self.tenant is None:
+                self.tenant = error.caller
             error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()
         elif isinstance(error, asyncio.CancelledError) and error.args == (SHUTTING_DOWN,):
             self.status, self.outcome = 503, "overloaded"
             self.error = Overloaded("the gateway is shutting down", code="shutting_down")
         elif isinstance(error, asyncio.CancelledError):
             self.status, self.outcome = 499, "client_abort"
-            self.error = CallerError("the client closed the connection", code="client_closed", status=499)
+            self.error = CallerError("the client closed the connection", code=CLIENT_LEFT, status=499)
         else:
             self.status, self.outcome = 500, "internal_error"
             self.error = GatewayError("internal error")

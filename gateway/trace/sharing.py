@@ -35,9 +35,9 @@ PAGE = 200
 LARGEST = 128 * 1024
 """Bytes sent at once, and of a record; a larger one goes without its content, or not at all."""
 LOOKED = 10
-"""Looks at nothing new after which the stream is asked whether it has begun anew."""
+"""Looks at nothing new after which the stream is asked whether it has begun anew, or lost what was not received."""
 BEGINNING = "0-0"
-_SENT, _RECEIVED = "shared", "followed"
+_SENT, _RECEIVED, _COUNTED = "shared", "followed", "counted"
 
 T = TypeVar("T")
 log = logging.getLogger("llmgw.trace")
@@ -50,14 +50,16 @@ class Stream(Protocol):
 
     async def after(self, place: str, *, limit: int) -> Sequence[tuple[str, str, bytes]]: ...
 
-    async def last(self) -> str: ...
+    async def end(self) -> tuple[str, int]: ...
 
 
 class Sharing:
-    """`keep` is how many records the stream has at most, about. `dropped` counts those too large to be sent."""
+    """`keep` is how many records the stream has at most, about. `dropped` counts those too large to be sent, `missed` those
+    that the stream no longer had when this machine came to ask for them."""
 
     def __init__(self, data_folder: Path, stream: Stream, *, keep: int, clock: Clock) -> None:
         self.dropped = 0
+        self.missed = 0
         self._stream = stream
         self._keep = keep
         self._started_at = clock.now()
@@ -80,7 +82,7 @@ class Sharing:
             with suppress(Overloaded, OSError):
                 if place is None:
                     place = await self._begin_to_send()
-                while (reached := await self._send(place)) > place:
+                while (reached := await self._send(place)) != place:
                     place = reached
             await asyncio.sleep(EVERY)
 
@@ -93,10 +95,9 @@ class Sharing:
                     place = str(await self._do(lambda: self._reader.mark(_RECEIVED)) or BEGINNING)
                 while (reached := await self._receive(place)) != place:
                     place, looks = reached, 0
+                if looks % LOOKED == 0:
+                    place = await self._compare(place)
                 looks += 1
-                if looks % LOOKED == 0 and _order(await self._stream.last()) < _order(place):
-                    log.warning("the stream of call records has begun anew")
-                    place = BEGINNING
             await asyncio.sleep(EVERY)
 
     async def _begin_to_send(self) -> int:
@@ -106,6 +107,9 @@ class Sharing:
 
     async def _send(self, place: int) -> int:
         """Sends the next records; the place reached. Raises Overloaded, OSError."""
+        if await self._do(self._reader.last) < place:
+            log.warning("the file of call records has begun anew")
+            place = 0
         records, reached = await self._do(lambda: self._reader.own(place, limit=BATCH))
         if reached == place:
             return place
@@ -128,10 +132,33 @@ class Sharing:
             for origin, group in groupby(others, key=lambda each: each[0]):
                 lines = [foreign(json) for _, json in group]
                 self._writer.add([line for line in lines if line is not None], origin=origin)
-            self._writer.add((), marks={_RECEIVED: reached})
+            counted = self._reader.mark(_COUNTED)
+            known = {} if counted is None else {_COUNTED: counted + len(page)}
+            self._writer.add((), marks={_RECEIVED: reached, **known})
 
         await self._do(work)
         return reached
+
+    async def _compare(self, place: str) -> str:
+        """Where to go on from this place, beyond which there was nothing. Counts what was cut off before it was received.
+
+        Raises Overloaded, OSError.
+        """
+        end, added = await self._stream.end()
+        if _order(end) < _order(place):
+            log.warning("the stream of call records has begun anew")
+            await self._do(lambda: self._writer.add((), marks={_COUNTED: 0}))
+            return BEGINNING
+        counted = await self._do(lambda: self._reader.mark(_COUNTED))
+        if end != place or counted == added:
+            return place
+        if counted is not None and added > counted:
+            self.missed += added - counted
+            log.warning(
+                "calls of other replicas were cut off before they came here", extra={"records": added - counted}
+            )
+        await self._do(lambda: self._writer.add((), marks={_COUNTED: added}))
+        return place
 
     def _parts(self, records: Iterable[bytes]) -> list[list[bytes]]:
         parts: list[list[bytes]] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.core.errors import CLIENT_LEFT, CallerError
 from gateway.trace.spans.span import Span
 from gateway.trace.spans.tell import trace_of
 
@@ -43,7 +44,7 @@ def sentences(row: Row) -> Iterator[str]:
     yield _asked(row)
     if row.get("key_name") is not None or row.get("tenant") is not None:
         yield f"The caller is {row['tenant']}, by the key {row['key_name'] or row['key_id']}."
-    elif row.get("outcome") == "rejected_auth":
+    if row.get("outcome") == "rejected_auth":
         yield f"It was refused: {_sentence(row['error'])}"
         return
     if row.get("reason") is not None:
@@ -59,7 +60,7 @@ def sentences(row: Row) -> Iterator[str]:
         yield _ENDINGS[row["outcome"]]
         if row.get("saved_nano_usd") is not None:
             yield f"That saved {dollars(row['saved_nano_usd'])} and {_seconds(row['saved_ms'])}."
-    elif row.get("error") is not None and row["outcome"] != "rejected_auth":
+    elif row.get("error") is not None:
         where = f" in the stage {row['failed_in']}" if row.get("failed_in") else ""
         yield f"It ended with {row['status']} {row['error_code']}{where}: {_sentence(row['error'])}"
     yield from _cost(row)
@@ -133,6 +134,9 @@ def _tried(attempt: Mapping[str, Any], row: Row) -> str:
         began = f", its first byte after {_seconds(first)}" if first is not None and row.get("stream") else ""
         return f"{start} answered {attempt['status']} in {took}{began}."
     status = f" {attempt['status']}" if attempt["status"] is not None else ""
+    if attempt.get("fault") == CallerError.fault:
+        what = "the client left" if attempt["error"] == CLIENT_LEFT else f"it refused the call{status}"
+        return f"{start}: after {took} {what}: {attempt['error']}."
     detail = f" ({attempt['detail']})" if attempt.get("detail") else ""
     verb = "failed" if attempt["status"] is None or attempt["status"] >= 400 else "answered"
     broken = " and ended early" if verb == "answered" else ""
@@ -157,7 +161,9 @@ def _cost(row: Row) -> Iterator[str]:
 
 def _time(row: Row) -> Iterator[str]:
     if row.get("duration_ms") is not None:
-        yield f"It took {_seconds(row['duration_ms'])}, {_seconds(row['overhead_ms'] or 0)} of them the gateway's own."
+        waited = f"; {_seconds(row['waited_ms'])} it waited to try again" if row.get("waited_ms") else ""
+        ours = _seconds(row["overhead_ms"] or 0)
+        yield f"It took {_seconds(row['duration_ms'])}, {ours} of them the gateway's own{waited}."
 
 
 def dollars(nano: int) -> str:

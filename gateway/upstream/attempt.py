@@ -12,7 +12,16 @@ from gateway.core.attempt import Attempt
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
-from gateway.core.errors import SHUTTING_DOWN, Broken, GatewayError, Timeout, Unavailable, UpstreamError
+from gateway.core.errors import (
+    CLIENT_LEFT,
+    SHUTTING_DOWN,
+    Broken,
+    CallerError,
+    GatewayError,
+    Timeout,
+    Unavailable,
+    UpstreamError,
+)
 from gateway.core.span import SpanContext
 from gateway.upstream.answer import Answer, Body
 from gateway.upstream.decode import Decoder
@@ -59,10 +68,10 @@ class Try:
 
     def close(self, error: BaseException | None = None) -> None:
         self.attempt.ended = self.attempt.ended or self._clock.monotonic()
+        if error is not None:
+            self.attempt.error, self.attempt.fault = _blame(error)
         if isinstance(error, UpstreamError):
-            self.attempt.error, self.attempt.detail = error.code, error.detail
-        elif error is not None:
-            self.attempt.error = _given_up(error)
+            self.attempt.detail = error.detail
         if self._exchange is not None:
             self._wire.release(self.deployment.provider, self._exchange)
             self._exchange = None
@@ -151,13 +160,13 @@ class Try:
         return openai.WholeAnswer(self._call, text), text
 
 
-def _given_up(error: BaseException) -> str:
-    """Why an attempt was ended that had not failed."""
+def _blame(error: BaseException) -> tuple[str, str]:
+    """Why an attempt ended early, and whose fault that was."""
     if isinstance(error, GatewayError):
-        return error.code
-    if isinstance(error, asyncio.CancelledError):
-        return "shutting_down" if error.args == (SHUTTING_DOWN,) else "client_closed"
-    return "internal_error"
+        return error.code, error.fault
+    if isinstance(error, asyncio.CancelledError) and error.args != (SHUTTING_DOWN,):
+        return CLIENT_LEFT, CallerError.fault
+    return "shutting_down" if isinstance(error, asyncio.CancelledError) else "internal_error", GatewayError.fault
 
 
 def _request(call: Call, deployment: Deployment, cap: int | None, context: SpanContext | None) -> bytes:

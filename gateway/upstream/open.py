@@ -135,7 +135,11 @@ class Opening:
         wait = backoff(len(self._attempts), failure, upstream.random)
         if wait > deployment.provider.retries.max_wait or not upstream.budget.spend(deployment.provider.name):
             return False
-        await asyncio.sleep(wait + _CLOCKS_DIFFER)
+        began = upstream.clock.monotonic()
+        try:
+            await asyncio.sleep(wait + _CLOCKS_DIFFER)
+        finally:
+            self._attempts.waited += upstream.clock.monotonic() - began
         return upstream.health.is_available(deployment)  # a rest that was asked for is over by now
 
     def _nobody(self) -> Overloaded:

@@ -238,7 +238,7 @@ async def test_calls_are_found_with_all_that_is_known_of_them(house: House, admi
     assert len(await ids(tenant="acme")) == 2
     assert await ids(tenant="acme", status="200") == [served.headers["x-request-id"]]
     assert len(await ids(status="404")) == 1
-    assert len(await ids(limit="0")) == 1
+    assert len(await ids(limit="1")) == 1
     async with admin.get(f"/admin/v1/calls/{served.headers['x-request-id']}") as reply:
         record = await reply.json()
     assert (record["tenant"], record["model"], record["status"]) == ("acme", "demo", 200)
@@ -256,7 +256,21 @@ async def test_calls_are_read_page_by_page(house: House, admin: aiohttp.ClientSe
     assert [len(first["calls"]), len(second["calls"]), second["before"]] == [2, 1, None]
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "before=1.5", "record=x", "status=ok", "before=" + "9" * 40])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=x",
+        "limit=-1",
+        "limit=0",
+        "limit=1001",
+        "outcome=foo",
+        "since=-1y",
+        "before=1.5",
+        "record=x",
+        "status=ok",
+        "before=" + "9" * 40,
+    ],
+)
 async def test_a_question_that_makes_no_sense_is_refused(admin: aiohttp.ClientSession, query: str) -> None:
     async with admin.get(f"/admin/v1/calls?{query}") as reply:
         assert (await refused(reply))[0] == 400
@@ -393,7 +407,7 @@ async def test_deployments_and_accounts_are_listed(house: House, admin: aiohttp.
         "models": ["ok"],
         "resting_until": None,
         "reason": None,
-        "figures": {"attempts": 0, "errors": 0, "error_codes": {}, "p50_ms": None, "p95_ms": None},
+        "figures": {"attempts": 0, "errors": 0, "error_codes": {}, "other_codes": {}, "p50_ms": None, "p95_ms": None},
     } in deployments
     assert budgets == []  # the policy has none
 

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.core.clock import Clock
 from gateway.ingress.admin.calls import CallRoutes
 from gateway.trace.reading import calls as reading
 from gateway.trace.reading.parquet import COLUMNS
@@ -142,17 +143,21 @@ async def test_all_calls_can_be_taken_away_as_lines_oldest_first(house: House, a
         assert len((await reply.read()).splitlines()) == 1
 
 
+@pytest.mark.parametrize("bound", [{"GROUP": 500}, {"LARGEST": 100_000}], ids=["records", "bytes"])
 async def test_all_calls_can_be_taken_away_as_a_table(
-    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, bound: dict[str, int]
 ) -> None:
-    monkeypatch.setattr("gateway.trace.reading.parquet.GROUP", 500)
+    for name, most in bound.items():
+        monkeypatch.setattr(f"gateway.trace.reading.parquet.{name}", most)
     await filled(house, 1234)
     answer = await call(house, house.key)
 
     async with admin.get("/admin/v1/calls:export", params={"format": "parquet"}) as reply:
         assert (reply.status, reply.content_type) == (200, "application/vnd.apache.parquet")
-        table = importlib.import_module("pyarrow.parquet").read_table(io.BytesIO(await reply.read()))
+        file = importlib.import_module("pyarrow.parquet").ParquetFile(io.BytesIO(await reply.read()))
 
+    table = file.read()
+    assert file.num_row_groups > 1
     assert table.column_names == [name for name, _ in COLUMNS]
     rows = table.to_pylist()
     old, (new,) = [each for each in rows if each["id"].startswith("old")], rows[:1]
@@ -250,7 +255,7 @@ async def test_a_record_is_told_with_what_can_be_made_of_it(house: House) -> Non
         return {"story": [f"It was {row['model']}."], "spans": []}
 
     application = web.Application()
-    application.add_routes(CallRoutes(house.worker.journal.calls, tell).routes(application))
+    application.add_routes(CallRoutes(house.worker.journal.calls, Clock(), tell).routes(application))
     answer = await call(house, house.key)
 
     async with (

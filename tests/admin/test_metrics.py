@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from gateway.core.errors import Overloaded
+from gateway.trace.journal import Dropped, Journal
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import HANG, Say
@@ -32,6 +33,34 @@ async def counted(stranger: aiohttp.ClientSession, calls: int) -> dict[str, floa
         while (found := await scraped(stranger)).get("llmgw_request_overhead_seconds_count") != calls:
             await asyncio.sleep(0.02)
     return found
+
+
+async def test_requests_that_become_no_call_are_counted_by_what_was_wrong(
+    house: House, stranger: aiohttp.ClientSession
+) -> None:
+    for method, path in (("GET", "/v1/nothing"), ("POST", "/wp-admin"), ("DELETE", "/v1/models")):
+        async with stranger.request(method, house.url + path) as reply:
+            assert reply.status in (404, 405)
+
+    found = await scraped(stranger)
+
+    assert found['llmgw_refused_requests_total{error_type="not_found"}'] == 2
+    assert found['llmgw_refused_requests_total{error_type="method_not_allowed"}'] == 1
+
+
+async def test_what_was_dropped_is_told_to_admins(
+    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with admin.get("/admin/v1/telemetry") as reply:
+        assert await reply.json() == {"dropped": []}
+
+    monkeypatch.setattr(Journal, "dropped", Dropped(queue=3, stdout=0, file=0, spool=7))
+
+    async with admin.get("/admin/v1/telemetry") as reply:
+        assert (await reply.json())["dropped"] == [
+            {"signal": "records", "where": "queue", "count": 3},
+            {"signal": "records", "where": "spool", "count": 7},
+        ]
 
 
 async def test_metrics_say_what_the_record_says(

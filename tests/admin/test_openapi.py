@@ -74,6 +74,22 @@ async def test_every_parameter_that_is_named_is_taken_and_no_other(admin: aiohtt
         assert (await reply.json())["error"]["param"] == "wrong"
 
 
+@pytest.mark.parametrize(
+    "path", [each.path.format(id="x") for each in OPERATIONS if each.method == "get" and not each.query]
+)
+async def test_what_has_no_parameters_takes_none(admin: aiohttp.ClientSession, path: str) -> None:
+    async with admin.get(PREFIX + path, params={"figures": "1"}) as reply:
+        error = (await reply.json())["error"]
+
+    assert (reply.status, error["code"], error["param"]) == (400, "unknown_parameter", "figures")
+    assert error["message"] == "there is no parameter 'figures' here: it takes none"
+
+
+async def test_who_misspells_a_parameter_is_told_those_that_there_are(admin: aiohttp.ClientSession) -> None:
+    async with admin.get(PREFIX + "errors", params={"sinse": "-1h"}) as reply:
+        assert (await reply.json())["error"]["message"] == "there is no parameter 'sinse' here: it takes since, until"
+
+
 async def test_every_field_of_a_new_key_is_taken(admin: aiohttp.ClientSession) -> None:
     wanted = {"name": "ci", "tenant": "acme", "models": ["demo"], "expires": "1h"}
     (create,) = (each for each in OPERATIONS if (each.method, each.path) == ("post", "keys"))

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 from tests.admin.conftest import call
@@ -40,6 +41,16 @@ async def test_the_data_folder_is_read_whether_a_gateway_runs_or_not(tmp_path: P
 
     assert code == 0
     assert [json.loads(each)["id"] for each in output.splitlines()] == ["call 1", "call 2"]
+
+
+async def test_times_may_be_told_as_how_long_ago(tmp_path: Path) -> None:
+    file = File(tmp_path)
+    file.writer.write([line(f"{age} s", at=time.time() - age) for age in (10_000, 5_000, 0)])
+    file.close()
+
+    code, output, _ = await export("--data", str(tmp_path), "--since", "-2h", "--until", "-1h")
+
+    assert (code, [json.loads(each)["id"] for each in output.splitlines()]) == (0, ["5000 s"])
 
 
 async def test_a_file_is_there_once_it_is_whole_and_for_its_owner_alone(tmp_path: Path) -> None:

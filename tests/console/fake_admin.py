@@ -54,6 +54,7 @@ class FakeAdmin:
             "errors": self._errors,
             "deployments": self._deployments,
             "budgets": self._budgets,
+            "telemetry": self._telemetry,
         }.items():
             application.router.add_get(PREFIX + path, serve)
         application.add_routes(self.cache.routes())
@@ -170,6 +171,7 @@ class FakeAdmin:
                 "p95_ms": 2100.25,
             }
             figures |= {"error_codes": {"upstream_unavailable": 2 * number, HOSTILE: number} if number else {}}
+            figures |= {"other_codes": {"client_disconnected": 700 - 90 * number, HOSTILE: 1}}
             rows.append(
                 {
                     "deployment": name,
@@ -211,6 +213,9 @@ class FakeAdmin:
                 }
             )
         return _json({"budgets": rows})
+
+    async def _telemetry(self, request: web.Request) -> web.Response:
+        return _json({"dropped": [{"signal": "records", "where": "queue", "count": 1234}]})
 
 
 def _points(calls: Sequence[traffic.Call], every: int, step: int) -> list[dict[str, Any]]:

@@ -110,6 +110,13 @@ async def test_each_question_at_three_in_the_morning_is_answered_one_click_from_
     await expect(reader.page.get_by_role("heading", name=answer)).to_be_in_viewport()
 
 
+async def test_what_was_dropped_is_said_on_the_first_page(reader: Reader) -> None:
+    await reader.open("overview")
+    warnings = reader.page.get_by_role("list", name="Needs attention")
+
+    await expect(warnings).to_contain_text("What is shown is not whole: 1,234 records dropped (queue).")
+
+
 async def test_every_tile_leads_on(reader: Reader) -> None:
     await reader.open("overview")
     tiles = await reader.page.locator(".tile").evaluate_all("tiles => tiles.map(tile => tile.getAttribute('href'))")

@@ -38,7 +38,7 @@ OUTCOMES = {
     "rejected_budget": (429, "budget_exceeded"),
     "upstream_error": (502, "upstream_unavailable"),
     "overloaded": (503, "overloaded"),
-    "client_abort": (499, "client_closed"),
+    "client_abort": (499, "client_disconnected"),
     "internal_error": (500, "internal_error"),
     "orphaned": (500, "worker_died"),
 }
@@ -154,7 +154,12 @@ def _answered(number: int, model: str, outcome: str) -> Call:
     attempts = [_attempt(1, deployment, started=0.9, duration=duration - 1.4, first=first)]
     if number % 5 == 1:
         failed = _attempt(1, f"azure/{upstream_model}", started=0.9, duration=310.5, first=None)
-        failed |= {"status": 503, "error": "upstream_unavailable", "detail": f"overloaded {HOSTILE}"}
+        failed |= {
+            "status": 503,
+            "error": "upstream_unavailable",
+            "fault": "upstream",
+            "detail": f"overloaded {HOSTILE}",
+        }
         attempts = [failed, attempts[0] | {"number": 2, "reason": "fallback", "started_ms": 312.0}]
         duration += 311
     return answered | {
@@ -166,6 +171,7 @@ def _answered(number: int, model: str, outcome: str) -> Call:
         "duration_ms": duration,
         "first_byte_ms": attempts[-1]["started_ms"] + first,
         "overhead_ms": 1.4,
+        "waited_ms": 0.0,
         "chunks": tokens_out // 3,
         "attempts": attempts,
     }
@@ -179,6 +185,7 @@ def _attempt(number: int, deployment: str, *, started: float, duration: float, f
         "reason": "primary",
         "status": 200,
         "error": None,
+        "fault": None,
         "detail": None,
         "started_ms": started,
         "duration_ms": duration,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import House
+from gateway.app import running
+from gateway.meter.tokens import Tokens
+from tests.conftest import POLICY, House, settings
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import DONE, Event, Finish, Json
 from tests.flow.client import post
@@ -24,6 +29,26 @@ MESSAGES: dict[str, dict[str, Any]] = {
     "a tool call": {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": FUNCTION}]},
     "a function call of the old kind": {"function_call": FUNCTION},
 }
+
+
+@pytest.mark.parametrize("limited", [True, False])
+async def test_where_calls_are_limited_the_vocabulary_is_read_before_anybody_calls(
+    tmp_path: Path, provider: Chaosprov, monkeypatch: pytest.MonkeyPatch, limited: bool
+) -> None:
+    read: list[threading.Thread] = []
+    monkeypatch.setattr(Tokens, "load", lambda *_: read.append(threading.current_thread()))
+    (tmp_path / "policy.yaml").write_text(POLICY.format(provider=provider.base_url))
+    if limited:
+        (tmp_path / "more.yaml").write_text("version: 1\ntenants: {default: {budget: [{usd: 5, per: day}]}}\n")
+
+    async with running(settings(tmp_path, tmp_path / "data"), records_to=None):
+        if limited:
+            async with asyncio.timeout(5):
+                while not read:
+                    await asyncio.sleep(0.01)
+
+    assert len(read) == limited
+    assert threading.main_thread() not in read, "others are served meanwhile"
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -129,8 +129,8 @@ async def test_a_client_that_hangs_up_on_a_silent_provider_holds_nothing(
         await provider.disconnected()
 
     record = await house.only_record()
-    assert (record["status"], record["error_code"]) == (499, "client_closed")
-    assert [attempt["error"] for attempt in record["attempts"]] == ["client_closed"]
+    assert (record["status"], record["error_code"]) == (499, "client_disconnected")
+    assert [attempt["error"] for attempt in record["attempts"]] == ["client_disconnected"]
     assert house.account() == (0, 0)
 
 

@@ -39,7 +39,7 @@ async def test_a_client_that_leaves_while_a_provider_is_dialled_ends_its_call(
             async with asyncio.timeout(SOON):
                 record = await house.only_record()
 
-    assert (record["status"], [attempt["error"] for attempt in record["attempts"]]) == (499, ["client_closed"])
+    assert (record["status"], [attempt["error"] for attempt in record["attempts"]]) == (499, ["client_disconnected"])
     assert house.account() == (0, 0)
 
 

@@ -51,6 +51,39 @@ def test_a_full_policy_cut_anywhere_is_a_snapshot_or_a_mistake(tmp_path: Path) -
             compiled(tmp_path)
 
 
+SECRET = "s3cret-" + "x" * 100
+IN_PLACE = {
+    "a feature": "routes: [{name: r, match: {has: ['${KEY}']}, model: m}]",
+    "a model": "routes: [{name: r, model: '${KEY}'}]",
+    "a provider": "models: {n: {use: '${KEY}/m'}}",
+    "a duration": "providers: {p: {dialect: openai, base_url: 'https://x.example.org', timeouts: {idle: '${KEY}'}}}",
+    "a window": "tenants: {acme: {budget: [{usd: 1, per: '${KEY}'}]}}",
+    "a tenant's model": "tenants: {acme: {models: ['${KEY}']}}",
+    "a share": "tenants: {acme: {budget: [{usd: 1, per: day, alert_at: ['${KEY}']}]}}",
+}
+
+
+@pytest.mark.parametrize("text", IN_PLACE.values(), ids=IN_PLACE)
+def test_a_value_of_the_environment_is_in_no_mistake_wherever_it_stands(text: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(
+        f"version: 1\n{text}\nproviders: {{demo: {{dialect: demo}}}}\n"
+        if "providers" not in text
+        else f"version: 1\n{text}\n"
+    )
+
+    with pytest.raises(PolicyError) as refused:
+        compiled(tmp_path, {"KEY": SECRET})
+
+    assert SECRET[:7] not in str(refused.value)
+
+
+def test_a_value_that_is_the_name_of_its_variable_is_masked_once(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("version: 1\nroutes: [{name: r, model: '${SECRET}'}]\n")
+
+    with pytest.raises(PolicyError, match=r"'\$\{SECRET\}'"):
+        compiled(tmp_path, {"SECRET": "SECRET"})
+
+
 WORDS = st.sampled_from(
     [
         *("version: 1", "providers:", "models:", "routes:", "tenants:", "tests:", "strict:", "demo:", "use:", "price:"),

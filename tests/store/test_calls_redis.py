@@ -57,8 +57,8 @@ class Replica:
         self.file = File(folder)
 
     def start(self) -> None:
-        shared = Sharing(self._folder, self._stream, keep=self._keep, clock=Clock(now=lambda: NOON - 1))
-        self._tasks.start(shared.run(), name="sharing")
+        self.shared = Sharing(self._folder, self._stream, keep=self._keep, clock=Clock(now=lambda: NOON - 1))
+        self._tasks.start(self.shared.run(), name="sharing")
 
     async def stop(self) -> None:
         await self._tasks.close()
@@ -67,6 +67,11 @@ class Replica:
         """Waits until it has these, each once, and no others."""
         async with asyncio.timeout(10.0):
             while sorted(self.file.ids()) != sorted(ids):
+                await asyncio.sleep(0.02)
+
+    async def marked(self, name: str, value: object) -> None:
+        async with asyncio.timeout(10.0):
+            while self.file.reader.mark(name) != value:
                 await asyncio.sleep(0.02)
 
 
@@ -143,6 +148,39 @@ async def test_a_redis_that_has_lost_everything_is_followed_from_its_beginning(
     first.file.writer.write([line("b")])
 
     await second.has("a", "b")
+
+
+async def test_what_was_cut_off_while_a_replica_was_away_is_counted(
+    pair: tuple[Replica, Replica], redis: RedisServer
+) -> None:
+    first, second = pair
+    first.file.writer.write([line("a")])
+    await second.has("a")
+    await second.marked("counted", 1)
+    await second.stop()
+    first.file.writer.write([line(str(number)) for number in range(20)])
+    async with asyncio.timeout(10.0):
+        while int(redis.send("XLEN", CALLS)[1:]) != 21:
+            await asyncio.sleep(0.02)
+    redis.send("XTRIM", CALLS, "MAXLEN", "5")
+
+    second.start()
+    await second.has("a", *map(str, range(15, 20)))
+
+    await second.marked("counted", 21)
+    assert second.shared.missed == 15
+
+
+async def test_a_call_file_that_was_made_anew_is_shared_from_its_beginning(pair: tuple[Replica, Replica]) -> None:
+    first, second = pair
+    first.file.writer.write([line("a"), line("b")])
+    await second.has("a", "b")
+    await first.marked("shared", 2)
+
+    first.file.path.unlink()
+    first.file.writer.write([line("c")])
+
+    await second.has("a", "b", "c")
 
 
 async def test_what_is_no_record_is_passed_over(pair: tuple[Replica, Replica], redis: RedisServer) -> None:

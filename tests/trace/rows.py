@@ -21,6 +21,7 @@ def attempt(number: int = 1, **changes: Any) -> Row:
         "reason": "primary",
         "status": 200,
         "error": None,
+        "fault": None,
         "detail": None,
         "started_ms": 2.0,
         "duration_ms": 250.0,
@@ -31,7 +32,9 @@ def attempt(number: int = 1, **changes: Any) -> Row:
 
 
 def failed(number: int = 1, **changes: Any) -> Row:
-    return attempt(number, **{"status": 500, "error": "upstream_error", "first_byte_ms": None, **changes})
+    return attempt(
+        number, **{"status": 500, "error": "upstream_error", "fault": "upstream", "first_byte_ms": None, **changes}
+    )
 
 
 def stage(name: str, began: float = 0.0, took: float = 0.5, **more: Any) -> Row:
@@ -91,6 +94,7 @@ def row(**changes: Any) -> Row:
         "duration_ms": 253.5,
         "first_byte_ms": 202.0,
         "overhead_ms": 3.5,
+        "waited_ms": 0.0,
         "chunks": 0,
         "stages": [
             stage("auth", method="virtual_key"),

@@ -72,7 +72,7 @@ class File:
         self.reader = Reader(self.path)
 
     def ids(self, **query: str) -> list[str]:
-        return [str(each["id"]) for each in self.reader.latest(search_of(query), limit=1000).records]
+        return [str(each["id"]) for each in self.reader.latest(search_of(query, now=NOON), limit=1000).records]
 
     def statistics(self, **query: str) -> list[dict[str, Any]]:
         asked = {"since": str(NOON), "until": str(NOON + 3600), **query}

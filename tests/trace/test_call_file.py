@@ -12,7 +12,7 @@ import pytest
 from gateway.trace.reading.search import Search
 from gateway.trace.retention import DAY, Retention
 from gateway.trace.sink import Line
-from gateway.trace.sqlite import pruning, writer
+from gateway.trace.sqlite import pruning, reader, writer
 from gateway.trace.sqlite.schema import VERSION
 from tests.trace.stored import NOON, File, line, row
 
@@ -72,6 +72,7 @@ def test_rows_of_the_first_version_are_brought_over_and_counted(tmp_path: Path) 
     tidied(file)
 
     assert len(file.ids()) == 1000
+    assert [orjson.loads(each)["id"] for each in file.reader.own(0, limit=5000)[0]] == ["new"]
     assert [each["id"] for each in file.reader.latest(Search(), limit=3).records] == ["new", "req_1199", "req_1198"]
     assert file.totals("calls", until=str(NOON + 7200)) == {(): 1202}
     assert orjson.loads(file.reader.find("req_7") or b"") == old[7]
@@ -120,6 +121,22 @@ def test_what_is_too_old_goes_and_its_statistics_stay(tmp_path: Path) -> None:
     file.close()
 
 
+@pytest.mark.parametrize("retention", [Retention(age=DAY), Retention(rows=6), Retention(bytes=1)])
+def test_no_call_goes_before_it_has_been_counted(tmp_path: Path, retention: Retention) -> None:
+    file = File(tmp_path, retention=retention, now=lambda: NOON + 2 * DAY)
+    file.writer.write([line(str(number)) for number in range(10)])
+    connection = file.writer._opened()
+    file.statistics()  # counts them
+    file.writer.write([line(str(number)) for number in range(10, 16)])
+
+    while pruning.prune(connection, retention, now=NOON + 2 * DAY):
+        pass
+
+    assert len(file.ids()) == 6
+    assert file.totals("calls") == {(): 16}
+    file.close()
+
+
 def test_statistics_go_when_their_time_has_come(tmp_path: Path) -> None:
     file = File(tmp_path, retention=Retention(statistics=DAY), now=lambda: NOON + 2 * DAY)
     file.writer.write([line("old"), line("new", at=NOON + 2 * DAY)])
@@ -158,6 +175,47 @@ def test_the_file_keeps_to_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 100 <= len(kept) < 1000
     assert kept[0].startswith("19-")
     file.close()
+
+
+def test_a_file_that_was_removed_is_made_anew_and_followed_from_its_beginning(file: File) -> None:
+    file.writer.write([line("a"), line("b")])
+    place = file.reader.last()
+
+    file.path.unlink()
+    file.writer.write([line("c")])
+    followed = file.reader.since(Search(), place, limit=10)
+
+    assert [orjson.loads(each)["id"] for each in followed.lines] == ["c"]
+    file.writer.write([line("d")])
+    following = file.reader.since(Search(), followed.seq, limit=10)
+    assert [orjson.loads(each)["id"] for each in following.lines] == ["d"]
+
+
+def test_a_page_of_large_records_is_a_short_one(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads gets all of them all the same, but what a slow follower has missed."""
+    monkeypatch.setattr(reader, "LARGEST", 250_000)
+    everything = [f"{number}" for number in range(7)]
+    file.writer.write([line(id, content="é" * 50_000, at=NOON + int(id)) for id in everything])
+
+    found: list[object] = []
+    before = None
+    for _ in range(4):
+        page = file.reader.latest(Search(), limit=100, before=before)
+        assert len(page.lines) <= 2
+        found += [each["id"] for each in page.records]
+        before = page.before
+    assert (found, before) == (everything[::-1], None)
+
+    lines, place = file.reader.next(Search(), file.reader.begin(), limit=100)
+    following, _ = file.reader.next(Search(), place, limit=100)
+    assert [orjson.loads(each)["id"] for each in (*lines, *following)] == everything[:4]
+
+    own, reached = file.reader.own(0, limit=100)
+    assert (len(own), reached) == (2, 2)
+
+    followed = file.reader.since(Search(), 0, limit=100)
+    assert [orjson.loads(each)["id"] for each in followed.lines] == everything[-2:]
+    assert (followed.dropped, followed.seq) == (5, 7)
 
 
 def test_a_question_that_takes_too_long_is_given_up(file: File, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gateway.core.errors import InvalidRequest
-from gateway.trace.reading.search import FILTERS, search_of
+from gateway.trace.reading.search import FILTERS, OUTCOMES, search_of
 from gateway.trace.reading.statistics import question_of
 from gateway.trace.retention import Retention
 from tests.trace.stored import NOON, File, line
@@ -54,6 +57,9 @@ FOUND = [
     ({"max_ms": "99"}, set()),
     ({"since": str(NOON + 60), "until": str(NOON + 120)}, {"failed"}),
     ({"since": "2027-01-15T12:02:00Z"}, {"dear"}),
+    ({"until": "-1m"}, set()),
+    ({"since": "-30s", "until": "-0h"}, set()),
+    ({"since": "-60s", "until": "-0d"}, {"slow"}),
     ({"until": "2027-01-15T13:00:00+01:00"}, {"slow"}),
     ({"text": "slow down"}, {"refused"}),
     ({"text": "legal"}, {"slow"}),
@@ -79,6 +85,10 @@ WRONG = [
     ({"max_cost_usd": "NaN"}, "max_cost_usd"),
     ({"min_ms": "inf"}, "min_ms"),
     ({"stream": "yes"}, "stream"),
+    ({"outcome": "foo"}, "outcome"),
+    ({"cache": "HIT"}, "cache"),
+    ({"since": "-1y"}, "since"),
+    ({"until": "1h"}, "until"),
     ({"text": "x" * 513}, "text"),
     ({"model": "a\x00b"}, "model"),
 ]
@@ -90,7 +100,11 @@ WRONG_STATISTICS = [
     ({"step": "-60"}, "step"),
     ({"since": "0", "step": "60"}, "step"),
     ({"since": str(NOON + 1), "until": str(NOON)}, "since"),
+    ({"since": "3"}, "since"),
+    ({"outcome": "foo"}, "outcome"),
     ({"limit": "many"}, "limit"),
+    ({"limit": "0"}, "limit"),
+    ({"limit": "101"}, "limit"),
     ({"by": "tag,key_id"}, "by"),
     ({"by": "tag", "outcome": "upstream"}, "outcome"),
     ({"user": "x"}, "user"),
@@ -110,7 +124,7 @@ def test_every_filter_has_an_example_here() -> None:
 
 def test_calls_come_by_when_they_arrived_and_page_by_page_whatever_the_filter(file: File) -> None:
     file.writer.write(ROWS)
-    search = search_of({"provider": "openai"})
+    search = search_of({"provider": "openai"}, now=NOON)
 
     pages, before = [], None
     while True:
@@ -125,7 +139,7 @@ def test_calls_come_by_when_they_arrived_and_page_by_page_whatever_the_filter(fi
 @pytest.mark.parametrize(("query", "name"), WRONG, ids=lambda each: str(each)[:40])
 def test_a_filter_that_makes_no_sense_is_refused_by_its_name(query: dict[str, str], name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        search_of(query)
+        search_of(query, now=NOON)
     assert refused.value.param == name
     assert name in refused.value.message
 
@@ -135,6 +149,21 @@ def test_a_question_that_makes_no_sense_is_refused_by_its_name(query: dict[str, 
     with pytest.raises(InvalidRequest) as refused:
         question_of(query, now=NOON)
     assert refused.value.param == name
+
+
+def test_a_refusal_says_what_may_be_asked_for() -> None:
+    with pytest.raises(InvalidRequest, match=r"outcome must be one of upstream, gateway, .*, orphaned"):
+        search_of({"outcome": "foo"}, now=NOON)
+    with pytest.raises(InvalidRequest, match="or how long ago: -90s"):
+        search_of({"since": "yesterday"}, now=NOON)
+
+
+def test_the_outcomes_are_those_of_the_manual() -> None:
+    manual = (Path(__file__).parent.parent.parent / "docs" / "observability.md").read_text()
+    listed = re.search(r"^`outcome` is one of ((?:.|\n)*?)\(its worker died\)", manual, re.MULTILINE)
+
+    assert listed is not None
+    assert tuple(re.findall(r"`([a-z_]+)`", listed[1])) == OUTCOMES
 
 
 def test_what_is_kept_has_its_limits_in_one_place() -> None:

@@ -6,11 +6,12 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway.core.tasks import Tasks
@@ -18,9 +19,11 @@ from gateway.trace.journal import open_journal
 from gateway.trace.metrics.names import Known
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.row import row_of
-from gateway.trace.spool import files
+from gateway.trace.sink import Line
+from gateway.trace.spool import files, leftovers
 from gateway.trace.spool.files import FOLDER, Spool, open_spool
 from gateway.trace.spool.leftovers import take_over
+from gateway.trace.spool.under_way import UnderWay
 from gateway.trace.sqlite.entry import foreign
 from gateway.trace.story import tell
 from tests.trace.stored import File, line
@@ -106,6 +109,27 @@ async def test_a_call_whose_worker_died_has_a_record_like_any_other(tmp_path: Pa
     assert sorted(map(str, ids((await journal.latest()).records))) == ["req_0", "req_1", "req_2"]
 
 
+def test_a_call_is_noted_anew_when_it_comes_to_hold_something_and_the_last_note_tells(
+    tmp_path: Path, spool: Spool, file: File
+) -> None:
+    class Held:
+        reserved_usd = 1_234
+        is_stopped = False
+        asked = ()
+        refused_by = None
+
+    calls, call = UnderWay(), record("a")
+    calls.begin(call)
+    spool.note(calls.notes(call.received + 1))
+    assert calls.notes(call.received + 1) == b"", "nothing is new"
+    call.budget(Held())
+    spool.note(calls.notes(call.received + 2))
+    spool.close(settled=False)
+
+    assert taken(tmp_path, file) == ["a"]
+    assert orjson.loads(file.reader.find("a") or b"")["reserved_nano_usd"] == 1_234
+
+
 async def test_the_living_take_over_from_the_dead(
     tmp_path: Path, opens: Opens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +180,19 @@ async def test_notes_of_calls_that_have_ended_go(tmp_path: Path, opens: Opens, m
     await eventually(lambda: notes.stat().st_size == 0)
 
 
+def taken(folder: Path, file: File) -> list[object]:
+    """The ids of the new records that were taken over."""
+    found: list[object] = []
+
+    def add(lines: Sequence[Line]) -> Sequence[Line]:
+        fresh = file.writer.add(lines)
+        found.extend(each.row["id"] for each in fresh)
+        return fresh
+
+    take_over(folder, add)
+    return found
+
+
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
     return open_spool(tmp_path, "worker")
@@ -177,9 +214,38 @@ def test_what_cannot_be_added_is_left_for_the_next_time(tmp_path: Path, spool: S
         raise OSError("the disk is full")
 
     assert take_over(tmp_path, fails) == []
-    assert [each.row["id"] for each in take_over(tmp_path, file.writer.add)] == ["a", "b"]
-    assert take_over(tmp_path, file.writer.add) == []
+    assert taken(tmp_path, file) == ["a", "b"]
+    assert taken(tmp_path, file) == []
     assert spools(tmp_path) == []
+
+
+def test_large_records_are_taken_over_a_few_at_a_time(
+    tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "LARGEST", 3 * len(line("0").json))
+    spool.append(b"".join(line(str(number)).json + b"\n" for number in range(7)), 7)
+    spool.close(settled=False)
+    sizes: list[int] = []
+
+    def add(lines: Sequence[Line]) -> Sequence[Line]:
+        sizes.append(len(lines))
+        return lines
+
+    assert take_over(tmp_path, add) == []
+    assert sizes == [3, 3, 1]
+
+
+def test_a_worker_that_ends_leaves_the_rest_to_others(
+    tmp_path: Path, spool: Spool, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "BATCH", 1)
+    spool.append(line("a").json + b"\n" + line("b").json + b"\n", 2)
+    spool.close(settled=False)
+
+    take_over(tmp_path, file.writer.add, lambda: file.ids() == ["a"])
+
+    assert (file.ids(), spools(tmp_path)) == (["a"], ["worker"])
+    assert taken(tmp_path, file) == ["b"]
 
 
 def test_what_was_dropped_before_the_call_file_had_it_is_taken_over_all_the_same(
@@ -190,11 +256,11 @@ def test_what_was_dropped_before_the_call_file_had_it_is_taken_over_all_the_same
     spool.append(line("b").json + b"\n", 1)
     spool.turn(appended=2, settled=1, dropped=1)
 
-    assert [each.row["id"] for each in take_over(tmp_path, file.writer.add)] == ["a"]
+    assert taken(tmp_path, file) == ["a"]
     assert spools(tmp_path) == ["worker"]
     spool.turn(appended=2, settled=2, dropped=1)
     spool.close(settled=False)
-    assert [each.row["id"] for each in take_over(tmp_path, file.writer.add)] == ["b"]
+    assert taken(tmp_path, file) == ["b"]
 
 
 def test_a_full_disk_is_told_once_and_counted(
@@ -239,7 +305,7 @@ def test_what_is_no_record_of_ours_is_left_out_and_the_rest_is_made_sound(
     spool.append(b"\n".join(ODD) + b"\n" + line("a").json + b"\n", len(ODD) + 1)
     spool.close(settled=False)
 
-    assert [each.row["id"] for each in take_over(tmp_path, file.writer.add)] == ["odd", "a"]
+    assert taken(tmp_path, file) == ["odd", "a"]
     file.writer.add([each for each in map(foreign, ODD) if each is not None])
     assert file.ids() == ["a", "odd"]
     assert file.totals("cost_nano_usd", by="org") == {("acme",): 1000, ("5",): 0}

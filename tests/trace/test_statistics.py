@@ -119,6 +119,29 @@ def test_attempts_are_counted_by_deployment(file: File) -> None:
     assert found["p/second"]["p95_ms"] == pytest.approx(1000, rel=0.06)
 
 
+def test_what_the_caller_or_the_gateway_ended_is_no_error_of_the_deployment(file: File) -> None:
+    def attempt(error: str | None, fault: str | None) -> dict[str, Any]:
+        return {"deployment": "p/m", "provider": "p", "error": error, "fault": fault, "duration_ms": 1.0}
+
+    ends: list[tuple[str | None, str | None]] = [
+        ("client_disconnected", "caller"),
+        ("upstream_400", "caller"),
+        ("shutting_down", "gateway"),
+    ]
+    ends += [("upstream_timeout", "upstream"), ("upstream_timeout", "caller"), (None, None)]
+    file.writer.write([line(str(number), attempts=[attempt(*end)]) for number, end in enumerate(ends)])
+
+    found = file.reader.attempts(since=NOON - 3600, until=NOON + 1)["p/m"]
+
+    assert (found["attempts"], found["errors"], found["error_codes"]) == (6, 1, {"upstream_timeout": 1})
+    assert found["other_codes"] == {
+        "client_disconnected": 1,
+        "upstream_400": 1,
+        "shutting_down": 1,
+        "upstream_timeout": 1,
+    }
+
+
 def test_what_goes_wrong_most_comes_first_with_an_example(file: File) -> None:
     reset = {"error_code": "upstream_reset", "outcome": "upstream_error", "status": 502}
     file.writer.write(

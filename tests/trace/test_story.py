@@ -43,6 +43,7 @@ def test_a_stream_by_a_fallback_after_a_retry() -> None:
         estimated=True,
         cost_nano_usd=None,
         duration_ms=2253.5,
+        waited_ms=1500.0,
         attempts=[
             failed(duration_ms=0.25),
             failed(2, reason="retry", status=None, error="upstream_connect_error", detail="connection refused"),
@@ -59,7 +60,21 @@ def test_a_stream_by_a_fallback_after_a_retry() -> None:
         "Attempt 2, once more: openai/gpt-4o-mini failed after 250.0 ms: upstream_connect_error (connection refused).",
         "Attempt 3, as a fallback: groq/llama-3.3-70b answered 200 in 250.0 ms, its first byte after 200.0 ms.",
         "It used 1,200 tokens in, 1,000 of them cached, 34 out, 20 of them reasoning, by our own count, without a price.",
-        "It took 2.25 s, 3.5 ms of them the gateway's own.",
+        "It took 2.25 s, 3.5 ms of them the gateway's own; 1.50 s it waited to try again.",
+    ]
+
+
+def test_what_the_caller_ended_is_told_as_no_failure_of_the_deployment() -> None:
+    told = row(
+        attempts=[
+            failed(status=400, error="upstream_400", fault="caller"),
+            failed(2, reason="fallback", status=None, error="client_disconnected", fault="caller"),
+        ]
+    )
+
+    assert [each for each in sentences(told) if each.startswith("Attempt")] == [
+        "Attempt 1: openai/gpt-4o-mini: after 250.0 ms it refused the call 400: upstream_400.",
+        "Attempt 2, as a fallback: openai/gpt-4o-mini: after 250.0 ms the client left: client_disconnected.",
     ]
 
 
@@ -70,6 +85,17 @@ def test_a_refused_key() -> None:
     assert list(sentences(told)) == [
         f"{BEGIN} a chat completion.",
         "It was refused: Incorrect API key provided.",
+    ]
+
+
+def test_a_refused_key_that_is_known() -> None:
+    told = refused(403, "rejected_auth", "permission_denied", "The key's team is blocked.", "auth", stages=[AUTH])
+    told |= dict.fromkeys(("model", "route", "reason"))
+
+    assert list(sentences(told)) == [
+        f"{BEGIN} a chat completion.",
+        CALLER,
+        "It was refused: The key's team is blocked.",
     ]
 
 

@@ -246,3 +246,13 @@ async def test_a_small_request_makes_no_huge_answer(fields: dict[str, Any]) -> N
     """One client must not fill the worker's memory, nor hold up everybody's calls."""
     if accepted(Operation.EMBEDDINGS, fields) is not None:
         assert len(await ask("/embeddings", **fields)) < 4 * 1024 * 1024
+
+
+async def test_a_number_that_no_float_holds_is_refused_as_a_providers_refusal_is() -> None:
+    exchange = await Demo().acquire(Provider("demo", "demo"))
+    body = b'{"model": "demo", "messages": [], "temperature": 1%b}' % (b"0" * 400)
+
+    exchange.send(b"POST /chat/completions HTTP/1.1\r\nhost: x\r\n\r\n" + body)
+
+    assert (await exchange.head()).status == 400
+    assert json.loads(await exchange.read())["error"]["message"] == "a number in the body is too large"

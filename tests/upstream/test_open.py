@@ -142,6 +142,8 @@ async def test_the_last_deployment_is_tried_again_when_that_is_safe() -> None:
 
     assert await scene.ask(deployment("a")) == CHUNK + LAST
     assert [each.reason for each in scene.attempts] == ["primary", "retry"]
+    assert scene.attempts.waited >= 0.02
+    assert scene.attempts[0].ended + scene.attempts.waited <= scene.attempts[1].started
 
 
 @pytest.mark.parametrize(
@@ -207,4 +209,4 @@ async def test_a_client_that_leaves_before_the_answer_gives_everything_back() ->
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert scene.wire.open == []
-    assert scene.attempts[0].error == "client_closed"
+    assert (scene.attempts[0].error, scene.attempts[0].fault) == ("client_disconnected", "caller")

@@ -6,7 +6,7 @@ import { brief, count, duration, iso, moment, percent, usd } from "../format.js"
 import { html } from "../html.js";
 import { Answer, useAnswer } from "../loading.js";
 import { to } from "../location.js";
-import { Outcome } from "../outcome.js";
+import { Answered, Outcome } from "../outcome.js";
 import { Table } from "../table.js";
 import { TimeSpent } from "../time_spent.js";
 import { Waterfall } from "../waterfall.js";
@@ -35,7 +35,7 @@ function Copies({ call }) {
 /** @param {{call: Call}} props */
 function Told({ call }) {
   return html`<p class="summary"><${Outcome} call=${call} /> <b>${call.status ?? "–"}</b>
-      <span>${brief(call.model, 60)} → ${brief(call.deployment, 60)}</span>
+      <span><${Answered} call=${call} /></span>
       <span>${brief(call.tenant, 40)}</span><span>${duration(call.duration_ms)}</span><span>${usd(call.cost_nano_usd)}</span>
       <time datetime=${iso(call.at)} title=${iso(call.at)}>${moment(call.at)}</time></p>
     ${call.error && html`<p class="failure"><b>${call.error_code}</b> ${call.error}${call.failed_in ? ` (in ${call.failed_in})` : ""}</p>`}

@@ -22,7 +22,8 @@ export function UpstreamsPage() {
         { label: "Failed", cell: (/** @type {Deployment} */ each) => percent(each.figures?.errors, each.figures?.attempts), kind: "number" },
         { label: "p50", cell: (/** @type {Deployment} */ each) => duration(each.figures?.p50_ms), kind: "number" },
         { label: "p95", cell: (/** @type {Deployment} */ each) => duration(each.figures?.p95_ms), kind: "number" },
-        { label: "Errors", cell: (/** @type {Deployment} */ each) => html`<${Codes} deployment=${each} />`, kind: "wide" },
+        { label: "Errors", cell: (/** @type {Deployment} */ each) => html`<${Codes} deployment=${each} codes=${each.figures?.error_codes} />`, kind: "wide" },
+        { label: "Not its fault", cell: (/** @type {Deployment} */ each) => html`<${Codes} deployment=${each} codes=${each.figures?.other_codes} />`, title: () => "attempts that callers or the gateway itself ended", kind: "wide" },
       ]} />
     </${Answer}>`;
 }
@@ -37,9 +38,9 @@ function State({ deployment }) {
   return html`<span class="outcome bad">resting</span> <span class="quiet" title=${iso(deployment.resting_until)}>back ${ago(deployment.resting_until)}: ${brief(deployment.reason, 50)}</span>`;
 }
 
-/** @param {{deployment: Deployment}} props */
-function Codes({ deployment }) {
-  const codes = Object.entries(deployment.figures?.error_codes ?? {}).sort(([, one], [, other]) => other - one);
+/** @param {{deployment: Deployment, codes: Record<string, number> | undefined}} props */
+function Codes({ deployment, codes: counted }) {
+  const codes = Object.entries(counted ?? {}).sort(([, one], [, other]) => other - one);
   if (!codes.length) return "–";
   return html`${codes.slice(0, 5).map(([code, times]) => html`<a key=${code} class="tag" href=${to("calls", { provider: deployment.provider, error_code: code })}>${code} × ${count(times)}</a>`)}`;
 }

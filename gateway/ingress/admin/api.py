@@ -25,6 +25,7 @@ from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.cache import CacheRoutes
 from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.console import console_routes
+from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
@@ -32,11 +33,19 @@ from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.store.contract import Store
 from gateway.trace.journal import Journal
+from gateway.trace.metrics.instruments import DROPPED
 from gateway.trace.metrics.metrics import Metrics
 
 log = logging.getLogger("llmgw.admin")
 _HOUR = 3600.0
-_NONE: Mapping[str, object] = {"attempts": 0, "errors": 0, "error_codes": {}, "p50_ms": None, "p95_ms": None}
+_NONE: Mapping[str, object] = {
+    "attempts": 0,
+    "errors": 0,
+    "error_codes": {},
+    "other_codes": {},
+    "p50_ms": None,
+    "p95_ms": None,
+}
 
 
 class Resting(Protocol):
@@ -65,7 +74,9 @@ class Admin:
 
     def application(self) -> web.Application:
         """Without a key there are only the health checks, which a warning says once."""
-        application = web.Application(middlewares=[doorkeeper(self.key)], client_max_size=fields.MAX_BODY)
+        application = web.Application(
+            middlewares=[doorkeeper(self.key), known_parameters], client_max_size=fields.MAX_BODY
+        )
         application.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
         application.add_routes([web.get("/metrics", self._metrics)])
         if self.key is None:
@@ -80,11 +91,12 @@ class Admin:
                 web.get(PREFIX + "policies", self._policies),
                 web.post(PREFIX + "policies:validate", self._validate),
                 web.post(PREFIX + "policies:reload", self._reload),
-                *CallRoutes(self.journal.calls, self.tell).routes(application),
+                *CallRoutes(self.journal.calls, self.clock, self.tell).routes(application),
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 *self._cache().routes(application),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
+                web.get(PREFIX + "telemetry", self._telemetry),
                 web.get(PREFIX + "openapi.json", self._openapi),
             ]
         )
@@ -178,6 +190,15 @@ class Admin:
     async def _budgets(self, request: web.Request) -> web.Response:
         balances, limits = await self.budgets.balances(self.policy.current.limits)
         return fields.json({"budgets": rows(balances, limits, now=self.clock.now())})
+
+    async def _telemetry(self, request: web.Request) -> web.Response:
+        dropped = await self.metrics.counted(DROPPED)
+        rows = [
+            {"signal": signal, "where": where, "count": int(count)}
+            for (signal, where), count in dropped.items()
+            if count
+        ]
+        return fields.json({"dropped": rows})
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text, content_type = await self.metrics.exposition(request.headers.get("Accept", ""))

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from gateway.core.clock import Clock
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound
 from gateway.ingress.admin import fields
 from gateway.ingress.admin.server import PREFIX, finished
@@ -33,8 +34,9 @@ log = logging.getLogger("llmgw.admin")
 class CallRoutes:
     """`tell` None: a record is told as it is kept."""
 
-    def __init__(self, calls: Calls, tell: Tell | None) -> None:
+    def __init__(self, calls: Calls, clock: Clock, tell: Tell | None) -> None:
         self._calls = calls
+        self._now = clock.now
         self._tell = tell
         self._is_ending = False
 
@@ -50,8 +52,8 @@ class CallRoutes:
 
     async def _latest(self, request: web.Request) -> web.Response:
         query = fields.single(request.query)
-        search = search_of(query, also=("limit", "before"))
-        limit = max(1, min(fields.integer(query.get("limit", "50"), "limit"), MOST))
+        search = search_of(query, now=self._now(), also=("limit", "before"))
+        limit = fields.integer(query.get("limit", "50"), "limit", least=1, most=MOST)
         before = fields.integer(query["before"], "before") if "before" in query else None
         page = await self._calls.latest(search, limit=limit, before=before)
         return fields.json({"calls": [orjson.Fragment(line) for line in page.lines], "before": page.before})
@@ -63,14 +65,14 @@ class CallRoutes:
         return fields.json(record if self._tell is None else {**record, **self._tell(record)})
 
     async def _tail(self, request: web.Request) -> web.StreamResponse:
-        search = search_of(fields.single(request.query), without=TIMES)
+        search = search_of(fields.single(request.query), now=self._now(), without=TIMES)
         async with aclosing(self._calls.tail(search)) as tail:
             await anext(tail)
             return await _streamed(request, "text/event-stream", self._events(tail))
 
     async def _export(self, request: web.Request) -> web.StreamResponse:
         query = fields.single(request.query)
-        search = search_of(query, also=("format",))
+        search = search_of(query, now=self._now(), also=("format",))
         format = query.get("format", FORMATS[0])
         if format not in FORMATS:
             raise InvalidRequest(f"format must be {' or '.join(FORMATS)}", code="invalid_value", param="format")

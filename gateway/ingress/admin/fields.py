@@ -16,7 +16,7 @@ MAX_BODY = 1024 * 1024
 """Bytes of the largest body."""
 PATIENCE = 30.0
 """Seconds a body may take. aiohttp does not tell a body that is no chunk from one that is late, so that ends here too."""
-_MOST_DIGITS = 18  # fits SQLite's integers
+_MOST = 10**18  # fits SQLite's integers
 
 
 async def read_fields(request: web.Request, known: set[str]) -> dict[str, Any]:
@@ -54,10 +54,12 @@ def texts(fields: Mapping[str, Any], name: str) -> Mapping[str, str]:
     return value
 
 
-def integer(digits: str, name: str) -> int:
-    if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MOST_DIGITS:
-        raise InvalidRequest(f"{name} must be a number", code="invalid_value", param=name)
-    return int(digits)
+def integer(digits: str, name: str, *, least: int = 0, most: int = _MOST) -> int:
+    """Raises InvalidRequest unless it is a whole number within these bounds."""
+    if digits.isascii() and digits.isdecimal() and len(digits) < 20 and least <= int(digits) <= most:
+        return int(digits)
+    bounds = f" from {least} to {most}" if most < _MOST else ""
+    raise InvalidRequest(f"{name} must be a number{bounds}", code="invalid_value", param=name)
 
 
 def json(value: object, *, status: int = 200) -> web.Response:

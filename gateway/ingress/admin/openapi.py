@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 
 from gateway.ingress.admin import cache
 from gateway.trace.reading import statistics
-from gateway.trace.reading.search import EQUAL, TIMES
+from gateway.trace.reading.search import EQUAL, MOMENTS, TIMES, WORDS
 
 Schema = Mapping[str, object]
 
 _TEXT: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer", "minimum": 0}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
-_TIME: Schema = {"type": "string", "description": "UTC seconds, or ISO 8601", "example": "2026-01-31T12:00:00Z"}
+_TIME: Schema = {"type": "string", "description": MOMENTS, "example": "-7d"}
 _AMOUNT: Schema = {"type": "number", "minimum": 0}
 _TIMES = dict.fromkeys(TIMES, _TIME)
+_WORDS: Mapping[str, Schema] = {
+    name: {**_TEXT, "enum": list(words), "example": words[0]} for name, words in WORDS.items()
+}
 _FILTERS: Mapping[str, Schema] = {
     **dict.fromkeys(EQUAL, _TEXT),
+    **_WORDS,
     "status": {**_TEXT, "description": "a status, or a class of them", "example": "4xx"},
     "tag": _TEXT,
     "text": {**_TEXT, "description": "in error, tags, model, user and captured content"},
@@ -70,7 +74,12 @@ OPERATIONS = (
         "get",
         "calls",
         "The records of calls, latest first; `before` of one page asks for the next",
-        query={"limit": {**_INTEGER, "default": 50}, "before": _INTEGER, **_TIMES, **_FILTERS},
+        query={
+            "limit": {**_INTEGER, "minimum": 1, "maximum": 1000, "default": 50},
+            "before": _INTEGER,
+            **_TIMES,
+            **_FILTERS,
+        },
     ),
     Operation("get", "calls:tail", "The records of calls as they come, as server-sent events", query=_FILTERS),
     Operation(
@@ -88,8 +97,9 @@ OPERATIONS = (
             **_TIMES,
             "step": {**_INTEGER, "multipleOf": 60, "example": "60"},
             "by": {**_TEXT, "description": f"any of {', '.join(statistics.BY)}", "example": "org,model"},
-            "limit": {**_INTEGER, "default": 20},
+            "limit": {**_INTEGER, "minimum": 1, "maximum": statistics.MOST_GROUPS, "default": 20},
             **dict.fromkeys(statistics.BY, _TEXT),
+            "outcome": _WORDS["outcome"],
         },
     ),
     Operation("get", "errors", "What goes wrong, most frequent first", query=_TIMES),
@@ -119,6 +129,9 @@ OPERATIONS = (
     Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
+    ),
+    Operation(
+        "get", "telemetry", "How many records, spans and data points of all workers did not get where they should"
     ),
     Operation("get", "openapi.json", "This document"),
 )

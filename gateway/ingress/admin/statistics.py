@@ -32,11 +32,11 @@ class StatisticsRoutes:
         return fields.json({**times, "groups": groups})
 
     async def _errors(self, request: web.Request) -> web.Response:
-        query = fields.single(request.query)
+        query, now = fields.single(request.query), self._clock.now()
         for name in query:
             if name not in TIMES:
                 message = f"errors cannot be asked for by {name[:64]!r}"
                 raise InvalidRequest(message, code="unknown_parameter", param=name[:64])
-        until = moment(query["until"][:LONGEST], "until") if "until" in query else self._clock.now() + 1
-        since = moment(query["since"][:LONGEST], "since") if "since" in query else until - _DAY
+        until = moment(query["until"][:LONGEST], "until", now=now) if "until" in query else now + 1
+        since = moment(query["since"][:LONGEST], "since", now=now) if "since" in query else until - _DAY
         return fields.json({"errors": await self._calls.errors(since=since, until=until)})

@@ -26,14 +26,16 @@ _STANDARD_TAG = "tag:yaml.org,2002:"
 class Document:
     """Plain values and their places.
 
-    `written` keeps the text before `${NAME}` was replaced, so that no error shows a secret. `unset` names the first variable
-    that is not set, for each value that could not be filled in; such a value is left out of `root`.
+    `written` keeps the text before `${NAME}` was replaced, and `filled` the name of each value, so that no error shows a
+    secret. `unset` names the first variable that is not set, for each value that could not be filled in; such a value is left
+    out of `root`.
     """
 
     root: dict[str, Any] = field(default_factory=dict)
     places: Places = field(default_factory=Places)
     written: dict[Path, str] = field(default_factory=dict)
     unset: dict[Path, str] = field(default_factory=dict)
+    filled: dict[str, str] = field(default_factory=dict)
 
     def names(self, section: str) -> frozenset[str]:
         """What a section names, those entries that have mistakes included."""
@@ -199,6 +201,8 @@ class _Reader:
         self._document.written[path] = variables.as_written(text)
         missing = next((name for name in asked if not self._environment.get(name, "").strip()), None)
         if missing is None:
+            for name in asked:
+                self._document.filled[self._environment[name].strip()] = f"${{{name}}}"
             return variables.fill(text, self._environment)
         self._document.unset[path] = missing
         return ""

@@ -117,6 +117,7 @@ def _move_places(document: Document, merged: Document, offsets: Mapping[str, int
     _add(document.places.values, merged.places.values, moved)
     _add(document.written, merged.written, moved)
     _add(document.unset, merged.unset, moved)
+    merged.filled.update(document.filled)
 
 
 def _add(source: Mapping[Path, T], target: dict[Path, T], moved: Callable[[Path], Path]) -> None:

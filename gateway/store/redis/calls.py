@@ -14,6 +14,12 @@ for i = 3, #ARGV do
 end
 return 1
 """
+END = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', 0} end
+local said, found = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+for i = 1, #said, 2 do found[said[i]] = said[i + 1] end
+return {found['last-generated-id'], found['entries-added'] or 0}
+"""
 LARGEST = 64 * 1024 * 1024
 """Bytes of a record that are read, whatever it says."""
 
@@ -33,9 +39,9 @@ class RedisCalls:
         reply = await self._server.command("XRANGE", CALLS, begin, "+", "COUNT", limit)
         return [(id.decode(), *_fields(fields)) for id, fields in reply]
 
-    async def last(self) -> str:
-        reply = await self._server.command("XREVRANGE", CALLS, "+", "-", "COUNT", 1)
-        return str(reply[0][0].decode()) if reply else "0-0"
+    async def end(self) -> tuple[str, int]:
+        id, added = await self._server.script(END, (CALLS,))
+        return id.decode(), added
 
     async def close(self) -> None:
         await self._server.close()

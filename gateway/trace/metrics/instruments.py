@@ -195,7 +195,7 @@ ATTEMPTS = Instrument(
     "llmgw.upstream.attempts",
     _C,
     "{attempt}",
-    ("deployment", "reason", "error.type"),
+    ("deployment", "reason", "error.type", "fault"),
     "Attempts at deployments.",
 )
 RESTING = Instrument(
@@ -241,6 +241,15 @@ BUDGET_THRESHOLDS = Instrument(
     "{threshold}",
     (),
     "Shares of budgets that have been spent.",
+    is_asked=True,
+)
+REFUSED = Instrument(
+    "llmgw_refused_requests_total",
+    "llmgw.refused.requests",
+    _C,
+    "{request}",
+    ("error.type",),
+    "Requests of the data plane that did not become calls, and so have no record.",
     is_asked=True,
 )
 CALLS_ACTIVE = Instrument(

@@ -10,9 +10,10 @@ import msgspec
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.trace.metrics.exposition import exposition
+from gateway.trace.metrics.instruments import Instrument
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import Gathered
-from gateway.trace.metrics.series import Counter, Histogram, Labels, Reading, decoded, encode, take
+from gateway.trace.metrics.series import Counter, Histogram, Labels, Reading, Totals, decoded, encode, take
 from gateway.trace.metrics.shared import Share
 
 TOLD = 1.0
@@ -63,18 +64,27 @@ class Metrics:
             own = await self._encoded()
             return await asyncio.to_thread(self._write_out, own, readings, accept)
 
+    async def counted(self, instrument: Instrument) -> Mapping[Labels, float]:
+        """What a counter says now, of all workers, by the values of its labels."""
+        async with self._turn:
+            own = await self._encoded()
+            totals = await asyncio.to_thread(self._merged, own)
+        return {labels: cell.value for labels, cell in totals.counters.get(instrument.name, {}).items()}
+
     async def gathered(self) -> Gathered:
         """What is pushed: this worker's own."""
         return Gathered(await self._encoded(), await self._readings(), self._clock.now())
 
     def _write_out(self, own: bytes, readings: Sequence[Reading], accept: str) -> tuple[bytes, str]:
-        if self._share is None:
-            totals = decoded(own)
-        else:
-            self._share.write(own)  # first, so that what has been scraped outlives this worker
-            totals = self._share.read()
+        totals = self._merged(own)
         take(totals, readings)
         return exposition(totals, accept)
+
+    def _merged(self, own: bytes) -> Totals:
+        if self._share is None:
+            return decoded(own)
+        self._share.write(own)  # first, so that what has been scraped outlives this worker
+        return self._share.read()
 
     async def _readings(self) -> Sequence[Reading]:
         """Without those of a store that is away."""

@@ -43,7 +43,7 @@ _CALL = itemgetter(
     "deployment",
     "reason",
 )
-_ATTEMPT = itemgetter("deployment", "provider", "upstream_model", "reason", "error")
+_ATTEMPT = itemgetter("deployment", "provider", "upstream_model", "reason", "error", "fault")
 _BILLED = itemgetter("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd")
 
 
@@ -230,7 +230,7 @@ class Observer:
         return call
 
     def _attempt(self, key: tuple[Any, ...]) -> _Attempt:
-        operation, deployment, provider, model, reason, code = key
+        operation, deployment, provider, model, reason, code, fault = key
         names, totals = self._names, self.totals
         if code is None and names.learn(None, deployment):
             self._forget()
@@ -239,7 +239,7 @@ class Observer:
         known, error = names.deployment(deployment), names.code(code)
         labels = clean(operation), provider_name(provider), OTHER if known == OTHER else clean(model), error
         found = self._attempts[key] = _Attempt(
-            counter(totals, of.ATTEMPTS, (known, clean(reason), error)),
+            counter(totals, of.ATTEMPTS, (known, clean(reason), error, clean(fault))),
             histogram(totals, of.ATTEMPT_DURATION, labels),
             labels,
         )

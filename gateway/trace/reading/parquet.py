@@ -13,7 +13,8 @@ import orjson
 from gateway.core.errors import InvalidRequest
 
 GROUP = 10_000
-"""Records in a row group."""
+LARGEST = 4 * 1024 * 1024
+"""Records in a row group, and their bytes as JSON, about."""
 COLUMNS = (
     ("id", "string"),
     ("at", "float64"),
@@ -36,7 +37,7 @@ COLUMNS = (
     ("estimated", "bool"),
     ("cost_nano_usd", "int64"),
     ("reserved_nano_usd", "int64"),
-    *((f"{name}_ms", "float64") for name in ("duration", "first_byte", "overhead")),
+    *((f"{name}_ms", "float64") for name in ("duration", "first_byte", "overhead", "waited")),
     ("chunks", "int64"),
     *((name, "json") for name in ("stages", "attempts", "link", "content")),
     ("rest", "json"),
@@ -68,11 +69,13 @@ async def _written(parts: AsyncIterator[Sequence[bytes]], arrow: Any, files: Any
         writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
 
     waiting: list[bytes] = []
+    size = 0
     async for lines in parts:
         waiting += lines
-        if len(waiting) >= GROUP:
+        size += sum(map(len, lines))
+        if len(waiting) >= GROUP or size >= LARGEST:
             await asyncio.to_thread(group, waiting)
-            waiting = []
+            waiting, size = [], 0
             yield file.taken()
     if waiting:
         await asyncio.to_thread(group, waiting)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TypeVar
 
 from gateway.core.errors import InvalidRequest
@@ -42,8 +43,32 @@ FILTERS = (
     "min_ms",
     "max_ms",
 )
+OUTCOMES = (
+    "upstream",
+    "gateway",
+    "cache_replay",
+    "cache_exact",
+    "cache_semantic",
+    "stopped_budget",
+    "rejected_auth",
+    "rejected_request",
+    "rejected_policy",
+    "rejected_rate",
+    "rejected_budget",
+    "upstream_error",
+    "overloaded",
+    "client_abort",
+    "internal_error",
+    "orphaned",
+)
+CACHE = ("hit", "semantic-hit", "miss", "bypass")
+WORDS: Mapping[str, Sequence[str]] = {"outcome": OUTCOMES, "cache": CACHE}
+"""Filters that take only these."""
+MOMENTS = "UTC seconds, a time such as 2026-01-31T12:00:00Z, or how long ago: -90s, -15m, -1h, -7d, -2w"
 LONGEST = 512
 """Characters of a filter's value."""
+_AGO = re.compile(r"-(\d{1,9})([smhdw])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _STATUS = re.compile(r"([1-9])(?:xx|(\d\d))", re.IGNORECASE | re.ASCII)
 _NANO = 1_000_000_000
 _MOST = 2**53
@@ -68,8 +93,10 @@ class Search:
     max_ms: float | None = None
 
 
-def search_of(query: Mapping[str, str], *, also: Collection[str] = (), without: Collection[str] = ()) -> Search:
-    """What the query's filters ask for. Raises InvalidRequest, for what is neither a filter nor one of `also` too."""
+def search_of(
+    query: Mapping[str, str], *, now: float, also: Collection[str] = (), without: Collection[str] = ()
+) -> Search:
+    """What the query's filters ask for at this time. Raises InvalidRequest, for what is no filter nor one of `also` too."""
     known = {*also, *FILTERS}.difference(without)
     for name, value in query.items():
         if name not in known:
@@ -78,10 +105,11 @@ def search_of(query: Mapping[str, str], *, also: Collection[str] = (), without: 
             )
         if len(value) > LONGEST or not value.isprintable():
             raise _invalid(name, f"at most {LONGEST} printable characters")
+    check_words(query)
     return Search(
         equal={name: query[name] for name in EQUAL if name in query},
-        since=_read(query, "since", moment),
-        until=_read(query, "until", moment),
+        since=_read(query, "since", partial(moment, now=now)),
+        until=_read(query, "until", partial(moment, now=now)),
         status=_read(query, "status", _status),
         tag=query.get("tag"),
         text=query.get("text") or None,
@@ -93,8 +121,17 @@ def search_of(query: Mapping[str, str], *, also: Collection[str] = (), without: 
     )
 
 
-def moment(text: str, name: str) -> float:
-    """UTC seconds, from a number or ISO 8601 (without a zone: UTC). Raises InvalidRequest."""
+def check_words(query: Mapping[str, str]) -> None:
+    """Raises InvalidRequest for a filter that asks for what no record says."""
+    for name, words in WORDS.items():
+        if name in query and query[name] not in words:
+            raise _invalid(name, f"one of {', '.join(words)}")
+
+
+def moment(text: str, name: str, *, now: float) -> float:
+    """UTC seconds, from a number, ISO 8601 (without a zone: UTC), or how long before `now`. Raises InvalidRequest."""
+    if (ago := _AGO.fullmatch(text)) is not None:
+        return max(0.0, now - int(ago[1]) * _SECONDS[ago[2]])
     try:
         seconds = float(text)
     except ValueError:
@@ -104,7 +141,7 @@ def moment(text: str, name: str) -> float:
         except (ValueError, OverflowError):
             seconds = math.nan
     if not 0 <= seconds < _MOST / 1000:
-        raise _invalid(name, "UTC seconds, or a time such as 2026-01-31T12:00:00Z")
+        raise _invalid(name, MOMENTS)
     return seconds
 
 

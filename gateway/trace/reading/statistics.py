@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.errors import InvalidRequest
-from gateway.trace.reading.search import LONGEST, moment
+from gateway.trace.reading.search import LONGEST, check_words, moment
 
 BY = ("org", "team", "tenant", "key_id", "model", "deployment", "provider", "route", "outcome", "tag")
 """What calls can be grouped and filtered by."""
@@ -41,10 +41,11 @@ def question_of(query: Mapping[str, str], *, now: float) -> Question:
             raise InvalidRequest(message, code="unknown_parameter", param=name[:64])
         if len(value) > LONGEST:
             raise _invalid(name, f"at most {LONGEST} characters")
-    until = int(moment(query["until"], "until")) if "until" in query else int(now) + 1
-    since = int(moment(query["since"], "since")) if "since" in query else until - _HOUR
+    until = int(moment(query["until"], "until", now=now)) if "until" in query else int(now) + 1
+    since = int(moment(query["since"], "since", now=now)) if "since" in query else until - _HOUR
     if since >= until:
         raise _invalid("since", "before until")
+    check_words(query)
     by = _by(query.get("by", ""))
     equal = {name: query[name] for name in BY if name in query}
     if "tag" in (*by, *equal) and (others := {*by, *equal}.difference(WITH_TAG)):
@@ -52,7 +53,9 @@ def question_of(query: Mapping[str, str], *, now: float) -> Question:
         raise _invalid("by" if name in by else name, f"one of {', '.join(WITH_TAG)} where tags are asked for")
     step = _step(query["step"]) if "step" in query else default_step(until - since)
     if (until - since) / step > MOST_POINTS:
-        raise _invalid("step", f"long enough for at most {MOST_POINTS} points")
+        if "step" in query:
+            raise _invalid("step", f"long enough for at most {MOST_POINTS} points")
+        raise _invalid("since", f"at most {MOST_POINTS * _STEPS[-1] // _DAY:,} days before until")
     return Question(
         since=since - since % step,
         until=until,
@@ -82,9 +85,9 @@ def _by(text: str) -> tuple[str, ...]:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 9):
-        raise _invalid("limit", "a number")
-    return max(1, min(int(text), MOST_GROUPS))
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= MOST_GROUPS):
+        raise _invalid("limit", f"a number from 1 to {MOST_GROUPS}")
+    return int(text)
 
 
 def _invalid(name: str, wanted: str) -> InvalidRequest:

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import orjson
@@ -17,32 +18,41 @@ from gateway.trace.spool.orphan import orphan
 from gateway.trace.sqlite.entry import foreign
 
 BATCH = 500
+LARGEST = 8 * 1024 * 1024
+"""Records that are added at once, and their bytes."""
 LONGEST = 16 * 1024 * 1024
 """Bytes of a line that are read: no record of ours is so long."""
 
+Add = Callable[[Sequence[Line]], Sequence[Line]]
 log = logging.getLogger("llmgw.trace")
 
 
-def take_over(data_folder: Path, add: Callable[[Sequence[Line]], Sequence[Line]]) -> list[Line]:
-    """Adds what is left behind, and removes it; what was new of it. `add` raises OSError: then it is left for the next time."""
-    added: list[Line] = []
+def take_over(data_folder: Path, add: Add, is_ending: Callable[[], bool] = lambda: False) -> list[Line]:
+    """Adds what is left behind, and removes it; the new records of calls that nobody ended.
+
+    `add` gives those that are new, or raises OSError: then all is left for the next time, as it is once `is_ending`.
+    """
+    orphans: list[Line] = []
     for folder in sorted((data_folder / FOLDER).glob("[!.]*")):
         lock = _locked(folder)
         if lock is None:
             continue
         try:
-            found: list[Line] = []
+            before, count = len(orphans), 0
             for batch in _batches(folder):
-                found += add(batch)
+                if is_ending():
+                    return orphans
+                found = add(batch)
+                count += len(found)
+                orphans += [line for line in found if line.row.get("outcome") == "orphaned"]
             shutil.rmtree(folder, ignore_errors=True)
-            orphans = sum(line.row.get("outcome") == "orphaned" for line in found)
-            log.warning("a worker's call records were taken over", extra={"records": len(found), "orphans": orphans})
-            added += found
+            told = {"records": count, "orphans": len(orphans) - before}
+            log.warning("a worker's call records were taken over", extra=told)
         except OSError as error:
             log.error("a worker's call records cannot be taken over", extra={"reason": str(error)})
         finally:
             os.close(lock)
-    return added
+    return orphans
 
 
 def _locked(folder: Path) -> int | None:
@@ -64,11 +74,13 @@ def _locked(folder: Path) -> int | None:
 def _batches(folder: Path) -> Iterator[Sequence[Line]]:
     """Records first: the note of a call that has one is not needed."""
     batch: list[Line] = []
-    for line in (*_records(folder), *_orphans(folder)):
+    size = 0
+    for line in chain(_records(folder), _orphans(folder)):
         batch.append(line)
-        if len(batch) >= BATCH:
+        size += len(line.json)
+        if len(batch) >= BATCH or size >= LARGEST:
             yield batch
-            batch = []
+            batch, size = [], 0
     if batch:
         yield batch
 
@@ -82,13 +94,16 @@ def _records(folder: Path) -> Iterator[Line]:
 
 
 def _orphans(folder: Path) -> Iterator[Line]:
+    """Of several notes of a call the last holds."""
+    latest: dict[tuple[object, object], Line] = {}
     for json in _lines(folder / NOTES):
         try:
             line = foreign(orjson.dumps(orphan(orjson.loads(json))))
         except (KeyError, ValueError, TypeError):
             continue
         if line is not None:
-            yield line
+            latest[line.row["id"], line.row["span_id"]] = line
+    yield from latest.values()
 
 
 def _lines(path: Path) -> Iterator[bytes]:

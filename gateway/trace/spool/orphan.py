@@ -21,6 +21,7 @@ _ORPHANED = {
     "duration_ms": None,
     "first_byte_ms": None,
     "overhead_ms": None,
+    "waited_ms": None,
     "stages": [],
     "attempts": [],
 }

@@ -14,12 +14,17 @@ NOTED = 0.1
 """Seconds after which a call that is still under way is noted."""
 
 
+_Progress = tuple[int, int, int | None]
+"""How far a call has come: stages passed, attempts begun, nano-USD held."""
+
+
 class UnderWay:
     """`ended` counts the calls that have ended since they were noted."""
 
     def __init__(self) -> None:
         self._calls: dict[Record, bool] = {}
         self._fresh: deque[Record] = deque()
+        self._noted: dict[Record, _Progress] = {}
         self.ended = 0
 
     def __len__(self) -> int:
@@ -31,14 +36,25 @@ class UnderWay:
 
     def end(self, record: Record) -> None:
         self.ended += self._calls.pop(record, False)
+        self._noted.pop(record, None)
 
     def notes(self, now: float) -> bytes:
-        """Lines of JSON about the calls that are to be noted now; `now` in monotonic seconds."""
+        """Lines of JSON about the calls that are to be noted now, or once more; `now` in monotonic seconds.
+
+        A call is noted anew whenever it has come further, until its answer begins: what it holds is known late.
+        """
         lines = []
+        for record, noted in tuple(self._noted.items()):
+            if (progress := _progress(record)) != noted:
+                self._noted[record] = progress
+                lines.append(_line(record))
+            if record.served is not None:
+                del self._noted[record]
         while self._fresh and self._fresh[0].received <= now - NOTED:
             record = self._fresh.popleft()
             if record in self._calls:
                 self._calls[record] = True
+                self._noted[record] = _progress(record)
                 lines.append(_line(record))
         return b"".join(lines)
 
@@ -46,6 +62,10 @@ class UnderWay:
         """The same of every call that has been noted and is still under way."""
         self.ended = 0
         return b"".join(_line(record) for record, is_noted in self._calls.items() if is_noted)
+
+
+def _progress(record: Record) -> _Progress:
+    return len(record.passed), len(record.attempts), record.hold.reserved_usd if record.hold is not None else None
 
 
 def _line(record: Record) -> bytes:

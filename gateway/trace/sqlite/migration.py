@@ -11,6 +11,8 @@ from gateway.trace.sink import Line
 from gateway.trace.sqlite.entry import Entry, entry_of
 from gateway.trace.sqlite.schema import OLD, has_old_rows
 
+ORIGIN = "version 1"
+"""What the rows are marked with, so that they are not sent to other replicas as what has just happened."""
 STEP = 500
 """Rows moved at once."""
 

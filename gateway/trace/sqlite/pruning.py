@@ -1,4 +1,4 @@
-"""Removes what is older, or more, than is to be kept: a step at a time."""
+"""Removes what is older, or more, than is to be kept: a step at a time, and no call that the roll-ups do not have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import sqlite3
 
 from gateway.trace.retention import DAY, Retention
-from gateway.trace.sqlite.rollup import HOURS, MINUTES, WIDTH
+from gateway.trace.sqlite.rollup import HOURS, MINUTES, WIDTH, rolled_until
 from gateway.trace.sqlite.schema import begun
 
 STEP = 1000
@@ -23,7 +23,7 @@ def prune(connection: sqlite3.Connection, retention: Retention, *, now: float) -
         removed = max(removed, _records(connection, min(STEP, count - retention.rows)))
         removed = max(removed, _statistics(connection, now - retention.statistics))
         if removed < STEP and _size(connection) > retention.bytes:
-            removed = _records(connection, STEP) or _oldest_statistics(connection)
+            removed = _records(connection, STEP) or (0 if _has_records(connection) else _oldest_statistics(connection))
     if removed < STEP:
         connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
         connection.execute("PRAGMA optimize")
@@ -34,11 +34,15 @@ def _records(connection: sqlite3.Connection, most: int, *, before: float = math.
     """Removes the oldest."""
     if most <= 0:
         return 0
-    query = "SELECT seq FROM calls WHERE at < ? ORDER BY at LIMIT ?"
-    chosen = connection.execute(query, (before, most)).fetchall()
+    query = "SELECT seq FROM calls WHERE at < ? AND +seq <= ? ORDER BY at LIMIT ?"
+    chosen = connection.execute(query, (before, rolled_until(connection), most)).fetchall()
     for table in ("calls", "records", "contents"):
         connection.executemany(f"DELETE FROM {table} WHERE seq = ?", chosen)
     return len(chosen)
+
+
+def _has_records(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM calls LIMIT 1").fetchone() is not None
 
 
 def _statistics(connection: sqlite3.Connection, before: float) -> int:

@@ -19,7 +19,7 @@ from gateway.trace.sqlite.attempts import recent_attempts
 from gateway.trace.sqlite.caching import cache_figures
 from gateway.trace.sqlite.conditions import conditions
 from gateway.trace.sqlite.rollup import roll_up
-from gateway.trace.sqlite.schema import as_os_error, begun, open_file
+from gateway.trace.sqlite.schema import as_os_error, begun, is_same, open_file
 from gateway.trace.sqlite.statistics import Answering
 
 LONGEST = 10.0
@@ -27,6 +27,8 @@ LONGEST = 10.0
 _LOOK = 100_000
 """Steps of SQLite's machine between two looks at the clock."""
 _MOST_ERRORS = 200
+LARGEST = 4 * 1024 * 1024
+"""Bytes of records after which a page is full, however few they are."""
 COUNTING = 1.0
 """Seconds that a question of statistics spends on counting calls that the roll-ups do not have yet."""
 
@@ -77,13 +79,15 @@ class Reader:
         return rows[0][0].encode() if rows else None
 
     def latest(self, search: Search, *, limit: int, before: int | None = None) -> Page:
-        """By when the calls arrived, latest first."""
+        """By when the calls arrived, latest first; fewer than `limit` where they are large."""
         where, values = conditions(search)
         if before is not None:
             where.append("(at, seq) < (SELECT at, seq FROM calls WHERE seq = ?)")
             values.append(before)
-        rows = self._records(where, values, "ORDER BY at DESC, seq DESC LIMIT ?", limit + 1)
-        return Page(tuple([row[2].encode() for row in rows[:limit]]), rows[limit - 1][0] if len(rows) > limit else None)
+        rows, is_cut = self._records(where, values, "ORDER BY at DESC, seq DESC LIMIT ?", limit + 1)
+        is_all = len(rows) <= limit and not is_cut
+        rows = rows[:limit]
+        return Page(tuple([row[2] for row in rows]), None if is_all else rows[-1][0])
 
     def begin(self) -> Place:
         """Where to begin with all records."""
@@ -94,39 +98,42 @@ class Reader:
         where, values = conditions(search)
         where += ["(at, seq) > (?, ?)", "seq <= ?"]
         values += [place.at, place.seq, place.last]
-        rows = self._records(where, values, "ORDER BY at, seq LIMIT ?", limit)
+        rows, _ = self._records(where, values, "ORDER BY at, seq LIMIT ?", limit)
         if not rows:
             return (), place
-        return [row[2].encode() for row in rows], Place(rows[-1][1], rows[-1][0], place.last)
+        return [row[2] for row in rows], Place(rows[-1][1], rows[-1][0], place.last)
 
     def last(self) -> int:
-        """The place of the record that came last."""
+        """The place of the record that came last, be it there or not: in one file this never goes back."""
         with self._connection() as connection:
-            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM calls").fetchone()[0])
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").fetchone()
+        return int(row[0]) if row else 0
 
     def since(self, search: Search, seq: int, *, limit: int) -> Followed:
-        """What has come after this place: the last `limit` of it."""
+        """What has come after this place: the last `limit` of it, fewer where they are large. All of a file that is new."""
         last = self.last()
-        if last <= seq:
+        if last < seq:
+            seq = 0
+        if last == seq:
             return Followed((), seq, 0)
         where, values = conditions(search, by_seq=True)
         where += ["seq > ?", "seq <= ?"]
         values += [seq, last]
-        rows = self._records(where, values, "ORDER BY seq DESC LIMIT ?", limit)
+        rows, is_cut = self._records(where, values, "ORDER BY seq DESC LIMIT ?", limit)
         dropped = 0
-        if len(rows) == limit:
+        if is_cut or len(rows) == limit:
             with self._connection() as connection:
                 query = f"SELECT count(*) FROM calls WHERE {' AND '.join(where)}"
-                dropped = connection.execute(query, values).fetchone()[0] - limit
-        return Followed(tuple([row[2].encode() for row in reversed(rows)]), last, dropped)
+                dropped = connection.execute(query, values).fetchone()[0] - len(rows)
+        return Followed(tuple([row[2] for row in reversed(rows)]), last, dropped)
 
     def own(self, seq: int, *, limit: int) -> tuple[Sequence[bytes], int]:
         """The next records after this place that this machine's workers wrote; and the place reached."""
-        query = """SELECT seq, origin, record FROM calls CROSS JOIN records USING(seq)
+        query = """SELECT seq, origin, CAST(record AS BLOB) FROM calls CROSS JOIN records USING(seq)
             WHERE seq > ? ORDER BY seq LIMIT ?"""
         with self._connection() as connection:
-            rows = connection.execute(query, (seq, limit)).fetchall()
-        return [record.encode() for _, origin, record in rows if origin is None], rows[-1][0] if rows else seq
+            rows, _ = _page(connection.execute(query, (seq, limit)))
+        return [record for _, origin, record in rows if origin is None], rows[-1][0] if rows else seq
 
     def arrived_before(self, at: float) -> int:
         """The place of the last record of a call that arrived before."""
@@ -146,7 +153,7 @@ class Reader:
             return Answering(connection, question).groups()
 
     def attempts(self, *, since: float, until: float) -> dict[str, dict[str, Any]]:
-        """By deployment, how its attempts went: `attempts`, `errors`, `error_codes`, `p50_ms`, `p95_ms`."""
+        """By deployment, how its attempts went: `attempts`, `errors`, `error_codes`, `other_codes`, `p50_ms`, `p95_ms`."""
         with self._connection() as connection:
             return recent_attempts(connection, since=since, until=until)
 
@@ -169,12 +176,12 @@ class Reader:
 
     def _records(
         self, where: Sequence[str], values: Sequence[object], order: str, limit: int
-    ) -> list[tuple[int, float, str]]:
-        """Chosen from the narrow table first, so that no record is read for nothing."""
+    ) -> tuple[list[tuple[int, float, bytes]], bool]:
+        """And whether they are not all, being too large. Chosen from the narrow table first, so that none is read for nothing."""
         chosen = f"SELECT seq, at FROM calls {'WHERE ' + ' AND '.join(where) if where else ''} {order}"
-        query = f"SELECT c.seq, c.at, record FROM ({chosen}) c CROSS JOIN records r ON r.seq = c.seq"
+        query = f"SELECT c.seq, c.at, CAST(record AS BLOB) FROM ({chosen}) c CROSS JOIN records r ON r.seq = c.seq"
         with self._connection() as connection:
-            return connection.execute(query, (*values, limit)).fetchall()
+            return _page(connection.execute(query, (*values, limit)))
 
     def close(self) -> None:
         """Once no thread reads any more."""
@@ -199,11 +206,8 @@ class Reader:
     def _opened(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._kept, "connection", None)
         if connection is not None:
-            try:
-                if self._kept.inode == self._path.stat().st_ino:
-                    return connection
-            except FileNotFoundError:
-                pass
+            if is_same(self._path, self._kept.inode):
+                return connection
             self._forget(connection)
         self._kept.connection = connection = open_file(self._path)
         self._kept.inode = self._path.stat().st_ino
@@ -214,6 +218,19 @@ class Reader:
         self._kept.connection = None
         self._open.discard(connection)
         connection.close()
+
+
+def _page(rows: sqlite3.Cursor) -> tuple[list[tuple[Any, Any, bytes]], bool]:
+    """The first rows, of which the last column is a record, until they are LARGEST; whether there are more."""
+    page: list[tuple[Any, Any, bytes]] = []
+    size = 0
+    for row in rows:
+        if page and size + len(row[-1]) > LARGEST:
+            rows.close()
+            return page, True
+        page.append(row)
+        size += len(row[-1])
+    return page, False
 
 
 def _count(connection: sqlite3.Connection) -> None:

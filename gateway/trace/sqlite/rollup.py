@@ -58,8 +58,7 @@ Added = dict[Place, dict[Kind, Sums]]
 
 def roll_up(connection: sqlite3.Connection) -> int:
     """Counts rows that came since the last time; how many. Within a transaction."""
-    rolled = connection.execute("SELECT value FROM marks WHERE name = 'rolled'").fetchone()
-    since = rolled[0] if rolled else 0
+    since = rolled_until(connection)
     (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM calls").fetchone()
     until = min(last, since + STEP)
     if until <= since:
@@ -76,6 +75,12 @@ def roll_up(connection: sqlite3.Connection) -> int:
     add(connection, added)
     connection.execute("REPLACE INTO marks VALUES('rolled', ?)", (until,))
     return int(until - since)
+
+
+def rolled_until(connection: sqlite3.Connection) -> int:
+    """The place of the last row that has been counted."""
+    rolled = connection.execute("SELECT value FROM marks WHERE name = 'rolled'").fetchone()
+    return int(rolled[0]) if rolled else 0
 
 
 def add(connection: sqlite3.Connection, added: Added) -> None:

@@ -119,6 +119,14 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_same(path: Path, inode: int) -> bool:
+    """Whether the file there is still the one that was opened."""
+    try:
+        return path.stat().st_ino == inode
+    except FileNotFoundError:
+        return False
+
+
 def has_old_rows(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (OLD,)).fetchone() is not None
 

@@ -12,11 +12,11 @@ from gateway.trace.retention import Retention
 from gateway.trace.sink import Line
 from gateway.trace.sqlite.attempts import count_attempts
 from gateway.trace.sqlite.entry import MADE, Entry, entry_of, sound
-from gateway.trace.sqlite.migration import move
+from gateway.trace.sqlite.migration import ORIGIN, move
 from gateway.trace.sqlite.pruning import STEP, prune
 from gateway.trace.sqlite.rollup import STEP as ROLLED
 from gateway.trace.sqlite.rollup import roll_up
-from gateway.trace.sqlite.schema import COLUMNS, ROWS, Insertion, as_os_error, begun, has_old_rows, open_file
+from gateway.trace.sqlite.schema import COLUMNS, ROWS, Insertion, as_os_error, begun, has_old_rows, is_same, open_file
 
 PRUNE_EVERY = 60.0
 ROLL_EVERY = 2.0
@@ -25,13 +25,14 @@ MOVING = 0.25
 
 
 class Writer:
-    """A sink's destination: the file is opened, and opened again, when there is something to write. For one thread."""
+    """A sink's destination, for one thread. The file is opened when there is something to write, and again when it is another."""
 
     def __init__(self, path: Path, retention: Retention, *, now: Callable[[], float]) -> None:
         self._path = path
         self._retention = retention
         self._now = now
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0
         self._pruned = -math.inf
         self._rolled = time.monotonic()
         self._has_old_rows = False
@@ -61,13 +62,14 @@ class Writer:
         if self._connection is None:
             return
         try:
-            if time.monotonic() >= self._rolled + ROLL_EVERY:
+            is_behind, is_due = False, time.monotonic() >= self._pruned + PRUNE_EVERY
+            if is_due or time.monotonic() >= self._rolled + ROLL_EVERY:
                 with begun(self._connection):
                     is_behind = roll_up(self._connection) == ROLLED
                 self._rolled = self._rolled if is_behind else time.monotonic()
             if self._has_old_rows:
                 self._has_old_rows = _move(self._connection, time.monotonic() + MOVING)
-            elif time.monotonic() >= self._pruned + PRUNE_EVERY:
+            elif is_due and not is_behind:
                 removed = prune(self._connection, self._retention, now=self._now())
                 if removed < STEP:
                     self._pruned = time.monotonic()
@@ -87,8 +89,11 @@ class Writer:
         return fresh
 
     def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and not is_same(self._path, self._inode):
+            self.close()
         if self._connection is None:
             self._connection = open_file(self._path)
+            self._inode = self._path.stat().st_ino
             self._has_old_rows = has_old_rows(self._connection)
         return self._connection
 
@@ -124,7 +129,7 @@ def _move(connection: sqlite3.Connection, until: float) -> bool:
     more = True
     while more and time.monotonic() < until:
         with begun(connection):
-            more = move(connection, lambda entries: insert(connection, entries, origin=None))
+            more = move(connection, lambda entries: insert(connection, entries, origin=ORIGIN))
     return more
 
 

@@ -56,8 +56,9 @@ def check_attempt(span: Span, attempt: Row, record: Row) -> None:
     said = span.attributes
     assert all(name in said for name in _REQUIRED), said
     assert span.name == f"{said['gen_ai.operation.name']} {said['gen_ai.request.model']}"
-    error = "client_disconnected" if attempt["error"] == "client_closed" else attempt["error"]
+    error = attempt["error"]
     assert said.get("error.type") == error
+    assert (attempt["fault"] is None) == (error is None)
     assert span.status == ("UNSET" if error in (None, "client_disconnected") else "ERROR")
     assert said["llmgw.attempt.number"] == attempt["number"]
     assert said["llmgw.attempt.reason"] == attempt["reason"]

@@ -16,6 +16,7 @@ def a_try(**fields: Any) -> Row:
         "reason": "primary",
         "status": 200,
         "error": None,
+        "fault": None,
         "duration_ms": 300.0,
         "first_byte_ms": 120.0,
     } | fields

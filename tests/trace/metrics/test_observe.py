@@ -83,12 +83,15 @@ def test_a_stream_that_broke_off_is_billed_and_does_not_count_as_a_fast_one() ->
 
 
 def test_every_attempt_counts_and_only_the_last_one_has_used_tokens() -> None:
-    failed = a_try(deployment="azure/gpt-4o", provider="azure", error="upstream_rate_limited", first_byte_ms=None)
+    failed = a_try(
+        deployment="azure/gpt-4o", provider="azure", error="upstream_rate_limited", fault="upstream", first_byte_ms=None
+    )
     found = after(a_row(attempts=[failed, a_try(number=2, reason="fallback")]))
 
     attempts = {name: value for name, value in found.items() if name.startswith("llmgw_upstream_attempts")}
     assert attempts == {
-        'llmgw_upstream_attempts_total{deployment="azure/gpt-4o",error_type="upstream_rate_limited",reason="primary"}': 1,
+        'llmgw_upstream_attempts_total{deployment="azure/gpt-4o",error_type="upstream_rate_limited",'
+        'fault="upstream",reason="primary"}': 1,
         'llmgw_upstream_attempts_total{deployment="openai/gpt-4o",reason="fallback"}': 1,
     }
     assert not any("token_usage" in name and "azure" in name for name in found)

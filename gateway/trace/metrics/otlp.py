@@ -1,9 +1,10 @@
-"""Totals as the OpenTelemetry SDK's own data, for its exporters."""
+"""Totals as the OpenTelemetry SDK's own data, and as its encoder's bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -54,6 +55,10 @@ class Report:
         ]
         scope = ScopeMetrics(self._scope, metrics, SCHEMA)
         return MetricsData([ResourceMetrics(self._resource, [scope], self._resource.schema_url)])
+
+    def encoded(self, totals: Totals, now: float) -> bytes:
+        """An ExportMetricsServiceRequest."""
+        return bytes(encode_metrics(self.data(totals, now)).SerializeToString())
 
     def delivered(self, totals: Totals, now: float) -> None:
         """What `data` made of these totals has reached the collector."""

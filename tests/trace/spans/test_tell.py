@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.trace.spans.otlp import Encoder, SpanLimits
+from gateway.trace.spans.limits import SpanLimits
+from gateway.trace.spans.otlp import Encoder
 from gateway.trace.spans.providers import known_name
 from gateway.trace.spans.span import Kind, Span
 from gateway.trace.spans.tell import is_failure, trace_of

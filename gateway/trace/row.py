@@ -76,9 +76,9 @@ def row_of(record: Record) -> Row:
         "cache": _cache(record),
         "similarity": None,
         "saved_nano_usd": None,
-        "deployment": last.deployment if last else None,
+        "deployment": last.deployment[:_LONGEST] if last else None,
         "provider": last.provider if last else None,
-        "upstream_model": last.target.upstream_model if last else None,
+        "upstream_model": last.target.upstream_model[:_LONGEST] if last else None,
         "response_model": said.model if said else None,
         "response_id": said.id if said else None,
         "finish_reasons": list(said.finish_reasons) if said else [],
@@ -178,7 +178,7 @@ def _stages(record: Record) -> list[Row]:
     if count > 4:
         stages.append(_stage("route", received, passed[4], passed[5] if count > 5 else ended))
         if record.decision is not None:
-            stages[-1]["plan"] = [each.name for each in record.plan]
+            stages[-1]["plan"] = [each.name[:_LONGEST] for each in record.plan]
     if hold is not None:
         for began, asked_until, result in hold.asked:
             stages.append(_stage("budget", received, began, asked_until))
@@ -209,9 +209,9 @@ def _attempt(attempt: Attempt, received: float) -> Row:
     provider = attempt.target.provider
     return {
         "number": attempt.number,
-        "deployment": attempt.deployment,
+        "deployment": attempt.deployment[:_LONGEST],
         "provider": attempt.provider,
-        "upstream_model": attempt.target.upstream_model,
+        "upstream_model": attempt.target.upstream_model[:_LONGEST],
         "address": provider.host,
         "port": provider.port,
         "reason": attempt.reason,

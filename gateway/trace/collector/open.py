@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -55,6 +56,7 @@ def open_collector(environment: Mapping[str, str], signal: Signal) -> Collector 
 
 def _sender(to: Destination) -> Sender:
     if to.protocol == GRPC:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core writes to standard error, past the log
         from gateway.trace.collector.grpc import Grpc  # noqa: PLC0415 (slow)
 
         return Grpc(to)

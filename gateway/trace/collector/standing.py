@@ -51,7 +51,7 @@ class Standing:
         return 0.0
 
     def _failed(self, answer: Answer, reason: str) -> float:
-        if not self.is_away and self._may_say("away"):
+        if not self._is_told and self._may_say("away"):
             self._is_told = True
             log.error(f"{self._name} cannot be exported", extra={"reason": reason})
         self.is_away = True

@@ -87,9 +87,12 @@ class Push:
                     await asyncio.sleep(0.01)
                 self._waiting.put_nowait(None)
                 await self._finished.wait()
+            is_lost = self._standing.is_away
         except TimeoutError:
             self.dropped += self._size
-            log.error("the last metrics could not be pushed in time", extra={"dropped": self._size})
+            is_lost = True
+        if is_lost:
+            log.error("the last metrics could not be pushed", extra={"dropped": self._size})
         self._collector.close()
 
     async def _offer(self) -> None:

@@ -119,7 +119,7 @@ class Tracer:
             self._queue.clear()
             self.dropped += lost
         if lost:
-            log.error("the last spans could not be sent in time", extra={"dropped": lost})
+            log.error("the last spans could not be sent", extra={"dropped": lost})
 
     def _work(self) -> None:
         while not self._closing.is_set():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -176,19 +175,6 @@ def test_a_header_that_grpc_cannot_send_is_told(header: str, caplog: pytest.LogC
     assert found is not None
     assert found.headers == ()
     assert len(caplog.records) == 1
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("certificates")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [*command.split(), "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True
-    )
-    command = f"openssl ec -aes256 -passout pass:word -in {folder}/key.pem -out {folder}/locked.pem"
-    subprocess.run(command.split(), check=True, capture_output=True)
-    (folder / "empty.pem").touch()
-    return {path.stem: str(path) for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])

@@ -1,59 +1,25 @@
-"""Requests are sent as OpenTelemetry's variables say, over HTTP and gRPC, to real receivers, and their answers understood."""
+"""Requests are sent over HTTP as OpenTelemetry's variables say, to real servers, and their answers understood."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
 import pytest
-from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped]
-from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from gateway.trace.collector.answer import Answer
 from gateway.trace.collector.destination import Signal
-from gateway.trace.collector.open import Collector, open_collector
-from gateway.trace.spans.limits import SpanLimits
-from gateway.trace.spans.otlp import SCOPE, Encoder, request, scoped
-from gateway.trace.spans.tell import trace_of
+from gateway.trace.collector.open import open_collector
 from tests.faults.gateway_process import free_port
-from tests.trace.receiver import Receiver, receiving, receiving_grpc
-from tests.trace.rows import row
-
-SPANS = ["POST /v1/chat/completions", "llmgw.auth", "llmgw.route", "llmgw.budget", "llmgw.meter", "chat gpt-4o-mini"]
-SECRET = "s3cr3t-canary"
-
-
-def told() -> bytes:
-    ours, attempts = Encoder(SpanLimits()).encode(trace_of(row()))
-    return request(b"", [scoped(SCOPE, "1", "", [ours, attempts])])
-
-
-def opened(signal: Signal = Signal.TRACES, **variables: str) -> Collector:
-    named = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in {"TIMEOUT": "2000", **variables}.items()}
-    found = open_collector(named, signal)
-    assert found is not None
-    return found
-
-
-async def sent(collector: Collector, body: bytes | None = None) -> Answer:
-    try:
-        return await asyncio.to_thread(collector.send, told() if body is None else body)
-    finally:
-        await asyncio.to_thread(collector.close)
-
-
-def arrived(receiver: Receiver) -> list[str]:
-    return [span.name for span in receiver.spans]
+from tests.trace.collector.sending import PARTIAL, SECRET, SPANS, arrived, opened, sent, told
+from tests.trace.receiver import receiving
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
@@ -69,24 +35,6 @@ async def test_http(compression: str) -> None:
         assert receiver.headers["x-other"] == "a b"
         assert receiver.headers["Content-Type"] == "application/x-protobuf"
         assert receiver.headers.get("Content-Encoding", "none") == compression
-
-
-@pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
-async def test_grpc(compression: str) -> None:
-    async with receiving_grpc() as receiver:
-        collector = opened(ENDPOINT=receiver.url, PROTOCOL="grpc", COMPRESSION=compression, HEADERS="X-Token=canary")
-
-        assert await sent(collector) == Answer()
-
-        assert arrived(receiver) == SPANS
-        assert receiver.headers["x-token"] == "canary"
-
-
-async def test_grpc_needs_no_scheme_where_it_is_said_to_be_insecure() -> None:
-    async with receiving_grpc() as receiver:
-        collector = opened(ENDPOINT=receiver.url.removeprefix("http://"), PROTOCOL="grpc", INSECURE="true")
-
-        assert await sent(collector) == Answer()
 
 
 async def test_the_endpoint_of_traces_goes_before_the_general_one_and_is_taken_as_it_is() -> None:
@@ -115,7 +63,9 @@ Answering = Callable[[asyncio.StreamWriter], Any]
 
 
 @asynccontextmanager
-async def server(answer: bytes | Answering) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def server(
+    answer: bytes | Answering, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Whoever listens where a collector should: its URL, and the requests it was sent."""
     requests: list[bytes] = []
 
@@ -125,7 +75,8 @@ async def server(answer: bytes | Answering) -> AsyncIterator[tuple[str, list[byt
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             requests.append(head + await reader.readexactly(length))
             if callable(answer):
-                await answer(writer)
+                with suppress(asyncio.CancelledError):  # at the end of the test
+                    await answer(writer)
             else:
                 writer.write(answer)
                 await writer.drain()
@@ -134,9 +85,9 @@ async def server(answer: bytes | Answering) -> AsyncIterator[tuple[str, list[byt
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", requests
+        yield f"http{'s' if tls else ''}://127.0.0.1:{listening.sockets[0].getsockname()[1]}", requests
     finally:
         listening.close()
 
@@ -147,9 +98,6 @@ def says(status: int, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-PARTIAL = ExportTraceServiceResponse()
-PARTIAL.partial_success.rejected_spans = 2
-PARTIAL.partial_success.error_message = f"too old, {SECRET}"
 PROTOBUF = "application/x-protobuf"
 
 
@@ -166,6 +114,8 @@ PROTOBUF = "application/x-protobuf"
         (says(401), Answer("it answered 401", is_final=True)),
         (says(413), Answer("it answered 413", is_final=True)),
         (says(429, retry_after="7"), Answer("it answered 429", retry_after=7.0)),
+        (b"HTTP/1.1 101 X\r\n\r\n", Answer("it answered 101", is_final=True)),
+        (says(503, content_length="many"), Answer("it answered 503")),
         (says(503, retry_after="soon"), Answer("it answered 503")),
         (says(503, retry_after="-5"), Answer("it answered 503", retry_after=0.0)),
         (says(503, retry_after="inf"), Answer("it answered 503")),
@@ -232,6 +182,27 @@ async def test_whoever_never_answers_is_left_in_time(part: bytes) -> None:
     assert answer == Answer("it does not answer in time")
 
 
+@pytest.mark.parametrize(
+    ("part", "answer"),
+    [
+        (b"", Answer("it does not answer in time")),
+        (b"HTTP/1.1 200 OK\r\nx: ", Answer("it does not answer in time")),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n\r\n", Answer()),
+        (b"HTTP/1.1 503 OK\r\ncontent-length: 900\r\n\r\n", Answer("it answered 503")),
+    ],
+)
+async def test_whoever_answers_byte_by_byte_is_left_in_time(part: bytes, answer: Answer) -> None:
+    async def trickles(writer: asyncio.StreamWriter) -> None:
+        writer.write(part)
+        while True:
+            writer.write(b"H")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with server(trickles) as (url, _):
+        assert await asyncio.wait_for(sent(opened(ENDPOINT=url, TIMEOUT="400")), 20) == answer
+
+
 async def test_an_answer_that_never_ends_is_not_read_to_its_end() -> None:
     async def floods(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n\r\n")
@@ -243,54 +214,49 @@ async def test_an_answer_that_never_ends_is_not_read_to_its_end() -> None:
         assert await sent(opened(ENDPOINT=url)) == Answer()
 
 
-class _Grpc(grpc.GenericRpcHandler):  # type: ignore[misc]
-    def __init__(self, answer: Callable[[Any], bytes]) -> None:
-        self._answer = answer
-
-    def service(self, details: Any) -> Any:
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: self._answer(context))
-
-
-@contextmanager
-def grpc_server(answer: Callable[[Any], bytes]) -> Iterator[str]:
-    with ThreadPoolExecutor(2) as threads:
-        listening = grpc.server(threads, handlers=(_Grpc(answer),))
-        port = listening.add_insecure_port("127.0.0.1:0")
-        listening.start()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            listening.stop(0).wait()
+@pytest.fixture
+def tls(certificates: Mapping[str, str]) -> ssl.SSLContext:
+    """A server's that asks for the one certificate there is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates["cert"], certificates["key"])
+    context.load_verify_locations(certificates["cert"])
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
 
 
-def refuses(code: str, details: str = "no", *, pause: int | None = None) -> Callable[[Any], bytes]:
-    def answer(context: Any) -> bytes:
-        if pause is not None:
-            status = Status(code=1)
-            status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=pause)))
-            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(grpc.StatusCode[code], details)
-        raise AssertionError
+async def test_tls_with_a_certificate_of_our_own(
+    certificates: Mapping[str, str], tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates["empty"])  # what is said for the collector goes before it
+    tls.verify_mode = ssl.CERT_REQUIRED
+    cert, key = certificates["cert"], certificates["key"]
+    async with server(says(200), tls) as (url, requests):
+        collector = opened(ENDPOINT=url, CERTIFICATE=cert, CLIENT_CERTIFICATE=cert, CLIENT_KEY=key)
 
-    return answer
+        assert await sent(collector) == Answer()
+        assert len(requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("said", "answer"),
-    [
-        (lambda context: PARTIAL.SerializeToString(), Answer(rejected=2, message="too old, ***")),
-        (lambda context: b"\xff" * 9, Answer(message="its answer is none of a collector's")),
-        (refuses("UNAVAILABLE"), Answer("UNAVAILABLE: no")),
-        (refuses("UNAVAILABLE", pause=9), Answer("UNAVAILABLE: no", retry_after=9.0)),
-        (refuses("RESOURCE_EXHAUSTED"), Answer("RESOURCE_EXHAUSTED: no", is_final=True)),
-        (refuses("RESOURCE_EXHAUSTED", pause=9), Answer("RESOURCE_EXHAUSTED: no", retry_after=9.0)),
-        (refuses("UNAUTHENTICATED", f"bad {SECRET}"), Answer("UNAUTHENTICATED: bad ***", is_final=True)),
-        (refuses("INVALID_ARGUMENT"), Answer("INVALID_ARGUMENT: no", is_final=True)),
-    ],
-)
-async def test_what_is_answered_over_grpc(said: Callable[[Any], bytes], answer: Answer) -> None:
-    with grpc_server(said) as url:
-        assert await sent(opened(ENDPOINT=url, PROTOCOL="grpc", HEADERS=f"x-token=Bearer%20{SECRET}")) == answer
+async def test_a_certificate_that_nobody_trusts(tls: ssl.SSLContext) -> None:
+    async with server(says(200), tls) as (url, requests):
+        answer = await sent(opened(ENDPOINT=url))
+
+    assert answer.failure is not None
+    assert answer.failure.startswith("TLS: self")
+    assert not requests
+
+
+async def test_tls_that_trickles_is_left_in_time(certificates: Mapping[str, str], tls: ssl.SSLContext) -> None:
+    async def trickles(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"H")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with server(trickles, tls) as (url, _):
+        collector = opened(ENDPOINT=url, CERTIFICATE=certificates["cert"], TIMEOUT="400")
+
+        assert await asyncio.wait_for(sent(collector), 20) == Answer("it does not answer in time")
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])

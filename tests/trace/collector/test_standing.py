@@ -69,3 +69,17 @@ def test_a_collector_that_comes_and_goes_does_not_fill_the_log(caplog: pytest.Lo
         standing.heard(Answer(rejected=1, message="no"), dropped=0)
 
     assert 10 <= len(caplog.records) <= 3 * 11
+
+
+def test_one_that_stays_away_is_said_even_if_it_was_there_just_before(caplog: pytest.LogCaptureFixture) -> None:
+    time = Time()
+    standing = Standing(Signal.TRACES, clock=time)
+
+    for answer in (FAILED, TAKEN, FAILED, FAILED):
+        standing.heard(answer, dropped=0)
+    assert len(caplog.records) == 2
+    time.now += 100
+    for answer in (FAILED, FAILED, TAKEN):
+        standing.heard(answer, dropped=0)
+
+    assert [each.levelname for each in caplog.records] == ["ERROR", "WARNING"] * 2

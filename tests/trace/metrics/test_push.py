@@ -231,7 +231,9 @@ async def test_a_redirection_is_no_delivery(sends: Sends, caplog: pytest.LogCapt
         async with sender.pushing() as push:
             await collector.until(lambda: push.dropped > 0)
 
-    assert [each.__dict__["reason"] for each in caplog.records] == ["it answered 302"]
+    first, last = caplog.records
+    assert (first.message, first.__dict__["reason"]) == ("metrics cannot be exported", "it answered 302")
+    assert last.message == "the last metrics could not be pushed"
 
 
 async def test_data_points_that_are_rejected_are_counted_and_told_once(

@@ -14,7 +14,7 @@ log = logging.getLogger("llmgw.trace")
 
 PAUSE = 1.0
 """Seconds of the first pause; each further one is twice as long, and all of them a fifth shorter or longer by chance."""
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 10.0
 LONGEST_ASKED = 300.0
 """Seconds of a pause that a collector asks for, at most."""
 _QUIET = 60.0

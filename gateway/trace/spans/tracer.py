@@ -29,7 +29,7 @@ SCHEMA = "https://opentelemetry.io/schemas/1.41.0"
 QUEUE_BYTES = 64 * 1024 * 1024
 BYTES = 4_000_000
 """Bytes of spans in one request, but for a trace that alone has more: a gRPC server takes 4 MiB by default."""
-TRIES = 10
+TRIES = 20
 """How often a request is sent that fails and might not fail again: for some three minutes. It must not hold up all others."""
 
 Row = Mapping[str, Any]

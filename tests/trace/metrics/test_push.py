@@ -287,7 +287,7 @@ def test_the_temporality_is_the_one_that_is_preferred(text: str, chosen: str) ->
     assert preference({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": text}) == chosen
 
 
-def test_workers_that_were_given_one_name_are_still_told_apart() -> None:
+def test_workers_that_were_given_one_name_are_still_told_apart(caplog: pytest.LogCaptureFixture) -> None:
     given = {
         "OTEL_SERVICE_NAME": "edge",
         "OTEL_RESOURCE_ATTRIBUTES": "service.name=x,service.instance.id=pod-1,nonsense",
@@ -297,3 +297,4 @@ def test_workers_that_were_given_one_name_are_still_told_apart() -> None:
 
     assert [each["service.instance.id"] for each in found] == ["pod-1:host:7", "pod-1:host:8"]
     assert {each["service.name"] for each in found} == {"edge"}
+    assert [each.__dict__["place"] for each in caplog.records] == [3, 3]

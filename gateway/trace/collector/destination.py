@@ -57,7 +57,7 @@ class Destination:
         for secret in sorted({form for each in said for form in (each, quote(each, safe=""))}, key=len, reverse=True):
             if len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "***")
-        return " ".join(text.encode("ascii", "replace").decode().split())[:256]
+        return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:256]
 
 
 class UnusableError(Exception):

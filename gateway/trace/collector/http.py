@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 
 import requests
 from requests.auth import AuthBase
@@ -42,6 +43,9 @@ class Http:
         self._ending = Ending()
         self._session.mount("http://", self._ending)
         self._session.mount("https://", self._ending)
+        self._session.cookies.set_policy(
+            DefaultCookiePolicy(allowed_domains=[])
+        )  # or a collector could fill our memory
         self._session.headers.clear()
         self._session.headers.update(
             {"Content-Type": _PROTOBUF, "User-Agent": f"OTel-OTLP-Exporter-llmgw/{our_version()}"}
@@ -135,9 +139,10 @@ def _failed(error: BaseException, until: float) -> Answer:
     """In words that have nothing of the request: what `requests` says has the URL, query and all."""
     if time.monotonic() >= until:
         return Answer(failure=_LATE)
-    is_final = not isinstance(error, requests.ConnectionError | requests.Timeout | OSError)
     chain = list(_chain(error))
-    return Answer(failure=next(filter(None, map(_words, chain)), type(chain[-1]).__name__), is_final=is_final)
+    return Answer(
+        failure=next(filter(None, map(_words, chain)), f"its answer cannot be read ({type(chain[-1]).__name__})")
+    )
 
 
 def _is_broken(error: BaseException) -> bool:

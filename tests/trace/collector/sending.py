@@ -44,4 +44,4 @@ def arrived(receiver: Receiver) -> list[str]:
 
 PARTIAL = ExportTraceServiceResponse()
 PARTIAL.partial_success.rejected_spans = 2
-PARTIAL.partial_success.error_message = f"too old, {SECRET}"
+PARTIAL.partial_success.error_message = f"too old,\n\x1b {SECRET}"

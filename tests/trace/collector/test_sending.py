@@ -141,6 +141,17 @@ async def test_what_is_answered_over_http(said: bytes, answer: Answer) -> None:
         assert len(requests) == 1
 
 
+async def test_a_collector_cannot_have_us_keep_cookies() -> None:
+    async with server(says(200, set_cookie="a=b; path=/")) as (url, requests):
+        collector = opened(ENDPOINT=url)
+        for _ in range(2):
+            await asyncio.to_thread(collector.send, b"")
+        collector.close()
+
+    assert len(requests) == 2
+    assert not [each for each in requests if b"cookie" in each.lower()]
+
+
 async def test_a_pause_may_be_asked_for_as_a_date() -> None:
     until = datetime.now(UTC) + timedelta(seconds=100)
     async with server(says(429, retry_after=format_datetime(until, usegmt=True))) as (url, _):

@@ -106,7 +106,7 @@ class Encoder:
 
     def _attributes(self, attributes: Mapping[str, Value], tag: bytes, parts: list[bytes]) -> None:
         for key, value in attributes.items():
-            if not _has_otlp(value):
+            if type(value) is int and not _has_otlp(value):
                 continue
             pair = self._pairs.get((key, value)) if type(value) is str else None
             if pair is None:

@@ -41,7 +41,7 @@ PATIENCE = 10.0
 class Collector:
     """`url` is what OTEL_EXPORTER_OTLP_ENDPOINT should be. `status` is how HTTP requests are answered; `delay`, in seconds,
     holds every answer back; `rejects` data points of a push are not taken. `headers` has each request's, with lower-case names,
-    `times` when they came."""
+    `came` when each did, and `answered` when its answer was about to be sent."""
 
     url: str = ""
     status: int = 200
@@ -50,7 +50,8 @@ class Collector:
     metrics: list[ExportMetricsServiceRequest] = field(default_factory=list)
     traces: list[ExportTraceServiceRequest] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
+    came: list[float] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
     refused: int = 0
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -108,9 +109,10 @@ async def http_collector() -> AsyncIterator[Collector]:
 
     async def take(request: web.Request) -> web.Response:
         found.headers.append({name.lower(): value for name, value in request.headers.items()})
-        found.times.append(time.monotonic())
+        found.came.append(time.monotonic())
         body = await request.read()
         await asyncio.sleep(found.delay)
+        found.answered.append(time.monotonic())
         if found.status != 200:
             found.refused += 1
             return web.Response(status=found.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from opentelemetry.exporter.otlp.proto.common._internal.metrics_encoder import EncodingException
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
@@ -57,8 +58,11 @@ class Report:
         return MetricsData([ResourceMetrics(self._resource, [scope], self._resource.schema_url)])
 
     def encoded(self, totals: Totals, now: float) -> bytes:
-        """An ExportMetricsServiceRequest."""
-        return bytes(encode_metrics(self.data(totals, now)).SerializeToString())
+        """An ExportMetricsServiceRequest. Raises ValueError if a figure is none that OTLP has."""
+        try:
+            return bytes(encode_metrics(self.data(totals, now)).SerializeToString())
+        except EncodingException as error:
+            raise ValueError(str(error.metric.name)) from None
 
     def delivered(self, totals: Totals, now: float) -> None:
         """What `data` made of these totals has reached the collector."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.core.clock import Clock
+from gateway.trace.collector.answer import Answer
 from gateway.trace.collector.destination import Signal
 from gateway.trace.collector.open import Sender, open_collector
 from gateway.trace.collector.standing import PAUSE, Standing
@@ -111,7 +112,7 @@ class Push:
         totals = decoded(gathered.totals)
         take(totals, gathered.readings)
         self._size = _size(totals)
-        answer = self._collector.send(self._report.encoded(totals, gathered.at))
+        answer = self._send(totals, gathered.at)
         if answer.failure is None:
             self._report.delivered(totals, gathered.at)
             self.dropped += min(answer.rejected, self._size)
@@ -121,6 +122,13 @@ class Push:
         if answer.failure is not None:
             with suppress(RuntimeError):  # closing has not waited for this
                 self._loop.call_soon_threadsafe(self._failed.set)
+
+    def _send(self, totals: Totals, at: float) -> Answer:
+        try:
+            request = self._report.encoded(totals, at)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return Answer(failure=f"a bug keeps them from being encoded: {error}"[:256], is_final=True)
+        return self._collector.send(request)
 
 
 async def open_push(

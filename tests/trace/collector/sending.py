@@ -25,7 +25,7 @@ def told() -> bytes:
 
 
 def opened(**variables: str) -> Collector:
-    named = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in {"TIMEOUT": "2000", **variables}.items()}
+    named = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in {"TIMEOUT": "20000", **variables}.items()}
     found = open_collector(named, Signal.TRACES)
     assert found is not None
     return found

@@ -211,7 +211,7 @@ async def test_whoever_answers_byte_by_byte_is_left_in_time(part: bytes, answer:
             await asyncio.sleep(0.02)
 
     async with server(trickles) as (url, _):
-        assert await asyncio.wait_for(sent(opened(ENDPOINT=url, TIMEOUT="400")), 20) == answer
+        assert await asyncio.wait_for(sent(opened(ENDPOINT=url, TIMEOUT="2000")), 60) == answer
 
 
 async def test_an_answer_that_never_ends_is_not_read_to_its_end() -> None:

@@ -18,6 +18,7 @@ from gateway.trace.metrics.names import Known
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import CLOSING, Push, open_push
 from gateway.trace.metrics.pushing import interval, preference
+from gateway.trace.metrics.series import counter
 from gateway.trace.resource import resource
 from tests.otlp import Collector, attributes, grpc_collector, http_collector, metrics_of, points
 from tests.trace.metrics.rows import a_row
@@ -257,10 +258,25 @@ async def test_a_collector_that_refuses_is_asked_less_and_less_often(sends: Send
         sender.observer.observe(a_row())
         async with sender.pushing():
             await collector.until(lambda: collector.refused == 6)
-            pauses = [two - one for one, two in itertools.pairwise(collector.times)]
+            pauses = [came - answered for answered, came in zip(collector.answered, collector.came[1:], strict=False)]
 
     for number, pause in enumerate(pauses):
         assert pause >= 0.8 * 0.02 * 2**number
+
+
+async def test_figures_that_cannot_be_encoded_are_told_once_and_later_ones_are_pushed(
+    sends: Sends, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http_collector() as collector:
+        sender = sends(collector)
+        broken = counter(sender.observer.totals, of.CALLS, ("upstream", "gpt-4o", "acme", "search"))
+        broken.value = 2**63  # more than OTLP has
+        async with sender.pushing() as push:
+            await collector.until(lambda: push.dropped >= 3)
+            broken.value = 1
+            await collector.until(lambda: bool(collector.metrics))
+
+    assert [each.message for each in caplog.records] == ["metrics cannot be exported", "metrics are exported again"]
 
 
 async def test_a_push_that_failed_is_made_up_for_before_the_next_one_is_due(sends: Sends) -> None:

@@ -45,7 +45,7 @@ from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.settings import Settings
-from gateway.store.contract import CacheStore
+from gateway.store.contract import CacheStore, Store
 from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, begin
@@ -133,23 +133,8 @@ async def running(
         pool = Pool()
         closing.callback(pool.close)
         fleet = Fleet(store.versions)
-        owner = f"{instance}:{secrets.token_hex(4)}"
-        budget_journal = open_budget_journal(settings.data, owner)
-        teller = Teller(store.ledger, owner, note=budget_journal.note, tasks=tasks, clock=clock)
-
-        def notify(message: Mapping[str, object]) -> None:
-            if (webhook := policy.current.limits.webhook) is not None:
-                tasks.start(post(pool, webhook, message), name="webhook")
-
-        budgets = Budgets(
-            teller,
-            escrow=settings.escrow,
-            estimates=Bounds(tokens),
-            workers=fleet.size,
-            notify=notify,
-            tasks=tasks,
-            clock=clock,
-            journal=budget_journal,
+        budgets = _open_budgets(
+            settings, policy, store, instance, tokens=tokens, fleet=fleet, pool=pool, tasks=tasks, clock=clock
         )
         closing.push_async_callback(budgets.close)
         purges = Purges(store.cache)
@@ -226,6 +211,37 @@ async def running(
             closing.push_async_callback(await serve(admin.application(), admin_sock))
             worker.admin_url = f"http://{settings.admin_host}:{admin_sock.getsockname()[1]}"
         yield worker
+
+
+def _open_budgets(
+    settings: Settings,
+    policy: Current,
+    store: Store,
+    instance: str,
+    *,
+    tokens: Tokens,
+    fleet: Fleet,
+    pool: Pool,
+    tasks: Tasks,
+    clock: Clock,
+) -> Budgets:
+    owner = f"{instance}:{secrets.token_hex(4)}"
+    journal = open_budget_journal(settings.data, owner)
+
+    def notify(message: Mapping[str, object]) -> None:
+        if (webhook := policy.current.limits.webhook) is not None:
+            tasks.start(post(pool, webhook, message), name="webhook")
+
+    return Budgets(
+        Teller(store.ledger, owner, note=journal.note, tasks=tasks, clock=clock),
+        escrow=settings.escrow,
+        estimates=Bounds(tokens),
+        workers=fleet.size,
+        notify=notify,
+        tasks=tasks,
+        clock=clock,
+        journal=journal,
+    )
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

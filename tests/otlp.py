@@ -40,14 +40,18 @@ PATIENCE = 10.0
 @dataclass
 class Collector:
     """`url` is what OTEL_EXPORTER_OTLP_ENDPOINT should be. `status` is how HTTP requests are answered; `delay`, in seconds,
-    holds every answer back. `headers` has each request's, with lower-case names."""
+    holds every answer back; `rejects` data points of a push are not taken. `headers` has each request's, with lower-case names,
+    `came` when each did, and `answered` when its answer was about to be sent."""
 
     url: str = ""
     status: int = 200
     delay: float = 0.0
+    rejects: int = 0
     metrics: list[ExportMetricsServiceRequest] = field(default_factory=list)
     traces: list[ExportTraceServiceRequest] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
+    came: list[float] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
     refused: int = 0
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -105,8 +109,10 @@ async def http_collector() -> AsyncIterator[Collector]:
 
     async def take(request: web.Request) -> web.Response:
         found.headers.append({name.lower(): value for name, value in request.headers.items()})
+        found.came.append(time.monotonic())
         body = await request.read()
         await asyncio.sleep(found.delay)
+        found.answered.append(time.monotonic())
         if found.status != 200:
             found.refused += 1
             return web.Response(status=found.status)
@@ -115,6 +121,9 @@ async def http_collector() -> AsyncIterator[Collector]:
         if request.path == "/v1/metrics":
             found.metrics.append(ExportMetricsServiceRequest.FromString(data))
             answer = ExportMetricsServiceResponse()
+            if found.rejects:
+                answer.partial_success.rejected_data_points = found.rejects
+                answer.partial_success.error_message = "no room"
         else:
             found.traces.append(ExportTraceServiceRequest.FromString(data))
             answer = ExportTraceServiceResponse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 SERVICE = "llmgw"
+ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
+
+log = logging.getLogger("llmgw.trace")
 
 
 def resource(environment: Mapping[str, str], instance: str) -> Resource:
@@ -21,7 +25,7 @@ def resource(environment: Mapping[str, str], instance: str) -> Resource:
     """
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 (only those who push pay for it)
 
-    given = _attributes(environment.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    given = _attributes(environment.get(ATTRIBUTES, ""))
     name = environment.get("OTEL_SERVICE_NAME", "").strip() or given.get("service.name") or SERVICE
     id = f"{given['service.instance.id']}:{instance}" if given.get("service.instance.id") else instance
     own = {"service.name": name, "service.instance.id": id}
@@ -37,5 +41,11 @@ def our_version() -> str:
 
 def _attributes(text: str) -> dict[str, str]:
     """`key=value,key=value`, values percent-encoded; what is not of this form is left out."""
-    pairs = (each.partition("=") for each in text.split(","))
-    return {key.strip(): unquote(value.strip()) for key, is_pair, value in pairs if is_pair and key.strip()}
+    found: dict[str, str] = {}
+    for place, each in enumerate(text.split(","), start=1):
+        key, is_pair, value = each.partition("=")
+        if is_pair and key.strip():
+            found[key.strip()] = unquote(value.strip())
+        elif each.strip():
+            log.warning("an attribute is left out: it is no key=value", extra={"variable": ATTRIBUTES, "place": place})
+    return found

@@ -77,9 +77,9 @@ def row_of(record: Record) -> Row:
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
         **_cache(record),
-        "deployment": last.deployment if last else None,
+        "deployment": last.deployment[:_LONGEST] if last else None,
         "provider": last.provider if last else None,
-        "upstream_model": last.target.upstream_model if last else None,
+        "upstream_model": last.target.upstream_model[:_LONGEST] if last else None,
         "response_model": said.model if said else None,
         "response_id": said.id if said else None,
         "finish_reasons": list(said.finish_reasons) if said else [],
@@ -187,7 +187,7 @@ def _stages(record: Record) -> list[Row]:
     if count > 3:
         stages.append(_stage("route", received, passed[3], record.decided or ended))
         if record.decision is not None:
-            stages[-1]["plan"] = [each.name for each in record.plan]
+            stages[-1]["plan"] = [each.name[:_LONGEST] for each in record.plan]
     if record.decided is not None and (told := _told_by_cache(record)) is not None:
         stages.append(_stage("cache", received, record.decided, passed[4] if count > 4 else ended))
         stages[-1] |= told
@@ -232,9 +232,9 @@ def _attempt(attempt: Attempt, received: float) -> Row:
     provider = attempt.target.provider
     return {
         "number": attempt.number,
-        "deployment": attempt.deployment,
+        "deployment": attempt.deployment[:_LONGEST],
         "provider": attempt.provider,
-        "upstream_model": attempt.target.upstream_model,
+        "upstream_model": attempt.target.upstream_model[:_LONGEST],
         "address": provider.host,
         "port": provider.port,
         "reason": attempt.reason,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.span import SpanContext
+from gateway.trace.collector.variables import choice, first, misread
 
 SAMPLER, ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
-_DEFAULT = "parentbased_always_on"
 _RATIOS = {"always_on": 1.0, "always_off": 0.0, "traceidratio": None}
+_NAMES = (*(f"parentbased_{name}" for name in _RATIOS), *_RATIOS)
+"""The first is the default."""
 _LOW_64_BITS = 2**64 - 1
-
-log = logging.getLogger("llmgw.trace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +30,11 @@ class Sampler:
 
 def sampler_of(environment: Mapping[str, str]) -> Sampler:
     """As the specification says: what cannot be read is logged, and the default taken."""
-    name = environment.get(SAMPLER, "").strip().lower() or _DEFAULT
+    name = choice(environment, (SAMPLER,), _NAMES)
     plain = name.removeprefix("parentbased_")
-    if plain not in _RATIOS:
-        log.warning("the sampler is not known; every trace is sampled", extra={"variable": SAMPLER, "value": name})
-        return Sampler()
     ratio = _RATIOS[plain]
     if ratio is None:
-        ratio = _ratio(environment.get(ARGUMENT, ""))
+        ratio = _ratio(first(environment, (ARGUMENT,))[1])
     return Sampler(round(ratio * 2**64), is_parent_based=plain != name)
 
 
@@ -49,5 +45,5 @@ def _ratio(text: str) -> float:
         ratio = -1.0
     if 0.0 <= ratio <= 1.0:
         return ratio
-    log.warning("the ratio is no number from 0 to 1; every trace is sampled", extra={"variable": ARGUMENT})
+    misread(ARGUMENT, "it is no number from 0 to 1", 1.0)
     return 1.0

@@ -40,7 +40,7 @@ async def serve(folder: Path, policy: str) -> AsyncIterator[GatewayUnderTest]:
     with output.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(*command, stdout=sink, stderr=sink)
     try:
-        yield GatewayUnderTest("127.0.0.1", port, await _started(process, port, output))
+        yield GatewayUnderTest("127.0.0.1", port, await started(process, port, output))
     finally:
         await _stop(process)
 
@@ -53,7 +53,7 @@ def free_port() -> int:
         return port
 
 
-async def _started(process: asyncio.subprocess.Process, port: int, output: Path) -> str:
+async def started(process: asyncio.subprocess.Process, port: int, output: Path) -> str:
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while asyncio.get_running_loop().time() < deadline and process.returncode is None:
         key = KEY_LINE.search(_read(output))

@@ -127,6 +127,8 @@ class House:
 
 
 def environment(canaries: Canaries, collector: Sink) -> dict[str, str]:
+    query, broken, strange = (canaries.make(f"OTLP {name}") for name in ("query", "broken header", "strange header"))
+    headers = f"authorization=Bearer%20{quote(canaries.make('OTLP header'), safe='')},{broken},x-strange={strange}%0d"
     return {
         "PATH": os.environ["PATH"],
         "PYTHONASYNCIODEBUG": "1",
@@ -138,9 +140,10 @@ def environment(canaries: Canaries, collector: Sink) -> dict[str, str]:
         "CANARY_TOKEN": canaries.make("provider token"),
         "CANARY_QUERY": canaries.make("provider query"),
         "CANARY_HOOK_HEADER": canaries.make("webhook header"),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}?token={quote(query, safe='')}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{quote(canaries.make('OTLP header'), safe='')}",
+        "OTEL_EXPORTER_OTLP_HEADERS": headers,
+        "OTEL_EXPORTER_OTLP_TIMEOUT": canaries.make("a secret in the wrong variable"),
         "OTEL_METRIC_EXPORT_INTERVAL": "200",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 OTHER = "_other"
@@ -13,17 +12,8 @@ CODES = 100
 """Error codes told apart, at most: some are the providers' own."""
 LONGEST = 128
 
-PROVIDERS: Mapping[str, str] = {
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "moonshot": "moonshot_ai",
-    "vertex": "gcp.vertex_ai",
-    "xai": "x_ai",
-}
-"""`gen_ai.provider.name` of providers that OpenTelemetry calls otherwise than policies do."""
-NO_PROVIDER = "_OTHER"
+NO_CODE = "_OTHER"
+"""An error code that is not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +49,7 @@ class Names:
             return ""
         if code not in self.codes and len(self.codes) < CODES:
             self.codes.add(code)
-        return clean(code) if code in self.codes else NO_PROVIDER
+        return clean(code) if code in self.codes else NO_CODE
 
     def learn(self, model: str | None, deployment: str | None) -> bool:
         """Takes up names that a provider has answered to. Whether any was new."""
@@ -72,11 +62,6 @@ class Names:
 def clean(value: object) -> str:
     """As a label: text that can be encoded, and "" for None."""
     return "" if value is None else str(value)[:LONGEST].encode("utf-8", "replace").decode()
-
-
-def provider_name(provider: str | None) -> str:
-    """OpenTelemetry's name of the provider that the policy calls so."""
-    return NO_PROVIDER if provider is None else PROVIDERS.get(provider, clean(provider))
 
 
 def _learn(learned: set[str], known: frozenset[str], name: str | None) -> None:

@@ -5,12 +5,12 @@ A row costs a few microseconds: the series that it adds to are looked up once fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from gateway.trace.metrics import instruments as of
-from gateway.trace.metrics.names import OTHER, Known, Names, clean, provider_name
+from gateway.trace.metrics.names import OTHER, Known, Names, clean
 from gateway.trace.metrics.series import (
     Counter,
     Histogram,
@@ -22,7 +22,10 @@ from gateway.trace.metrics.series import (
     counter,
     histogram,
 )
+from gateway.trace.providers import provider_name
 
+NO_PROVIDER = "_OTHER"
+"""The provider of a call that none has seen."""
 REMEMBERED = 4096
 """Combinations of names whose series are kept at hand, at most."""
 
@@ -95,7 +98,7 @@ class Observer:
         key = _CALL(row)
         call = self._calls.get(key)
         if call is None:
-            call = self._call(key)
+            call = self._call(key, row["attempts"])
         call.calls.value += 1
         if call.route is not None:
             call.route.value += 1
@@ -163,7 +166,7 @@ class Observer:
             key = (operation, *_ATTEMPT(tried))
             found = self._attempts.get(key)
             if found is None:
-                found = self._attempt(key)
+                found = self._attempt(key, tried["address"])
             seconds = tried["duration_ms"] * 0.001
             found.attempts.value += 1
             if sample is None:
@@ -207,7 +210,7 @@ class Observer:
         self._calls.clear()
         self._attempts.clear()
 
-    def _call(self, key: tuple[Any, ...]) -> _Call:
+    def _call(self, key: tuple[Any, ...], attempts: Sequence[Row]) -> _Call:
         operation, provider, model, code, method, path, status, outcome, org, team, route, deployment, reason = key
         names, totals = self._names, self.totals
         if code is None and deployment is not None and names.learn(model, deployment):
@@ -215,7 +218,8 @@ class Observer:
         if len(self._calls) >= REMEMBERED:
             self._calls.clear()
         asked, error = names.model(model), names.code(code)
-        labels = clean(operation), provider_name(provider), asked
+        last = attempts[-1]["address"] if attempts else ""
+        labels = clean(operation), NO_PROVIDER if provider is None else clean(provider_name(last, provider)), asked
         whose = asked, clean(org), clean(team)
         decided = clean(route), names.deployment(deployment), clean(reason)
         request = clean(method), clean(path), clean(status), error
@@ -229,7 +233,7 @@ class Observer:
         )
         return call
 
-    def _attempt(self, key: tuple[Any, ...]) -> _Attempt:
+    def _attempt(self, key: tuple[Any, ...], address: str) -> _Attempt:
         operation, deployment, provider, model, reason, code, fault = key
         names, totals = self._names, self.totals
         if code is None and names.learn(None, deployment):
@@ -237,7 +241,8 @@ class Observer:
         if len(self._attempts) >= REMEMBERED:
             self._attempts.clear()
         known, error = names.deployment(deployment), names.code(code)
-        labels = clean(operation), provider_name(provider), OTHER if known == OTHER else clean(model), error
+        whose = clean(provider_name(address, provider))
+        labels = clean(operation), whose, OTHER if known == OTHER else clean(model), error
         found = self._attempts[key] = _Attempt(
             counter(totals, of.ATTEMPTS, (known, clean(reason), error, clean(fault))),
             histogram(totals, of.ATTEMPT_DURATION, labels),

@@ -1,9 +1,11 @@
-"""Totals as the OpenTelemetry SDK's own data, for its exporters."""
+"""Totals as the OpenTelemetry SDK's own data, and as its encoder's bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from opentelemetry.exporter.otlp.proto.common._internal.metrics_encoder import EncodingException
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -54,6 +56,13 @@ class Report:
         ]
         scope = ScopeMetrics(self._scope, metrics, SCHEMA)
         return MetricsData([ResourceMetrics(self._resource, [scope], self._resource.schema_url)])
+
+    def encoded(self, totals: Totals, now: float) -> bytes:
+        """An ExportMetricsServiceRequest. Raises ValueError if a figure is none that OTLP has."""
+        try:
+            return bytes(encode_metrics(self.data(totals, now)).SerializeToString())
+        except EncodingException as error:
+            raise ValueError(str(error.metric.name)) from None
 
     def delivered(self, totals: Totals, now: float) -> None:
         """What `data` made of these totals has reached the collector."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.core.clock import Clock
-from gateway.trace.metrics.exporter import exporter, interval, is_wanted, preference
+from gateway.trace.collector.answer import Answer
+from gateway.trace.collector.destination import Signal
+from gateway.trace.collector.open import Sender, open_collector
+from gateway.trace.collector.standing import PAUSE, Standing
+from gateway.trace.metrics.pushing import interval, preference
 from gateway.trace.metrics.series import Reading, Totals, decoded, take
 from gateway.trace.resource import resource
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.metrics.export import MetricExporter
-
     from gateway.trace.metrics.otlp import Report
 
 CLOSING = 2.0
@@ -45,7 +48,7 @@ class Push:
 
     def __init__(
         self,
-        exporter: MetricExporter,
+        collector: Sender,
         report: Report,
         gather: Callable[[], Awaitable[Gathered]],
         *,
@@ -53,11 +56,13 @@ class Push:
     ) -> None:
         """`interval` in seconds."""
         self.dropped = 0
-        self._exporter = exporter
+        self._collector = collector
         self._report = report
         self._gather = gather
         self._interval = interval
-        self._failing = False
+        self._standing = Standing(Signal.METRICS, first_pause=min(PAUSE, interval))
+        self._pause = 0.0
+        self._failed = asyncio.Event()
         self._size = 0
         self._waiting: queue.Queue[Gathered | None] = queue.Queue(maxsize=1)
         self._loop = asyncio.get_running_loop()
@@ -66,7 +71,12 @@ class Push:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(self._interval)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._failed.wait()
+            if self._failed.is_set():
+                self._failed.clear()
+                await asyncio.sleep(self._pause)
             await self._offer()
 
     async def close(self) -> None:
@@ -78,11 +88,13 @@ class Push:
                     await asyncio.sleep(0.01)
                 self._waiting.put_nowait(None)
                 await self._finished.wait()
+            is_lost = self._standing.is_away
         except TimeoutError:
             self.dropped += self._size
-            if not self._failing:
-                log.error("the last metrics could not be pushed in time")
-        self._exporter.shutdown()
+            is_lost = True
+        if is_lost:
+            log.error("the last metrics could not be pushed", extra={"dropped": self._size})
+        self._collector.close()
 
     async def _offer(self) -> None:
         try:
@@ -100,43 +112,51 @@ class Push:
         totals = decoded(gathered.totals)
         take(totals, gathered.readings)
         self._size = _size(totals)
-        reason = self._export(totals, gathered.at)
-        if reason is None:
+        answer = self._send(totals, gathered.at)
+        if answer.failure is None:
             self._report.delivered(totals, gathered.at)
+            self.dropped += min(answer.rejected, self._size)
         else:
             self.dropped += self._size
-        if self._failing != (reason is not None):
-            self._failing = not self._failing
-            if self._failing:
-                log.error("metrics cannot be pushed", extra={"reason": reason})
-            else:
-                log.warning("metrics are pushed again", extra={"dropped": self.dropped})
+        self._pause = self._standing.heard(answer, dropped=self.dropped)
+        if answer.failure is not None:
+            with suppress(RuntimeError):  # closing has not waited for this
+                self._loop.call_soon_threadsafe(self._failed.set)
 
-    def _export(self, totals: Totals, at: float) -> str | None:
-        """Why it failed, or None."""
+    def _send(self, totals: Totals, at: float) -> Answer:
         try:
-            result = self._exporter.export(self._report.data(totals, at))
-        except (OSError, ValueError, RuntimeError) as error:
-            return str(error)
-        return None if result.name == "SUCCESS" else "the collector did not take them"
+            request = self._report.encoded(totals, at)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return Answer(failure=f"a bug keeps them from being encoded: {error}"[:256], is_final=True)
+        return self._collector.send(request)
 
 
 async def open_push(
     environment: Mapping[str, str], instance: str, gather: Callable[[], Awaitable[Gathered]], clock: Clock
 ) -> Push | None:
     """None where no push is wanted, or none is possible. `instance` tells this worker from all others."""
-    if not is_wanted(environment):
-        return None
     prepared = await asyncio.to_thread(_prepare, environment, instance, clock.now())
     return None if prepared is None else Push(*prepared, gather, interval=interval(environment))
 
 
-def _prepare(environment: Mapping[str, str], instance: str, started: float) -> tuple[MetricExporter, Report] | None:
-    if (chosen := exporter(environment)) is None:
+def _prepare(environment: Mapping[str, str], instance: str, started: float) -> tuple[Sender, Report] | None:
+    if (chosen := open_collector(environment, Signal.METRICS)) is None:
         return None
-    from gateway.trace.metrics.otlp import Report  # noqa: PLC0415 (imports the SDK, which is slow)
+    with _hidden("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"):
+        from gateway.trace.metrics.otlp import Report  # noqa: PLC0415 (imports the SDK, which is slow)
 
     return chosen, Report(resource(environment, instance), preference=preference(environment), started=started)
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """The SDK reads this variable when it is imported, and fails at what is no number."""
+    value = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[name] = value
 
 
 def _size(totals: Totals) -> int:

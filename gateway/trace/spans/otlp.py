@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from gateway.trace.spans.limits import SpanLimits
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
 
 _KEPT = 20_000
@@ -28,14 +28,6 @@ _KINDS = {kind: b"\x30" + bytes((kind,)) for kind in Kind}
 _TRUE, _FALSE = b"\x12\x02\x10\x01", b"\x12\x02\x10\x00"
 
 SCOPE, UPSTREAM_SCOPE = "llmgw", "llmgw.upstream"
-
-
-@dataclass(frozen=True, slots=True)
-class SpanLimits:
-    """How many attributes a span has at most, and how many characters a text; None: as many as there are."""
-
-    attributes: int = 128
-    length: int | None = None
 
 
 class Encoder:
@@ -77,12 +69,10 @@ class Encoder:
         else:
             parts.append(span.common.encoded or self._common(span.common))
             self._attributes(span.own, b"\x4a", parts)
-        for event in span.events:
-            parts.append(_field(b"\x5a", self._event(event)))
+        if span.events:
+            self._events(span.events, parts)
         if span.link is not None:
-            trace_id, span_id = span.link
-            ids = b"\x0a\x10" + bytes.fromhex(trace_id) + b"\x12\x08" + bytes.fromhex(span_id)
-            parts.append(_field(b"\x6a", ids + _LINK_FLAGS))
+            parts.append(_link(*span.link) if self._limits.links else b"\x70\x01")
         if span.error is not None:
             parts.append(_field(b"\x7a", _field(b"\x12", span.error.encode("utf-8", "replace")) + _ERROR))
         else:
@@ -96,15 +86,28 @@ class Encoder:
         common.encoded = b"".join(parts)
         return common.encoded
 
+    def _events(self, events: Sequence[Event], parts: list[bytes]) -> None:
+        """The latest, as the SDK has it."""
+        too_many = max(0, len(events) - self._limits.events)
+        for event in events[too_many:]:
+            parts.append(_field(b"\x5a", self._event(event)))
+        if too_many:
+            parts.append(b"\x60" + varint(too_many))
+
     def _event(self, event: Event) -> bytes:
         parts = [_TIME.pack(0x09, event.at), _field(b"\x12", event.name.encode())]
-        self._attributes(event.attributes, b"\x1a", parts)
+        most, length = self._limits.event_attributes, self._limits.event_length
+        for key, value in list(event.attributes.items())[:most]:
+            if _has_otlp(value):
+                parts.append(b"\x1a" + _pair(_field(b"\x0a", key.encode()), value, length))
+        if len(event.attributes) > most:
+            parts.append(b"\x20" + varint(len(event.attributes) - most))
         return b"".join(parts)
 
     def _attributes(self, attributes: Mapping[str, Value], tag: bytes, parts: list[bytes]) -> None:
         for key, value in attributes.items():
-            if type(value) is int and not -(2**63) <= value < 2**63:
-                continue  # as the SDK does: OTLP has no such number
+            if type(value) is int and not _has_otlp(value):
+                continue
             pair = self._pairs.get((key, value)) if type(value) is str else None
             if pair is None:
                 pair = self._pair(key, value)
@@ -116,30 +119,12 @@ class Encoder:
         name = self._keys.get(key)
         if name is None:
             name = self._keys[key] = _field(b"\x0a", key.encode())
-        body = name + self._value(value)
-        pair = varint(len(body)) + body
+        pair = _pair(name, value, self._limits.length)
         if type(value) is str and len(value) <= _LONGEST:
             if len(self._pairs) >= _KEPT:
                 self._pairs.clear()
             self._pairs[key, value] = pair
         return pair
-
-    def _value(self, value: Value) -> bytes:
-        if type(value) is int:
-            coded = varint(value & 0xFFFFFFFFFFFFFFFF)
-            return b"\x12" + varint(len(coded) + 1) + b"\x18" + coded
-        if type(value) is float:
-            return b"\x12\x09" + _DOUBLE.pack(0x21, value)
-        if value is True or value is False:
-            return _TRUE if value else _FALSE
-        if isinstance(value, str):
-            return _field(b"\x12", _field(b"\x0a", self._text(value)))
-        assert isinstance(value, Sequence)
-        texts = b"".join([_field(b"\x0a", _field(b"\x0a", self._text(str(each)))) for each in value])
-        return _field(b"\x12", _field(b"\x2a", texts))
-
-    def _text(self, text: str) -> bytes:
-        return text[: self._limits.length].encode("utf-8", "replace")
 
 
 def scoped(scope: str, version: str, schema: str, spans: Sequence[bytes]) -> bytes:
@@ -166,3 +151,38 @@ def varint(number: int) -> bytes:
 
 def _field(tag: bytes, body: bytes) -> bytes:
     return tag + varint(len(body)) + body
+
+
+def _link(trace_id: str, span_id: str) -> bytes:
+    ids = b"\x0a\x10" + bytes.fromhex(trace_id) + b"\x12\x08" + bytes.fromhex(span_id)
+    return _field(b"\x6a", ids + _LINK_FLAGS)
+
+
+def _has_otlp(value: Value) -> bool:
+    """Whether there is such a number; the SDK leaves out others, too."""
+    return type(value) is not int or -(2**63) <= value < 2**63
+
+
+def _pair(name: bytes, value: Value, length: int | None) -> bytes:
+    """A KeyValue message with its length, from its key's field; `length` is how many characters a text has at most."""
+    body = name + _value(value, length)
+    return varint(len(body)) + body
+
+
+def _value(value: Value, length: int | None) -> bytes:
+    if type(value) is int:
+        coded = varint(value & 0xFFFFFFFFFFFFFFFF)
+        return b"\x12" + varint(len(coded) + 1) + b"\x18" + coded
+    if type(value) is float:
+        return b"\x12\x09" + _DOUBLE.pack(0x21, value)
+    if value is True or value is False:
+        return _TRUE if value else _FALSE
+    if isinstance(value, str):
+        return _field(b"\x12", _field(b"\x0a", _text(value, length)))
+    assert isinstance(value, Sequence)
+    texts = b"".join([_field(b"\x0a", _field(b"\x0a", _text(str(each), length))) for each in value])
+    return _field(b"\x12", _field(b"\x2a", texts))
+
+
+def _text(text: str, length: int | None) -> bytes:
+    return text[:length].encode("utf-8", "replace")

@@ -13,8 +13,8 @@ from typing import Any
 
 from gateway.core.attempt import FIRST_ATTEMPT
 from gateway.core.span import child_id
+from gateway.trace.providers import provider_name
 from gateway.trace.spans.messages import input_messages, output_messages
-from gateway.trace.spans.providers import known_name
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
 
 Row = Mapping[str, Any]
@@ -290,7 +290,7 @@ def _attempt_common(known: tuple[Any, ...]) -> Common:
     error, is_stream, reasons, response_model, parameters = rest
     values: dict[str, Value] = {
         "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": known_name(address, provider),
+        "gen_ai.provider.name": provider_name(address, provider),
         "gen_ai.request.model": model,
         "llmgw.attempt.number": number,
         "llmgw.attempt.reason": reason,

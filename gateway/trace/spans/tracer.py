@@ -8,23 +8,29 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
 
+from gateway.trace.collector.destination import Signal
+from gateway.trace.collector.open import Sender, open_collector
+from gateway.trace.collector.standing import Standing
+from gateway.trace.collector.variables import whole
 from gateway.trace.resource import our_version, resource
-from gateway.trace.spans.otlp import SCOPE, UPSTREAM_SCOPE, Encoder, SpanLimits, request, scoped
-from gateway.trace.spans.send import Send, sender
+from gateway.trace.spans.limits import SpanLimits, limits_of
+from gateway.trace.spans.otlp import SCOPE, UPSTREAM_SCOPE, Encoder, request, scoped
 from gateway.trace.spans.tell import is_failure, trace_of
 
 log = logging.getLogger("llmgw.trace")
 
 SCHEMA = "https://opentelemetry.io/schemas/1.41.0"
 QUEUE_BYTES = 64 * 1024 * 1024
-BYTES = 4 * 1024 * 1024
-"""Bytes of spans in one request, more or less."""
+BYTES = 4_000_000
+"""Bytes of spans in one request, but for a trace that alone has more: a gRPC server takes 4 MiB by default."""
+TRIES = 20
+"""How often a request is sent that fails and might not fail again: for some three minutes. It must not hold up all others."""
 
 Row = Mapping[str, Any]
 
@@ -38,11 +44,30 @@ class Batching:
     delay: float = 5.0
 
 
+class Waiting(NamedTuple):
+    """The encoded spans of one trace: ours, and those of attempts."""
+
+    spans: int
+    ours: bytes
+    attempts: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.ours) + len(self.attempts)
+
+
 class Tracer:
     """`see` is called for each record's row, by one thread. `keeps_failures`: they are exported whether sampled or not."""
 
     def __init__(
-        self, send: Send, about: Resource, *, batching: Batching, limits: SpanLimits, keeps_failures: bool = True
+        self,
+        send: Sender,
+        about: Resource,
+        *,
+        batching: Batching,
+        limits: SpanLimits,
+        standing: Standing,
+        keeps_failures: bool = True,
     ) -> None:
         self.dropped = 0
         self.sent = 0
@@ -52,12 +77,13 @@ class Tracer:
         self._about = Encoder(SpanLimits()).resource(about.attributes)
         self._keeps_failures = keeps_failures
         self._version = our_version()
-        self._queue: deque[tuple[int, bytes, bytes]] = deque()
+        self._standing = standing
+        self._queue: deque[Waiting] = deque()
         self._spans = 0
         self._bytes = 0
         self._sending = 0
-        self._is_away = False
-        self._is_closing = False
+        self._tries = 0
+        self._closing = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="llmgw-spans", daemon=True)
         self._thread.start()
@@ -75,114 +101,107 @@ class Tracer:
                 self.dropped += 1
             return
         with self._changed:
-            self._queue.append((len(trace.spans), ours, attempts))
+            self._queue.append(Waiting(len(trace.spans), ours, attempts))
             self._spans += len(trace.spans)
             self._bytes += len(ours) + len(attempts)
-            while self._spans > self._batching.queue or self._bytes > QUEUE_BYTES:
-                self.dropped += self._pop()[0]
+            self._shorten()
             if self._spans >= self._batching.batch:
                 self._changed.notify()
 
     def close(self, seconds: float) -> None:
         """Sends what is left, within that time and unless a request fails; the rest is dropped. Blocks."""
         with self._changed:
-            self._is_closing = True
+            self._closing.set()
             self._changed.notify()
         self._thread.join(seconds)
         with self._changed:
-            self.dropped += self._spans + self._sending
-
-    def _pop(self) -> tuple[int, bytes, bytes]:
-        count, ours, attempts = self._queue.popleft()
-        self._spans -= count
-        self._bytes -= len(ours) + len(attempts)
-        return count, ours, attempts
+            lost, self._spans, self._sending = self._spans + self._sending, 0, 0
+            self._queue.clear()
+            self.dropped += lost
+        if lost:
+            log.error("the last spans could not be sent", extra={"dropped": lost})
 
     def _work(self) -> None:
-        while True:
+        while not self._closing.is_set():
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._is_closing or self._spans >= self._batching.batch, self._batching.delay
+                    lambda: self._closing.is_set() or self._spans >= self._batching.batch, self._batching.delay
                 )
-                is_last = self._is_closing
-            while self._send_batch():
-                if self._is_away:
+            while not self._closing.is_set() and (batch := self._take()):
+                self._closing.wait(self._deliver(batch))
+        while (batch := self._take()) and not self._deliver(batch):
+            pass
+        self._send.close()
+
+    def _take(self) -> list[Waiting]:
+        """The oldest that fit into one request."""
+        batch: list[Waiting] = []
+        with self._changed:
+            size = 0
+            while self._queue and self._sending < self._batching.batch:
+                size += self._queue[0].size
+                if batch and size > BYTES:
                     break
-            if is_last:
-                self._send.close()
-                return
+                batch.append(self._pop())
+                self._sending += batch[-1].spans
+        return batch
 
-    def _send_batch(self) -> bool:
-        """Whether there was one."""
-        ours: list[bytes] = []
-        attempts: list[bytes] = []
-        spans = size = 0
+    def _deliver(self, batch: Sequence[Waiting]) -> float:
+        """Seconds to leave the collector alone."""
+        scopes = [scoped(SCOPE, self._version, SCHEMA, [each.ours for each in batch])]
+        if any(each.attempts for each in batch):
+            scopes.append(scoped(UPSTREAM_SCOPE, self._version, SCHEMA, [each.attempts for each in batch]))
+        answer = self._send.send(request(self._about, scopes))
         with self._changed:
-            while self._queue and spans < self._batching.batch and size < BYTES:
-                count, own, tried = self._pop()
-                spans += count
-                size += len(own) + len(tried)
-                ours.append(own)
-                attempts.append(tried)
-            self._sending = spans
-        if not spans:
-            return False
-        scopes = [scoped(SCOPE, self._version, SCHEMA, ours)]
-        if any(attempts):
-            scopes.append(scoped(UPSTREAM_SCOPE, self._version, SCHEMA, attempts))
-        is_sent = self._send.send(request(self._about, scopes))
-        with self._changed:
-            self._sending = 0
-            if is_sent:
-                self.sent += spans
+            spans, self._sending = self._sending, 0
+            self._tries += 1
+            rejected = min(spans, answer.rejected) if answer.failure is None else spans
+            if answer.failure is not None and not answer.is_final and self._tries < TRIES:
+                self._put_back(batch)
             else:
-                self.dropped += spans
-        self._note(is_away=not is_sent)
-        return True
+                self._tries = 0
+                self.sent += spans - rejected
+                self.dropped += rejected
+        return self._standing.heard(answer, dropped=self.dropped)
 
-    def _note(self, *, is_away: bool) -> None:
-        """Says it once when the collector goes away, and once when it is back."""
-        if is_away and not self._is_away:
-            log.error("spans cannot be exported; the oldest are dropped while this lasts")
-        elif self._is_away and not is_away:
-            log.warning("spans are exported again", extra={"dropped": self.dropped})
-        self._is_away = is_away
+    def _put_back(self, batch: Sequence[Waiting]) -> None:
+        """They are the oldest, and so the first to be dropped."""
+        self._queue.extendleft(reversed(batch))
+        self._spans += sum(each.spans for each in batch)
+        self._bytes += sum(each.size for each in batch)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        while self._spans > self._batching.queue or self._bytes > QUEUE_BYTES:
+            self.dropped += self._pop().spans
+
+    def _pop(self) -> Waiting:
+        oldest = self._queue.popleft()
+        self._spans -= oldest.spans
+        self._bytes -= oldest.size
+        return oldest
 
 
 def open_tracer(environment: Mapping[str, str], instance: str, *, keeps_failures: bool) -> Tracer | None:
     """None where spans go nowhere. `instance` tells this worker from all others."""
-    send = sender(environment)
+    send = open_collector(environment, Signal.TRACES)
     if send is None:
         return None
-    about = resource(environment, instance)
-    batching, limits = _batching(environment), _limits(environment)
-    return Tracer(send, about, batching=batching, limits=limits, keeps_failures=keeps_failures)
+    return Tracer(
+        send,
+        resource(environment, instance),
+        batching=_batching(environment),
+        limits=limits_of(environment),
+        standing=Standing(Signal.TRACES),
+        keeps_failures=keeps_failures,
+    )
 
 
 def _batching(environment: Mapping[str, str]) -> Batching:
     usual = Batching()
-    delay = _number(environment, "OTEL_BSP_SCHEDULE_DELAY")
+    delay = whole(environment, ("OTEL_BSP_SCHEDULE_DELAY",), round(usual.delay * 1000))
     return Batching(
-        queue=_number(environment, "OTEL_BSP_MAX_QUEUE_SIZE") or usual.queue,
-        batch=_number(environment, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE") or usual.batch,
-        delay=usual.delay if delay is None else max(0.001, delay / 1000),
+        queue=whole(environment, ("OTEL_BSP_MAX_QUEUE_SIZE",), usual.queue, least=1) or usual.queue,
+        batch=whole(environment, ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",), usual.batch, least=1) or usual.batch,
+        delay=max(0.001, (delay or 0) / 1000),
     )
-
-
-def _limits(environment: Mapping[str, str]) -> SpanLimits:
-    names = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
-    counts = [count for name in names if (count := _number(environment, name)) is not None]
-    names = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
-    lengths = [length for name in names if (length := _number(environment, name)) is not None]
-    return SpanLimits(counts[0] if counts else SpanLimits().attributes, lengths[0] if lengths else None)
-
-
-def _number(environment: Mapping[str, str], name: str) -> int | None:
-    """None when it is not set, or is no number: the usual value is taken then, and the log says so."""
-    text = environment.get(name, "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return int(text)
-    log.warning("this variable is no number and is not used", extra={"variable": name})
-    return None

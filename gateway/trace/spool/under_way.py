@@ -99,7 +99,7 @@ def _note(record: Record) -> Iterator[tuple[str, object]]:
         yield from (("route", record.decision.route), ("reason", record.decision.reason))
     if record.attempts:
         last = record.attempts[-1]
-        yield from (("deployment", last.deployment), ("provider", last.provider))
-        yield "upstream_model", last.target.upstream_model
+        yield from (("deployment", last.deployment[:256]), ("provider", last.provider))
+        yield "upstream_model", last.target.upstream_model[:256]
     if record.hold is not None:
         yield "reserved_nano_usd", record.hold.reserved_usd

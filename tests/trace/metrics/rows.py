@@ -13,6 +13,7 @@ def a_try(**fields: Any) -> Row:
         "deployment": "openai/gpt-4o",
         "provider": "openai",
         "upstream_model": "gpt-4o-2024",
+        "address": "api.openai.com",
         "reason": "primary",
         "status": 200,
         "error": None,

@@ -9,6 +9,7 @@ from gateway.trace.metrics.instruments import INSTRUMENTS
 from gateway.trace.metrics.names import LEARNED, OTHER, Known
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.series import CEILING, OVERFLOW
+from gateway.trace.providers import provider_name
 from tests.trace.metrics.rows import Row, a_row, a_try, refused
 from tests.trace.metrics.scrape import shown
 
@@ -84,7 +85,12 @@ def test_a_stream_that_broke_off_is_billed_and_does_not_count_as_a_fast_one() ->
 
 def test_every_attempt_counts_and_only_the_last_one_has_used_tokens() -> None:
     failed = a_try(
-        deployment="azure/gpt-4o", provider="azure", error="upstream_rate_limited", fault="upstream", first_byte_ms=None
+        deployment="azure/gpt-4o",
+        provider="azure",
+        address="",
+        error="upstream_rate_limited",
+        fault="upstream",
+        first_byte_ms=None,
     )
     found = after(a_row(attempts=[failed, a_try(number=2, reason="fallback")]))
 
@@ -96,6 +102,26 @@ def test_every_attempt_counts_and_only_the_last_one_has_used_tokens() -> None:
     }
     assert not any("token_usage" in name and "azure" in name for name in found)
     assert any('gen_ai_provider_name="azure.ai.openai"' in name for name in found)
+
+
+@pytest.mark.parametrize(
+    ("provider", "address", "name"),
+    [
+        ("acme-llm", "10.0.0.5", "acme-llm"),
+        ("mine", "x.openai.azure.com", "azure.ai.openai"),
+        ("mistral", "proxy.internal", "mistral_ai"),
+        ("gemini", "api.openai.com", "openai"),
+    ],
+)
+def test_a_provider_is_called_as_in_spans_and_by_its_own_name_where_the_conventions_have_none(
+    provider: str, address: str, name: str
+) -> None:
+    found = after(a_row(provider=provider, attempts=[a_try(provider=provider, address=address)]))
+
+    told = {
+        each.partition('gen_ai_provider_name="')[2].partition('"')[0] for each in found if "gen_ai_provider" in each
+    }
+    assert told == {name} == {provider_name(address, provider)}
 
 
 def test_a_refused_call_counts_without_provider_tokens_or_cost() -> None:

@@ -13,11 +13,12 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from gateway.core.clock import Clock
 from gateway.trace.metrics import instruments as of
-from gateway.trace.metrics.exporter import interval, is_wanted, preference
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.names import Known
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import CLOSING, Push, open_push
+from gateway.trace.metrics.pushing import interval, preference
+from gateway.trace.metrics.series import counter
 from gateway.trace.resource import resource
 from tests.otlp import Collector, attributes, grpc_collector, http_collector, metrics_of, points
 from tests.trace.metrics.rows import a_row
@@ -153,7 +154,7 @@ async def test_a_collector_that_is_away_is_told_once_and_again_when_it_is_back(
             collector.status = 200
             await collector.until(lambda: bool(collector.metrics))
 
-    assert [each.message for each in caplog.records] == ["metrics cannot be pushed", "metrics are pushed again"]
+    assert [each.message for each in caplog.records] == ["metrics cannot be exported", "metrics are exported again"]
 
 
 @EACH_PROTOCOL
@@ -206,42 +207,88 @@ async def test_compression_and_the_metrics_own_endpoint_are_honoured(sends: Send
 
 
 @pytest.mark.parametrize(
-    "variables", [{"OTEL_EXPORTER_OTLP_PROTOCOL": "carrier-pigeon"}, {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}]
-)
-async def test_variables_that_make_no_sense_are_told_and_nothing_is_pushed(
-    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", **variables}, monkeypatch)
-
-    push = await open_push(sender.environment, "host:7", sender.metrics.gathered, Clock())
-
-    if push is not None:  # the exporter has a default of its own
-        await push.close()
-    assert caplog.records
-
-
-ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
-
-
-@pytest.mark.parametrize(
-    ("environment", "wanted"),
+    "variables",
     [
-        ({}, False),
-        (ENDPOINT, True),
-        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://collector:4318/v1/metrics"}, True),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, False),
-        ({**ENDPOINT, "OTEL_METRICS_EXPORTER": "none"}, False),
-        ({"OTEL_METRICS_EXPORTER": "otlp"}, True),
-        ({"OTEL_METRICS_EXPORTER": "prometheus, otlp"}, True),
-        ({"OTEL_METRICS_EXPORTER": "prometheus"}, False),
-        ({**ENDPOINT, "OTEL_SDK_DISABLED": "TRUE"}, False),
-        ({**ENDPOINT, "OTEL_SDK_DISABLED": "false"}, True),
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "carrier-pigeon"},
+        {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"},
     ],
 )
-def test_metrics_are_pushed_where_an_endpoint_or_the_exporter_is_named(
-    environment: dict[str, str], wanted: bool
+async def test_variables_that_make_no_sense_do_not_keep_metrics_from_being_pushed(
+    variables: dict[str, str], sends: Sends
 ) -> None:
-    assert is_wanted(environment) == wanted
+    async with http_collector() as collector:
+        sender = sends(collector, **variables)
+        sender.observer.observe(a_row())
+        async with sender.pushing():
+            await collector.until(lambda: bool(collector.metrics))
+
+
+async def test_a_redirection_is_no_delivery(sends: Sends, caplog: pytest.LogCaptureFixture) -> None:
+    async with http_collector() as collector:
+        collector.status = 302
+        sender = sends(collector)
+        sender.observer.observe(a_row())
+        async with sender.pushing() as push:
+            await collector.until(lambda: push.dropped > 0)
+
+    first, last = caplog.records
+    assert (first.message, first.__dict__["reason"]) == ("metrics cannot be exported", "it answered 302")
+    assert last.message == "the last metrics could not be pushed"
+
+
+async def test_data_points_that_are_rejected_are_counted_and_told_once(
+    sends: Sends, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http_collector() as collector:
+        collector.rejects = 3
+        sender = sends(collector)
+        sender.observer.observe(a_row())
+        async with sender.pushing() as push:
+            await collector.until(lambda: push.dropped >= 6)
+
+    (told,) = caplog.records
+    assert (told.__dict__["rejected"], told.__dict__["collector_says"]) == (3, "no room")
+
+
+async def test_a_collector_that_refuses_is_asked_less_and_less_often(sends: Sends) -> None:
+    async with http_collector() as collector:
+        collector.status = 503
+        sender = sends(collector, OTEL_METRIC_EXPORT_INTERVAL="20")
+        sender.observer.observe(a_row())
+        async with sender.pushing():
+            await collector.until(lambda: collector.refused == 6)
+            pauses = [came - answered for answered, came in zip(collector.answered, collector.came[1:], strict=False)]
+
+    for number, pause in enumerate(pauses):
+        assert pause >= 0.8 * 0.02 * 2**number
+
+
+async def test_figures_that_cannot_be_encoded_are_told_once_and_later_ones_are_pushed(
+    sends: Sends, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http_collector() as collector:
+        sender = sends(collector)
+        broken = counter(sender.observer.totals, of.CALLS, ("upstream", "gpt-4o", "acme", "search"))
+        broken.value = 2**63  # more than OTLP has
+        async with sender.pushing() as push:
+            await collector.until(lambda: push.dropped >= 3)
+            broken.value = 1
+            await collector.until(lambda: bool(collector.metrics))
+
+    assert [each.message for each in caplog.records] == ["metrics cannot be exported", "metrics are exported again"]
+
+
+async def test_a_push_that_failed_is_made_up_for_before_the_next_one_is_due(sends: Sends) -> None:
+    async with http_collector() as collector:
+        collector.status = 503
+        sender = sends(collector, OTEL_METRIC_EXPORT_INTERVAL="3600000")
+        sender.observer.observe(a_row())
+        async with sender.pushing() as push:
+            await push._offer()
+            await collector.until(lambda: collector.refused == 1)
+            collector.status = 200
+            await collector.until(lambda: len(collector.metrics) == 1)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", 60), ("5000", 5), ("0", 60), ("soon", 60), ("-1", 60)])
@@ -256,7 +303,7 @@ def test_the_temporality_is_the_one_that_is_preferred(text: str, chosen: str) ->
     assert preference({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": text}) == chosen
 
 
-def test_workers_that_were_given_one_name_are_still_told_apart() -> None:
+def test_workers_that_were_given_one_name_are_still_told_apart(caplog: pytest.LogCaptureFixture) -> None:
     given = {
         "OTEL_SERVICE_NAME": "edge",
         "OTEL_RESOURCE_ATTRIBUTES": "service.name=x,service.instance.id=pod-1,nonsense",
@@ -266,3 +313,4 @@ def test_workers_that_were_given_one_name_are_still_told_apart() -> None:
 
     assert [each["service.instance.id"] for each in found] == ["pod-1:host:7", "pod-1:host:8"]
     assert {each["service.name"] for each in found} == {"edge"}
+    assert [each.__dict__["place"] for each in caplog.records] == [3, 3]

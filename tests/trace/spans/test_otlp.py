@@ -14,10 +14,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event as SdkEvent
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from gateway.trace.spans.otlp import SCOPE, UPSTREAM_SCOPE, Encoder, SpanLimits, request, scoped
+from gateway.trace.spans.limits import SpanLimits
+from gateway.trace.spans.otlp import SCOPE, UPSTREAM_SCOPE, Encoder, request, scoped
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
 
 SCHEMA, VERSION = "https://opentelemetry.io/schemas/1.41.0", "0.1.0"
@@ -73,16 +75,27 @@ def test_a_trace_is_encoded_as_the_sdk_encodes_it(trace_id: str, given: list[Spa
 
 
 @settings(deadline=None, max_examples=150)
-@given(spans(), st.integers(0, 8), st.none() | st.integers(0, 12))
-def test_limits_cut_texts_and_count_what_they_drop(span: Span, most: int, length: int | None) -> None:
+@given(
+    spans(),
+    st.builds(
+        SpanLimits,
+        st.integers(0, 8),
+        st.none() | st.integers(0, 12),
+        st.integers(0, 2),
+        st.integers(0, 1),
+        st.integers(0, 4),
+        st.none() | st.integers(0, 12),
+    ),
+)
+def test_limits_cut_texts_and_count_what_they_drop(span: Span, limits: SpanLimits) -> None:
     trace = Trace("1" * 32, [span])
 
-    found = encoded(trace, Encoder(SpanLimits(most, length)))
+    (found,) = all_spans(encoded(trace, Encoder(limits)))
 
-    expected = by_the_sdk(trace, {}, SpanLimits(most, length))
-    (one,), (other,) = all_spans(found), all_spans(expected)
-    assert list(one.attributes) == list(other.attributes)
-    assert one.dropped_attributes_count == other.dropped_attributes_count == max(0, len(span.attributes) - most)
+    assert found == all_spans(by_the_sdk(trace, {}, limits))[0]
+    assert found.dropped_attributes_count == max(0, len(span.attributes) - limits.attributes)
+    assert found.dropped_events_count == max(0, len(span.events) - limits.events)
+    assert found.dropped_links_count == (span.link is not None and limits.links == 0)
 
 
 def test_what_many_spans_have_alike_is_encoded_once_and_means_the_same() -> None:
@@ -156,9 +169,15 @@ def readable(span: Span, trace: Trace, state: Mapping[str, str], limits: SpanLim
         context=context(span.span_id),
         parent=parent,
         resource=ABOUT,
-        attributes=bounded(span.attributes, limits),
-        events=[SdkEvent(event.name, event.attributes, event.at) for event in span.events],
-        links=[Link(context(span.link[1], span.link[0], remote=True))] if span.link else [],
+        attributes=bounded(span.attributes, limits.attributes, limits.length) if limits else span.attributes,
+        events=BoundedList.from_seq(
+            limits.events if limits else None,
+            [SdkEvent(event.name, event_attributes(event, limits), event.at) for event in span.events],
+        ),
+        links=BoundedList.from_seq(
+            limits.links if limits else None,
+            [Link(context(span.link[1], span.link[0], remote=True))] if span.link else [],
+        ),
         kind=KINDS[span.kind],
         status=Status(StatusCode.UNSET) if span.error is None else Status(StatusCode.ERROR, span.error),
         start_time=span.begin,
@@ -167,12 +186,16 @@ def readable(span: Span, trace: Trace, state: Mapping[str, str], limits: SpanLim
     )
 
 
-def bounded(given: Mapping[str, Any], limits: SpanLimits | None) -> Any:
+def event_attributes(event: Event, limits: SpanLimits | None) -> Any:
+    return (
+        event.attributes if limits is None else bounded(event.attributes, limits.event_attributes, limits.event_length)
+    )
+
+
+def bounded(given: Mapping[str, Any], most: int, length: int | None) -> Any:
     """The SDK drops the oldest where the specification says to drop what comes too late, so it is given the first ones."""
-    if limits is None:
-        return given
-    kept = dict(list(given.items())[: limits.attributes])
-    found = BoundedAttributes(limits.attributes, kept, max_value_len=limits.length)
+    kept = dict(list(given.items())[:most])
+    found = BoundedAttributes(most, kept, max_value_len=length)
     found.dropped = len(given) - len(kept)
     return found
 

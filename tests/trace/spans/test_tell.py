@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.trace.spans.otlp import Encoder, SpanLimits
-from gateway.trace.spans.providers import known_name
+from gateway.trace.providers import provider_name
+from gateway.trace.spans.limits import SpanLimits
+from gateway.trace.spans.otlp import Encoder
 from gateway.trace.spans.span import Kind, Span
 from gateway.trace.spans.tell import is_failure, trace_of
 from tests.trace.rows import ROOT, TRACE, attempt, failed, refused, row, stage
@@ -196,7 +197,7 @@ def test_no_part_ends_after_the_whole() -> None:
     ],
 )
 def test_providers_have_the_conventions_names_where_their_host_tells_them(host: str, name: str) -> None:
-    assert known_name(host, "ours") == name
+    assert provider_name(host, "ours") == name
     assert told(attempts=[attempt(address=host, provider="ours")])["gen_ai.provider.name"] == name
     assert told(attempts=[attempt(address=host, provider="ours")])["llmgw.provider"] == "ours"
 

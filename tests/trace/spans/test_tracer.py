@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.resources import Resource
 
+from gateway.trace.collector.answer import Answer
+from gateway.trace.collector.destination import Signal
+from gateway.trace.collector.open import Sender, open_collector
+from gateway.trace.collector.standing import Standing
 from gateway.trace.spans import tracer as module
-from gateway.trace.spans.otlp import SpanLimits
-from gateway.trace.spans.send import Send, sender
+from gateway.trace.spans.limits import SpanLimits
 from gateway.trace.spans.tracer import Batching, Tracer, open_tracer
 from tests.faults.gateway_process import free_port
 from tests.trace.receiver import receiving
@@ -27,21 +30,26 @@ SPANS = 6
 
 
 class Gate:
-    """A collector that is there, or away, or silent, as it is told."""
+    """A collector that is there, or refuses all, or is silent, as it is told; `answer` goes before."""
 
     def __init__(self, *, is_there: bool = True) -> None:
         self.is_there = is_there
+        self.answer: Answer | None = None
+        self.bodies: list[bytes] = []
         self.requests = 0
         self.asked = threading.Event()
         self.open = threading.Event()
         self.open.set()
         self.is_closed = False
 
-    def send(self, request: bytes) -> bool:
+    def send(self, request: bytes) -> Answer:
         self.asked.set()
         self.open.wait()
+        self.bodies.append(request)
         self.requests += 1
-        return self.is_there
+        if self.answer is not None:
+            return self.answer
+        return Answer() if self.is_there else Answer(failure="it answered 400", is_final=True)
 
     def close(self) -> None:
         self.is_closed = True
@@ -52,11 +60,25 @@ Starts = Callable[..., Tracer]
 
 @pytest.fixture
 def start() -> Iterator[Starts]:
-    begun: list[tuple[Tracer, Send]] = []
+    begun: list[tuple[Tracer, Sender]] = []
 
-    def start(send: Send, *, queue: int = 1000, batch: int = 12, delay: float = 60.0, failures: bool = True) -> Tracer:
-        batching = Batching(queue, batch, delay)
-        tracer = Tracer(send, Resource({}), batching=batching, limits=SpanLimits(), keeps_failures=failures)
+    def start(
+        send: Sender,
+        *,
+        queue: int = 1000,
+        batch: int = 12,
+        delay: float = 60.0,
+        failures: bool = True,
+        pause: float = 0.001,
+    ) -> Tracer:
+        tracer = Tracer(
+            send,
+            Resource({}),
+            batching=Batching(queue, batch, delay),
+            limits=SpanLimits(),
+            standing=Standing(Signal.TRACES, first_pause=pause),
+            keeps_failures=failures,
+        )
         begun.append((tracer, send))
         return tracer
 
@@ -75,15 +97,13 @@ def until(is_so: Callable[[], bool]) -> None:
         threading.Event().wait(0.005)
 
 
-async def test_spans_reach_a_collector_without_being_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_spans_reach_a_collector_without_being_asked_for() -> None:
     async with receiving() as receiver:
         variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
             "OTEL_BSP_SCHEDULE_DELAY": "10",
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,service.name=mine",
         }
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
         tracer = open_tracer(variables, "host:1", keeps_failures=True)
         assert tracer is not None
 
@@ -240,11 +260,12 @@ def test_a_row_that_cannot_be_told_is_counted_and_hurts_nobody(start: Starts, ca
     assert len(caplog.records) == 4
 
 
-def test_memory_does_not_grow_while_the_collector_is_gone(
-    start: Starts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    send = sender({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"})
+def test_memory_does_not_grow_while_the_collector_is_gone(start: Starts, caplog: pytest.LogCaptureFixture) -> None:
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "1000",
+    }
+    send = open_collector(variables, Signal.TRACES)
     assert send is not None
     tracer = start(send, queue=2000, batch=512, delay=0.01)
 
@@ -261,13 +282,27 @@ def test_memory_does_not_grow_while_the_collector_is_gone(
     tracer.close(0.1)
     assert tracer.sent == 0
     assert tracer.dropped == 32_000 * SPANS
-    assert len(caplog.records) <= 1
+    assert [each.message for each in caplog.records][1:] == ["the last spans could not be sent"]
     tracer._thread.join(10)
 
 
 def resident() -> int:
     """Bytes of memory in use."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+LIMITS = (
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+)
 
 
 @pytest.mark.parametrize(
@@ -284,9 +319,26 @@ def resident() -> int:
         (
             {"OTEL_ATTRIBUTE_COUNT_LIMIT": "9", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "8"},
             Batching(),
-            SpanLimits(8),
+            SpanLimits(8, event_attributes=9),
         ),
-        ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "100"}, Batching(), SpanLimits(128, 100)),
+        (
+            {"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "100", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "50"},
+            Batching(),
+            SpanLimits(128, 50, event_length=100),
+        ),
+        (
+            {
+                "OTEL_SPAN_EVENT_COUNT_LIMIT": "0",
+                "OTEL_SPAN_LINK_COUNT_LIMIT": "1",
+                "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": "2",
+            },
+            Batching(),
+            SpanLimits(events=0, links=1, event_attributes=2),
+        ),
+        (dict.fromkeys(LIMITS, ""), Batching(), SpanLimits()),
+        (dict.fromkeys(LIMITS, "-1"), Batching(), SpanLimits()),
+        (dict.fromkeys(LIMITS, "1e3"), Batching(), SpanLimits()),
+        (dict.fromkeys(LIMITS, "9" * 5000), Batching(), SpanLimits()),
     ],
 )
 def test_variables_set_batches_and_limits(variables: dict[str, str], batching: Batching, limits: SpanLimits) -> None:
@@ -295,3 +347,106 @@ def test_variables_set_batches_and_limits(variables: dict[str, str], batching: B
     assert tracer is not None
     assert (tracer._batching, tracer._encoder._limits) == (batching, limits)
     tracer.close(5)
+
+
+@pytest.mark.parametrize("text", ["-1", "1e3", "9" * 5000, "zwölf", "0.5"])
+def test_of_every_number_that_makes_no_sense_the_name_and_what_is_taken_are_told(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracer = open_tracer({"OTEL_TRACES_EXPORTER": "otlp", **dict.fromkeys(LIMITS, text)}, "host:1", keeps_failures=True)
+
+    assert tracer is not None
+    tracer.close(5)
+    assert {each.__dict__["variable"] for each in caplog.records} >= set(LIMITS) - {"OTEL_ATTRIBUTE_COUNT_LIMIT"}
+    for each in caplog.records:
+        assert "taken" in each.__dict__
+        assert text not in f"{each.message}{each.__dict__['reason']}"
+
+
+def test_a_request_that_might_succeed_later_is_sent_again_and_nothing_is_lost(start: Starts) -> None:
+    gate = Gate()
+    gate.answer = Answer(failure="it answered 503")
+    tracer = start(gate, batch=SPANS)
+
+    tracer.see(row())
+    until(lambda: gate.requests >= 3)
+    tracer.see(row())
+    gate.answer = None
+
+    until(lambda: tracer.sent == 2 * SPANS)
+    assert tracer.dropped == 0
+    assert len(set(gate.bodies[:3])) == 1
+
+
+def test_a_request_that_never_succeeds_does_not_hold_up_the_others_for_ever(
+    start: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIES", 5)
+    gate = Gate()
+    gate.answer = Answer(failure="it answered 502")
+    tracer = start(gate, batch=SPANS)
+
+    tracer.see(row())
+    tracer.see(row())
+
+    until(lambda: tracer.dropped == SPANS)
+    assert len(set(gate.bodies[: module.TRIES])) == 1
+    gate.answer = None
+    until(lambda: tracer.sent == SPANS)
+
+
+def test_what_waits_to_be_sent_again_counts_among_what_waits_and_is_dropped_first(start: Starts) -> None:
+    gate = Gate()
+    gate.answer = Answer(failure="it answered 503")
+    tracer = start(gate, batch=SPANS, queue=10 * SPANS, pause=30)
+    tracer.see(row())
+    until(lambda: gate.requests == 1 and tracer._spans == SPANS)
+
+    for _ in range(100):
+        tracer.see(row())
+
+    assert (tracer._spans, tracer.dropped) == (10 * SPANS, 91 * SPANS)
+    assert gate.requests == 1, "the collector is left alone"
+
+
+def test_closing_does_not_wait_for_the_end_of_a_pause(start: Starts) -> None:
+    gate = Gate()
+    gate.answer = Answer(failure="it answered 503", retry_after=200)
+    tracer = start(gate, batch=SPANS)
+    tracer.see(row())
+    until(lambda: gate.requests == 1)
+    gate.answer = None
+
+    tracer.close(5)
+
+    assert (tracer.sent, tracer.dropped) == (SPANS, 0)
+
+
+def test_what_is_rejected_of_a_request_is_dropped_and_counted(start: Starts, caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    gate.answer = Answer(rejected=2, message="too old")
+    tracer = start(gate, batch=SPANS)
+
+    for count in range(1, 4):
+        tracer.see(row())
+        until(lambda count=count: gate.requests == count)  # type: ignore[misc]
+    until(lambda: tracer.sent == 3 * (SPANS - 2))
+
+    assert tracer.dropped == 6
+    (told,) = caplog.records
+    assert (told.__dict__["rejected"], told.__dict__["collector_says"]) == (2, "too old")
+
+
+def test_a_request_is_no_larger_than_a_grpc_server_takes(start: Starts) -> None:
+    gate = Gate()
+    gate.open.clear()
+    tracer = start(gate, queue=100_000, batch=512)
+    for _ in range(60):
+        tracer.see(row(content={"input": "x" * 200_000, "output": []}, content_in_spans=True))
+    gate.open.set()
+
+    tracer.close(10)
+
+    assert tracer.dropped == 0
+    assert max(map(len, gate.bodies)) < 4 * 1024 * 1024
+    assert gate.requests < 6

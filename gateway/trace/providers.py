@@ -1,4 +1,4 @@
-"""A provider's name as OpenTelemetry's conventions have it, told from where it is reached."""
+"""A provider's name as OpenTelemetry's conventions have it, told from its host, or else from what the policy calls it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,23 @@ _BY_HOST = {
 _ENDINGS = tuple((host, name) for host, name in _BY_HOST.items() if not host[0].isalnum())
 
 
+_BY_NAME = {
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "moonshot": "moonshot_ai",
+    "vertex": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+"""Policies' usual names, where the conventions have others."""
+
+
 @lru_cache(1024)
-def known_name(host: str, otherwise: str) -> str:
-    """The `gen_ai.provider.name` of whoever is at this host; `otherwise` for one that the conventions have no name for."""
+def provider_name(host: str, provider: str) -> str:
+    """The `gen_ai.provider.name` of the provider that the policy calls so, which is its own where the conventions have none."""
     host = host.lower().rstrip(".")
     if host in _BY_HOST:
         return _BY_HOST[host]
-    return next((name for ending, name in _ENDINGS if host.endswith(ending)), otherwise)
+    by_ending = next((name for ending, name in _ENDINGS if host.endswith(ending)), None)
+    return by_ending or _BY_NAME.get(provider, provider)

@@ -146,26 +146,24 @@ def _question(one: Reading, other: Reading) -> bool:
 
 
 def _order(one: Reading, other: Reading) -> bool:
-    """Whether two things have changed places: who does it and to whom, from where and to where."""
+    """Whether things have changed places: who does it and to whom, from where and to where, what comes before what."""
     if one.stems != other.stems:
         return False
-    if _turned(one) != _turned(other):
-        return True
     mine, theirs = _things(one), _things(other)
-    if mine == theirs or sorted(mine) != sorted(theirs):
-        return False
-    if _is_done_to(one, other) or _is_done_to(other, one):
-        return True
+    have_moved = mine != theirs and sorted(mine) == sorted(theirs)
+    return _turned(one) != _turned(other) or (
+        have_moved
+        and (_is_done_to(one, other) or _is_done_to(other, one) or _have_two_changed_places(one, other, mine, theirs))
+    )
+
+
+def _have_two_changed_places(one: Reading, other: Reading, mine: list[str], theirs: list[str]) -> bool:
     places = [place for place, pair in enumerate(zip(mine, theirs, strict=True)) if pair[0] != pair[1]]
     first, last = places[0], places[-1]
-    if (mine[first], mine[last]) != (theirs[last], theirs[first]):
-        return False
     moved = mine[first], mine[last]
-    if mine[first + 1 : last] != theirs[first + 1 : last] or not (
-        _are_apart(one, *moved) and _are_apart(other, *moved)
-    ):
+    if moved != (theirs[last], theirs[first]) or mine[first + 1 : last] != theirs[first + 1 : last]:
         return False
-    return not _have_the_same_places(one, other, set(moved))
+    return _are_apart(one, *moved) and _are_apart(other, *moved) and not _have_the_same_places(one, other, set(moved))
 
 
 def _turned(text: Reading) -> set[tuple[str, str]]:

@@ -110,7 +110,7 @@ class _Part:
         return True
 
     def search(self, vector: Vector, *, most: int, least: float) -> list[Near]:
-        scores = self._block[: len(self._ids)] @ vector
+        scores = np.vecdot(self._block[: len(self._ids)], vector)  # in this thread alone, which `@` is not
         rows = np.flatnonzero(scores >= np.float32(least))
         if len(rows) > most:
             rows = rows[np.argpartition(scores[rows], -most)[-most:]]

@@ -41,8 +41,10 @@ class Embedded:
         return veto(self.reading(one), self.reading(other)) is None
 
     def all(self, texts: Iterable[str]) -> None:
-        """Embeds them on every core."""
+        """Embeds them, on every core where there are many."""
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if len(new) <= _CHUNK:
+            return
         chunks = [new[start : start + _CHUNK] for start in range(0, len(new), _CHUNK)]
         with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_start) as cores:
             for chunk, vectors in zip(chunks, cores.map(_embed, chunks), strict=True):

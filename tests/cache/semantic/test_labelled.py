@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from bench.cache.__main__ import Report
 from bench.cache.data import BadFolder, only, read, some
+from gateway.cache.semantic.earned import Promise
 
 PAIR = {"a": "How do I pay?", "b": "How can I pay?"}
 OWN = Path(__file__).parents[3] / "bench" / "cache" / "own"
@@ -70,6 +72,19 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").rename(tmp_path / "x.jsonl.gz")
     with pytest.raises(BadFolder, match=r"x\.jsonl\.gz: cannot be read"):
         read(tmp_path)
+
+
+def test_a_report_ends_with_the_goals_that_the_folder_can_judge() -> None:
+    report = Report(some(read(OWN), pairs=60, questions=0), Promise(), streams=0, length=0)
+
+    text = "\n".join(report.parts())
+
+    goals = {goal.text.partition(":")[0]: goal.reached for goal in report.goals}
+    assert goals["near-misses, written by hand served"] is True
+    assert goals["paraphrases, written by hand served"] is True
+    assert goals["near-misses, generated served"] is None
+    assert text.endswith("| reached |")
+    assert "## Pairs: written_a" in text
 
 
 def test_our_own_pairs_are_such_a_folder() -> None:

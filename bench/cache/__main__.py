@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder of labelled questions")
     parser.add_argument("--only", metavar="NAMES", help="files, by their names without endings, with commas")
     parser.add_argument("--quick", action="store_true", help="a sample of it all; too few streams to judge the promise")
-    parser.add_argument("--pairs", type=int, metavar="N", help="of a file at most (2,000; quick: 200)")
+    parser.add_argument("--pairs", type=int, metavar="N", help="of a file at most (1,500; quick: 200)")
     parser.add_argument("--questions", type=int, metavar="N", help="to a stream at most (10,000; quick: 1,500)")
     parser.add_argument("--streams", type=int, metavar="N", help="drawn anew for the promise (200; quick: 10)")
     parser.add_argument("--length", type=int, default=3_000, metavar="N", help="questions to each of these")
@@ -50,7 +50,7 @@ def main() -> int:
         print(f"bench.cache: {wrong}", file=sys.stderr)
         return 2
     quick = options.quick
-    most_pairs = options.pairs or (200 if quick else 2_000)
+    most_pairs = options.pairs or (200 if quick else 1_500)
     most_questions = options.questions or (1_500 if quick else 10_000)
     streams = options.streams if options.streams is not None else (10 if quick else 200)
     found = data.some(found, pairs=most_pairs, questions=most_questions)

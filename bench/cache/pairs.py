@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from bench.cache.data import Pair
 from bench.cache.embedded import Embedded
 from bench.cache.rules import GPTCACHE, REDISVL
-from gateway.cache.semantic.guard import veto
 
 THRESHOLDS = (GPTCACHE, 0.80, 0.85, REDISVL, 0.95)
 
@@ -20,7 +19,7 @@ def table(pairs: Sequence[Pair], embedded: Embedded) -> Iterable[tuple[str, ...]
     guarded: Counter[tuple[str, bool, float]] = Counter()
     for pair in pairs:
         score = embedded.score(pair.a, pair.b)
-        passes = veto(embedded.reading(pair.a), embedded.reading(pair.b)) is None
+        passes = embedded.passes(pair.a, pair.b)
         for kind in {pair.kind, "all"}:
             total[kind, pair.same] += 1
             for least in THRESHOLDS:

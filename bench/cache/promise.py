@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.cache.data import Asked
 from bench.cache.embedded import Embedded
+from bench.cache.neighbours import Neighbours
 from bench.cache.rules import Ours
 from bench.cache.stream import run
 from gateway.cache.semantic.earned import Promise
@@ -16,7 +17,7 @@ _FEWEST_TO_JUDGE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Broken:
     """Of `streams`, those that earned a threshold, and those that then served more wrong hits than promised; the latter also
     without streams that served fewer than 100 hits, whose share is mostly chance."""
 
@@ -27,16 +28,18 @@ class Kept:
     worst: float
 
 
-def resample(asked: Sequence[Asked], embedded: Embedded, *, streams: int, length: int, promise: Promise) -> Kept:
+def resample(
+    asked: Sequence[Asked], neighbours: Neighbours, embedded: Embedded, *, streams: int, length: int, promise: Promise
+) -> Broken:
     earned = broken = long = 0
     worst = 0.0
     for seed in range(streams):
         drawn = random.Random(seed).sample(asked, min(length, len(asked)))
-        outcome = run(drawn, Ours(promise, seed), embedded)
+        outcome = run(drawn, Ours(promise, seed), neighbours, embedded)
         is_broken = outcome.wrong_among_hits > promise.max_error
         earned += outcome.served > 0
         broken += is_broken
         long += is_broken and outcome.served >= _FEWEST_TO_JUDGE
         if outcome.served >= _FEWEST_TO_JUDGE:
             worst = max(worst, outcome.wrong_among_hits)
-    return Kept(streams, earned, broken, long, worst)
+    return Broken(streams, earned, broken, long, worst)

@@ -45,6 +45,9 @@ class Rule(Protocol):
     def learn(self, question: Asked, found: Sequence[Near], shelf: Shelf) -> bool: ...
 
     @property
+    def compared(self) -> int: ...
+
+    @property
     def note(self) -> str: ...
 
 
@@ -52,6 +55,7 @@ class Static:
     """The nearest, if it is nearer than a number: GPTCache, redisvl and most others."""
 
     note = ""
+    compared = 0
 
     def __init__(self, threshold: float) -> None:
         self.floor = threshold
@@ -67,6 +71,7 @@ class Unproven:
     """Ours with a threshold that the admin wrote."""
 
     note = "unproven"
+    compared = 0
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
@@ -118,6 +123,10 @@ class Ours:
         return True
 
     @property
+    def compared(self) -> int:
+        return self.earned.state.compared
+
+    @property
     def note(self) -> str:
         threshold = self.earned.threshold
         told = "nothing served" if threshold is None else f"earned {threshold:.2f}, served from call {self.began}"
@@ -129,7 +138,7 @@ class VCache:
     which similarity, and is asked again so often that of all calls at most `delta` are answered wrongly."""
 
     floor = -1.0
-    _FEWEST = 6
+    _FEWEST = 4
     _Z = tuple((1 - step / 51, NormalDist().inv_cdf(1 - step / 51)) for step in range(1, 51))
 
     def __init__(self, delta: float, seed: int) -> None:
@@ -139,8 +148,12 @@ class VCache:
         self._fits: dict[str, tuple[int, float, float, float]] = {}
 
     @property
+    def compared(self) -> int:
+        return sum(map(len, self._seen.values()))
+
+    @property
     def note(self) -> str:
-        return f"{sum(map(len, self._seen.values()))} compared"
+        return f"{self.compared} compared"
 
     def serve(self, question: Asked, found: Sequence[Near], shelf: Shelf) -> str | None:
         if not found or self._random.random() < self._explores(found[0]):
@@ -164,20 +177,25 @@ class VCache:
         _, place, slope, spread = fit
         least = 1.0
         for sure, z in self._Z:
-            right = sure / (1 + math.exp(-max(-50.0, min(50.0, slope * (near.score - place - z * spread)))))
+            right = sure / (1 + math.exp(-max(-50.0, min(50.0, slope * (near.score - min(1.0, place + z * spread))))))
             least = min(least, 1 - self._delta / max(1 - right, 1e-9))
         return max(0.0, least)
 
 
 def _fit(seen: Sequence[tuple[float, bool]]) -> tuple[float, float, float]:
     """Logistic regression by Newton's method: the similarity at which right and wrong are alike, the slope, and the first's
-    standard deviation. Two anchors, (0, wrong) and (1, right), keep it finite."""
-    x = np.array([[1.0, score] for score, _ in seen] + [[1.0, 0.0], [1.0, 1.0]])
+    standard deviation. Two anchors, (0, wrong) and (1, right), are counted as observations.
+
+    Where a line parts right from wrong the curve has no steepest form, and a small ridge keeps it finite; for the deviation its
+    authors then take a table by the number of observations, of about a fifth over that number, a hundredth at the least.
+    """
+    scores = np.array([score for score, _ in seen] + [0.0, 1.0])
     y = np.array([float(right) for _, right in seen] + [0.0, 1.0])
+    x = np.column_stack([np.ones_like(scores), scores])
     weights = np.zeros(2)
-    ridge = np.eye(2) * 1e-2
+    ridge = np.eye(2) * 1e-4
     information = ridge
-    for _ in range(25):
+    for _ in range(40):
         chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
         information = (x * (chance * (1 - chance))[:, None]).T @ x + ridge
         step = np.linalg.solve(information, x.T @ (y - chance) - ridge @ weights)
@@ -185,5 +203,8 @@ def _fit(seen: Sequence[tuple[float, bool]]) -> tuple[float, float, float]:
         if float(np.abs(step).max()) < 1e-6:
             break
     offset, slope = float(weights[0]), max(float(weights[1]), 1e-3)
+    place = min(1.0, max(0.0, -offset / slope))
+    if scores[y == 1].min() > scores[y == 0].max():
+        return place, slope, math.sqrt(max(0.2 / len(scores), 0.01))
     gradient = np.array([-1 / slope, offset / slope**2])
-    return -offset / slope, slope, float(np.sqrt(gradient @ np.linalg.inv(information) @ gradient))
+    return place, slope, math.sqrt(max(0.0, float(gradient @ np.linalg.inv(information) @ gradient)))

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from bench.cache.data import Asked
 from bench.cache.embedded import Embedded
+from bench.cache.neighbours import Neighbours
 from bench.cache.rules import Rule, Shelf
-from gateway.cache.semantic.index import Index
-
-_PARTITION = b"all"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Shares; `repeats` are the calls whose answer was already kept or served, `found` the share of them answered rightly."""
+    """Shares; `repeats` are the calls whose answer was already kept or served, `found` the share of them answered rightly;
+    `compared` the calls that a rule sent upstream though it might have served them."""
 
     calls: int
     hits: float
@@ -24,6 +23,7 @@ class Outcome:
     late_hits: float
     late_wrong_among_hits: float
     found: float
+    compared: int
     note: str
 
     @property
@@ -31,28 +31,28 @@ class Outcome:
         return round(self.hits * self.calls)
 
 
-def run(asked: Sequence[Asked], rule: Rule, embedded: Embedded, *, answers_repeat: bool = True) -> Outcome:
+def run(
+    asked: Sequence[Asked], rule: Rule, neighbours: Neighbours, embedded: Embedded, *, answers_repeat: bool = True
+) -> Outcome:
     """What was served is never kept again. `late` is the stream's second half."""
-    first = next(vector for one in asked if (vector := embedded.vector(one.text)) is not None)
-    index = Index(len(first), most=len(asked))
+    kept = neighbours.among(len(asked))
     shelf = Shelf(embedded, answers_repeat=answers_repeat)
     results: list[bool | None] = []
     labels: set[str] = set()
     repeats = 0
     for number, question in enumerate(asked):
-        vector = embedded.vector(question.text)
-        found = [] if vector is None else index.search(_PARTITION, vector, least=rule.floor)
+        found = kept.search(question.text, least=rule.floor)
         served = rule.serve(question, found, shelf)
         results.append(None if served is None else shelf.asked[served].label == question.label)
         repeats += question.label in labels
         labels.add(question.label)
-        if served is None and rule.learn(question, found, shelf) and vector is not None:
-            index.add(_PARTITION, str(number), vector)
+        if served is None and rule.learn(question, found, shelf):
+            kept.add(str(number), question.text)
             shelf.asked[str(number)] = question
-    return _outcome(results, repeats, rule.note)
+    return _outcome(results, repeats, rule)
 
 
-def _outcome(results: list[bool | None], repeats: int, note: str) -> Outcome:
+def _outcome(results: list[bool | None], repeats: int, rule: Rule) -> Outcome:
     late = results[len(results) // 2 :]
     return Outcome(
         calls=len(results),
@@ -62,7 +62,8 @@ def _outcome(results: list[bool | None], repeats: int, note: str) -> Outcome:
         late_hits=_hits(late),
         late_wrong_among_hits=_wrong(late),
         found=results.count(True) / max(1, repeats),
-        note=note,
+        compared=rule.compared,
+        note=rule.note,
     )
 
 

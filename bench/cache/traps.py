@@ -17,14 +17,18 @@ _FOREIGN = (
     ("How do I use 🦊 in Slack?", "How do I use 🐙 in Slack?"),
 )
 _PREAMBLE_WORDS = 300
+_TEXT = "You answer the questions of our customers in short and friendly words."
+_QUESTIONS = ("How do I reset my password?", "Where is my parcel?")
+"""For folders without questions."""
 
 
 def rows(questions: Sequence[str], embedded: Embedded) -> Iterable[tuple[str, int, int]]:
     """Each trap, how many pairs fell into it of how many; in one message, as the trap has it."""
-    words = " ".join(questions).split()[:_PREAMBLE_WORDS]
-    asked = [f"{' '.join(words)}\n\n{one}" for one in questions[:200]]
+    words = (" ".join(questions) or _TEXT).split() * _PREAMBLE_WORDS
+    preamble = " ".join(words[:_PREAMBLE_WORDS])
+    asked = [f"{preamble}\n\n{one}" for one in questions[:200] or _QUESTIONS]
     pairs = list(zip(asked[::2], asked[1::2], strict=False))
-    yield f"{len(words)} shared words, then another question", _fallen(pairs, embedded), len(pairs)
+    yield f"{_PREAMBLE_WORDS} shared words, then another question", _fallen(pairs, embedded), len(pairs)
     yield "letters that the embedder does not know", _fallen(_FOREIGN, embedded), len(_FOREIGN)
 
 

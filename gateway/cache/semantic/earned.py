@@ -11,10 +11,12 @@ above `max_error`", is kept on each rung from any moment on (a sum that cannot f
 wider ones are lost, at once, and must be earned anew. What is promised is for the time between two such moments.
 
 It learns from a share of its would-be hits, not from each: an empty cache errs more than a full one, and what its first minutes
-show is not what it will do.
+show is not what it will do. It learns in two steps, since comparisons are dear and near hits err least: from the hits at .88 and
+above until that is earned, which is then served, and only from then on for the wider rungs, from hits of all scores.
 
-At any one time the chance to be compared is the same for every would-be hit, whatever its score: the draws stand for the hits
-only because of that. Nothing here does I/O or knows the time.
+At any one time the chance to be compared is the same for every would-be hit that the rungs in question would serve, whatever its
+score: the draws stand for the hits only because of that. So what the first step showed is not counted for the wider rungs.
+Nothing here does I/O or knows the time.
 """
 
 from __future__ import annotations
@@ -29,8 +31,11 @@ import msgspec
 LADDER = (0.98, 0.96, 0.94, 0.92, 0.90, 0.88, 0.86, 0.84, 0.82, 0.80)
 """The thresholds that can be earned, the strictest first."""
 
-_ORDERS = ((tuple(range(4, len(LADDER))), 0.8), ((2, 1, 0), 0.2))
-"""The orders in which rungs are tried, each with its share of alpha: from .90 on to wider ones, and from .94 to stricter."""
+_FIRST = LADDER.index(0.88)
+"""The rung that is to be earned before wider ones are tried."""
+
+_ORDERS = ((tuple(range(_FIRST, len(LADDER))), 0.8), ((4, 2, 1, 0), 0.2))
+"""The orders in which rungs are tried, each with its share of alpha: from .88 on to wider ones, and from .90 to stricter."""
 
 _BETS = ((0.08, 0.2), (0.25, 0.4), (0.5, 0.4))
 """The shares of wrong hits that are bet on, as parts of the limit, with their weights."""
@@ -48,7 +53,7 @@ class Promise:
 
     max_error: float = 0.05
     confidence: float = 0.95
-    shadowed: int = 320
+    shadowed: int = 330
     pace: float = 0.25
     audit: float = 0.01
 
@@ -67,8 +72,9 @@ class Choice(Enum):
 
 
 class State(msgspec.Struct):
-    """What was learnt, to be kept and read back: for each band of the ladder, the answers compared and those that were wrong;
-    for each rung, the bet on drift. `labels` counts the comparisons since the route began to learn."""
+    """What was learnt, to be kept and read back: for each band of the ladder, the comparisons that were right and wrong, `wide_…`
+    those since hits of all scores are compared; for each rung, the bet on drift. `labels` counts the comparisons since the route
+    began to learn."""
 
     right: list[int]
     wrong: list[int]
@@ -76,6 +82,9 @@ class State(msgspec.Struct):
     earned: list[bool]
     labels: int = 0
     learning: bool = True
+    is_wide: bool = False
+    wide_right: list[int] = msgspec.field(default_factory=lambda: [0] * len(LADDER))
+    wide_wrong: list[int] = msgspec.field(default_factory=lambda: [0] * len(LADDER))
     served: int = 0
     compared: int = 0
     found_wrong: int = 0
@@ -98,14 +107,12 @@ class Earned:
     @property
     def threshold(self) -> float | None:
         """The widest that is earned; None while nothing may be served."""
-        if self.state.learning:
-            return None
         rung = _widest(self.state.earned)
         return None if rung is None else LADDER[rung]
 
     def choose(self, score: float) -> Choice:
         """For a candidate that the guard let pass."""
-        if score < self.promise.floor:
+        if score < (self.promise.floor if self.state.is_wide else LADDER[_FIRST]):
             return Choice.PASS
         rate = self.promise.pace if self.state.learning else self.promise.audit
         if self._random() < rate:
@@ -123,6 +130,8 @@ class Earned:
             return
         state = self.state
         (state.right if right else state.wrong)[band] += 1
+        if state.is_wide:
+            (state.wide_right if right else state.wide_wrong)[band] += 1
         state.labels += 1
         state.compared += 1
         state.found_wrong += not right
@@ -130,6 +139,7 @@ class Earned:
         self._earn()
         if state.learning and (state.earned[-1] or state.labels >= self.promise.shadowed):
             state.learning = False
+        state.is_wide = state.is_wide or state.earned[_FIRST] or not state.learning
 
     def report(self, score: float) -> None:
         """A served hit was said to be wrong. It weighs as one that an audit found, though only wrong ones are reported: so it
@@ -145,9 +155,13 @@ class Earned:
         return upper_bound(right, wrong, 1 - self.promise.confidence)
 
     def counts(self, threshold: float) -> tuple[int, int]:
-        """The comparisons at this threshold since it was last lost: right and wrong ones."""
+        """The comparisons that count at this threshold, since it was last lost: right and wrong ones."""
+        state = self.state
+        right, wrong = state.right, state.wrong
+        if threshold < LADDER[_FIRST]:
+            right, wrong = state.wide_right, state.wide_wrong
         bands = [place for place, least in enumerate(LADDER) if least >= threshold]
-        return sum(self.state.right[place] for place in bands), sum(self.state.wrong[place] for place in bands)
+        return sum(right[place] for place in bands), sum(wrong[place] for place in bands)
 
     def _earn(self) -> None:
         alpha = 1 - self.promise.confidence
@@ -178,10 +192,11 @@ class Earned:
         kept = [place for place in range(rung) if state.earned[place]]
         state.lost += 1
         state.right, state.wrong = [0] * len(LADDER), [0] * len(LADDER)
+        state.wide_right, state.wide_wrong = [0] * len(LADDER), [0] * len(LADDER)
         state.drift = [0.0] * len(LADDER)
         state.earned = [place in kept for place in range(len(LADDER))]
         if not kept:
-            state.learning, state.labels = True, 0
+            state.learning, state.is_wide, state.labels = True, False, 0
 
 
 def wealth(right: int, wrong: int, limit: float) -> float:

@@ -135,27 +135,50 @@ def _languages(one: Reading, other: Reading) -> bool:
     return one.language is not None and other.language is not None and one.language != other.language
 
 
+def _modality(one: Reading, other: Reading) -> bool:
+    """Whether one asks what may be done, and the other what has to be."""
+    asked = [next(iter(text.tokens), "") for text in (one, other)]
+    return any(a in words.PERMITTED and b in words.REQUIRED for a, b in (asked, asked[::-1]))
+
+
 def _question(one: Reading, other: Reading) -> bool:
     return frozenset((one.question, other.question)) in words.UNLIKE_QUESTIONS
 
 
 def _order(one: Reading, other: Reading) -> bool:
-    """Whether two things have changed places: who does it and to whom, from where and to where."""
+    """Whether things have changed places: who does it and to whom, from where and to where, what comes before what."""
     if one.stems != other.stems:
         return False
     mine, theirs = _things(one), _things(other)
-    if mine == theirs or sorted(mine) != sorted(theirs):
-        return False
+    have_moved = mine != theirs and sorted(mine) == sorted(theirs)
+    return _turned(one) != _turned(other) or (
+        have_moved
+        and (_is_done_to(one, other) or _is_done_to(other, one) or _have_two_changed_places(one, other, mine, theirs))
+    )
+
+
+def _have_two_changed_places(one: Reading, other: Reading, mine: list[str], theirs: list[str]) -> bool:
     places = [place for place, pair in enumerate(zip(mine, theirs, strict=True)) if pair[0] != pair[1]]
     first, last = places[0], places[-1]
-    if (mine[first], mine[last]) != (theirs[last], theirs[first]):
-        return False
     moved = mine[first], mine[last]
-    if mine[first + 1 : last] != theirs[first + 1 : last] or not (
-        _are_apart(one, *moved) and _are_apart(other, *moved)
-    ):
+    if moved != (theirs[last], theirs[first]) or mine[first + 1 : last] != theirs[first + 1 : last]:
         return False
-    return not _have_the_same_places(one, other, set(moved))
+    return _are_apart(one, *moved) and _are_apart(other, *moved) and not _have_the_same_places(one, other, set(moved))
+
+
+def _turned(text: Reading) -> set[tuple[str, str]]:
+    """`before I pay` and the like, with the first thing that follows."""
+    after: dict[str, str] = {}
+    for turn, token in ((turn, token) for place, turn in enumerate(text.tokens) for token in text.tokens[place + 1 :]):
+        if turn in words.TURNING and is_thing(token):
+            after.setdefault(turn, token)
+    return set(after.items())
+
+
+def _is_done_to(one: Reading, other: Reading) -> bool:
+    """`my doctor asks me` is not `I ask my doctor`."""
+    mine, theirs = one.words & (words.DOERS | words.DONE_TO), other.words & (words.DOERS | words.DONE_TO)
+    return bool(mine) and bool(theirs) and mine <= words.DONE_TO and theirs <= words.DOERS
 
 
 def _things(text: Reading) -> list[str]:
@@ -166,7 +189,7 @@ def _are_apart(text: Reading, one: str, other: str) -> bool:
     """Whether something stands between them that has two sides: `A and B` is `B and A`, and `A is B` is `B is A`."""
     ends = [place for place, token in enumerate(text.tokens) if token in (one, other)]
     between = [token for a, b in pairwise(ends) for token in text.tokens[a + 1 : b]]
-    return any(token in _PLACES or is_thing(token) for token in between if token not in words.SYMMETRIC)
+    return any(token not in words.EQUATING for token in between if token not in words.SYMMETRIC)
 
 
 def _have_the_same_places(one: Reading, other: Reading, moved: set[str]) -> bool:
@@ -223,6 +246,7 @@ VETOES: Mapping[str, Callable[[Reading, Reading], bool]] = {
     "opposite": _opposites,
     "kind": _kinds,
     "person": _persons,
+    "modality": _modality,
     "question": _question,
     "name": _names,
     "order": _order,

@@ -102,7 +102,7 @@ ascending / descending
 first / last
 next / previous last
 always / never
-all every / some none
+all every each both / some none one any either only
 everyone everybody / someone nobody
 legal / illegal
 active / inactive passive

@@ -22,6 +22,7 @@ _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)$")
 _WITH_UNIT = re.compile(r"(\d[\d,]*(?:\.\d+)?)([a-z]{1,5})$")
 _QUARTER = re.compile(r"[qh][1-4]$")
 _ONCE_THEY_FOLLOW = frozenset("in of on since by until next last this early late mid during before after every".split())
+_RELATIVE = frozenset("next last this past".split())
 _AMOUNTS = frozenset("many much old long far often tall big large high fast".split())
 
 
@@ -65,7 +66,7 @@ def read(text: str) -> Reading:
         code=frozenset(
             token.strip("`").replace("-", "").lower()
             for token in shown
-            if _CODE.search(token) and not _NOT_CODE.match(token)
+            if not (token.isalpha() and token.islower()) and _CODE.search(token) and not _NOT_CODE.match(token)
         ),
         poles=_poles(stems),
         formats=frozenset(words.FORMATS[token] for token in tokens if token in words.FORMATS),
@@ -83,7 +84,7 @@ def is_thing(token: str) -> bool:
 def language(tokens: tuple[str, ...]) -> str | None:
     """The language whose small words are most among them; None where that is not clear."""
     counts = sorted(
-        ((sum(token in known for token in tokens), name) for name, known in words.STOPWORDS.items()), reverse=True
+        ((sum(map(known.__contains__, tokens)), name) for name, known in words.STOPWORDS.items()), reverse=True
     )
     (most, name), (second, _) = counts[0], counts[1]
     return name if most > second else None
@@ -126,8 +127,8 @@ def _numbers(tokens: tuple[str, ...]) -> tuple[tuple[float, ...], frozenset[str]
 
 def _value(token: str) -> tuple[float | None, str | None]:
     """The number that a token is, and the unit that is written onto it."""
-    if token in words.NUMBERS:
-        return words.NUMBERS[token], None
+    if token.isalpha() or token in words.NUMBERS:
+        return words.NUMBERS.get(token), None
     if not any(map(str.isdigit, token)):
         return _spelt(token)
     if _NUMBER.match(token):
@@ -166,12 +167,14 @@ def _dates(shown: list[str], tokens: tuple[str, ...]) -> frozenset[str]:
     found |= {words.DAYS[token] for token in tokens if token in words.DAYS}
     found |= {token for token in tokens if _QUARTER.match(token)}
     for place, token in enumerate(shown):
+        if token != "May" and tokens[place] not in _RELATIVE:
+            continue
         before = tokens[place - 1] if place else ""
         after = tokens[place + 1] if place + 1 < len(tokens) else ""
         if token == "May" and place and (before in _ONCE_THEY_FOLLOW or before.isdigit() or after[:1].isdigit()):
             found.add("may")
-        if token.lower() in ("next", "last", "this", "past") and after in words.PERIODS:
-            found.add(f"{token.lower()} {words.PERIODS[after]}")
+        if tokens[place] in _RELATIVE and after in words.PERIODS:
+            found.add(f"{tokens[place]} {words.PERIODS[after]}")
     return frozenset(found)
 
 
@@ -181,6 +184,8 @@ def _names(shown: list[str], tokens: tuple[str, ...]) -> frozenset[str]:
     heading = len(shown) > 3 and sum(capitals) > 0.7 * sum(token[0].isalpha() for token in shown)
     found = set()
     for place, token in enumerate(tokens):
+        if shown[place] == token and token not in words.NAMES:
+            continue
         begins = place == 0 or not (shown[place - 1][0].isalnum() or shown[place - 1][0] in "'(/")
         written = (
             capitals[place] and not begins and not heading and not shown[place].startswith("I'") and shown[place] != "I"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _SUFFIXES = ("ies", "ing", "ed", "es", "s")
 _SHORTEST = 3
+_REMEMBERED = 16_384
 
 
+@lru_cache(_REMEMBERED)
 def stem(word: str) -> str:
     word = word.removesuffix("'s").removesuffix("'")
     for suffix in _SUFFIXES:

@@ -36,6 +36,9 @@ start begin commence launch initiate started
 stop quit end cease halt
 fix repair solve resolve correct troubleshoot
 make create build produce prepare generate construct develop write
+write compose draft implement code
+better superior preferable
+worse inferior
 use utilize apply employ using
 delete remove erase eliminate clear
 change modify alter edit update switch adjust reset replace

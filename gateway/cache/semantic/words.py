@@ -49,6 +49,7 @@ SCALES: Mapping[str, float] = {
 
 NEGATIONS = _split(
     "not no never none nobody nothing nowhere neither nor without cannot unless except excluding lack lacking avoid ain't"
+    " hardly barely scarcely rarely seldom"
     " dont cant wont isnt arent doesnt didnt hasnt havent hadnt shouldnt wouldnt couldnt wasnt werent aint"
 )
 
@@ -67,18 +68,18 @@ december dec
 """)
 
 DAYS = _lookup("""
-monday mon
-tuesday tue tues
-wednesday wed
-thursday thu thur thurs
-friday fri
-saturday sat
-sunday
+monday mon mondays
+tuesday tue tues tuesdays
+wednesday wed wednesdays
+thursday thu thur thurs thursdays
+friday fri fridays
+saturday sat saturdays
+sunday sundays
 today tonight
 tomorrow
 yesterday
-weekend
-weekday
+weekend weekends
+weekday weekdays
 christmas xmas
 easter
 halloween
@@ -157,12 +158,21 @@ rupee rupees inr rs ₹
 franc francs chf
 peso pesos
 ruble rubles rub
-won krw
+krw
 cent cents
 percent percentage % pct
 """)
 
-SHORT_UNITS = {"g": "gram", "m": "meter", "l": "liter", "w": "watt", "v": "volt", "c": "celsius", "f": "fahrenheit"}
+SHORT_UNITS = {
+    "g": "gram",
+    "m": "meter",
+    "l": "liter",
+    "w": "watt",
+    "v": "volt",
+    "c": "celsius",
+    "f": "fahrenheit",
+    "won": "krw",
+}
 """Units only where they follow a number."""
 
 FORMATS = _lookup("""
@@ -335,3 +345,15 @@ FILLER = _split(
 )
 
 SYMMETRIC = _split("and or vs versus & between with nor")
+"""What stands between two things is the same from both sides."""
+
+EQUATING = _split("a an the my your his her its our their is are was were be been what which who how why when where")
+"""What may also stand between them without saying which does what to the other: `A is B` is `B is A`."""
+
+TURNING = _split("before after than because until till unless if while since instead")
+"""What follows one of these is another thing than what precedes it."""
+
+DOERS, DONE_TO = _split("i we he she they"), _split("me us him them")
+
+PERMITTED, REQUIRED = _split("can could may might"), _split("must should shall")
+"""What a yes or no is asked about, by its first word: `how should I` is `how can I`."""

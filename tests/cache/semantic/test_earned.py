@@ -32,13 +32,35 @@ def test_nothing_is_served_before_anything_was_learnt() -> None:
 
 
 def test_would_be_hits_are_compared_while_the_route_learns() -> None:
-    assert earned().choose(0.85) is Choice.COMPARE
+    assert earned().choose(0.91) is Choice.COMPARE
     assert earned().choose(0.79) is Choice.PASS
 
 
-def test_what_is_right_again_and_again_is_earned() -> None:
-    route = earned(Promise(pace=1.0, audit=0.0, shadowed=100))
+def test_farther_hits_are_compared_once_the_nearer_are_earned_which_are_served_from_then_on() -> None:
+    route = Earned(Promise(pace=0.5, shadowed=400), iter([0.4, 0.4, 0.6, 0.6] * 2).__next__)
+    assert route.choose(0.85) is Choice.PASS
     teach(route, 100)
+
+    assert route.threshold == 0.88
+    assert [route.choose(score) for score in (0.85, 0.91, 0.91, 0.85)] == [
+        *(Choice.COMPARE, Choice.COMPARE, Choice.SERVE, Choice.PASS)
+    ]
+
+
+def test_what_the_nearer_hits_showed_first_does_not_count_for_the_farther() -> None:
+    route = earned(Promise(pace=1.0, shadowed=400))
+    teach(route, 100)
+    before = route.counts(0.80)
+    teach(route, 20)
+
+    assert route.threshold == 0.88
+    assert route.counts(0.88)[0] == 120
+    assert route.counts(0.80)[0] == before[0] + 20 < 100
+
+
+def test_what_is_right_again_and_again_is_earned() -> None:
+    route = earned(Promise(pace=1.0, audit=0.0, shadowed=200))
+    teach(route, 200)
 
     assert route.threshold == min(LADDER)
     assert route.choose(0.91) is Choice.SERVE
@@ -177,12 +199,13 @@ def test_a_share_of_the_hits_is_audited_for_good() -> None:
     assert route.state.served == chosen.count(Choice.SERVE)
 
 
-@pytest.mark.parametrize("score", [0.80, 0.85, 0.91, 0.99])
-def test_the_chance_to_be_compared_does_not_depend_on_the_score(score: float) -> None:
+@pytest.mark.parametrize(("taught", "score"), [(0, 0.88), (0, 0.91), (0, 0.99), (100, 0.80), (100, 0.91), (100, 0.99)])
+def test_the_chance_to_be_compared_does_not_depend_on_the_score(taught: int, score: float) -> None:
     numbers: Callable[[], float] = iter([0.24, 0.26] * 8).__next__
     route = Earned(Promise(pace=0.25), numbers)
+    teach(route, taught)
 
-    assert [route.choose(score) for _ in range(2)] == [Choice.COMPARE, Choice.PASS]
+    assert [route.choose(score) is Choice.COMPARE for _ in range(2)] == [True, False]
 
 
 def test_what_was_learnt_can_be_kept_and_read_back() -> None:

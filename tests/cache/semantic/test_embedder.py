@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-np = pytest.importorskip("numpy", reason="the semantic extra is not installed")
-pytest.importorskip("tokenizers", reason="the semantic extra is not installed")
-
-from gateway.cache.semantic.embedder import Background, Embedder, Vector, unit  # noqa: E402
-from gateway.cache.semantic.weights import NotInstalled, find, read_tensors  # noqa: E402
+from gateway.cache.semantic import minilm, static
+from gateway.cache.semantic.embedder import Background, Embedder, Vector, unit
+from gateway.cache.semantic.weights import NotInstalled, find, read_tensors
 
 
 class Constant:
@@ -70,14 +69,7 @@ def test_tensors_are_read_from_a_safetensors_file(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module", params=["static", "minilm"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
-    for package in ("onnx", "onnxruntime"):
-        pytest.importorskip(package, reason="the semantic extra is not installed")
-    from gateway.cache.semantic import minilm, static  # noqa: PLC0415
-
-    try:
-        return static.load() if request.param == "static" else minilm.load()
-    except NotInstalled as missing:
-        pytest.skip(str(missing))
+    return static.load() if request.param == "static" else minilm.load()
 
 
 def test_questions_that_mean_the_same_are_nearer_than_others(embedder: Embedder) -> None:

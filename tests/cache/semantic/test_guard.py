@@ -18,6 +18,7 @@ APART = {
         ("What holidays are in May?", "What holidays are in June?"),
         ("Summarize our Q1 revenue report", "Summarize our Q2 revenue report"),
         ("What opens on Monday?", "What opens on Sunday?"),
+        ("Is the pool busy on weekdays?", "Is the pool busy on weekends?"),
     ],
     "unit": [
         ("What is 5 kg in pounds?", "What is 5 g in pounds?"),
@@ -27,12 +28,14 @@ APART = {
         ("Explain why the test passes", "Explain why the test does not pass"),
         ("Should patients with diabetes fast?", "Should patients without diabetes fast?"),
         ("How can I sleep?", "How can't I sleep?"),
+        ("Which lamps use power?", "Which lamps hardly use power?"),
     ],
     "opposite": [
         ("How do I upload a file to the server?", "How do I download a file to the server?"),
         ("What are the advantages of remote work?", "What are the disadvantages of remote work?"),
         ("Which transactions are legal?", "Which transactions are illegal?"),
         ("The pros and cons of gold", "The pros and pros of gold"),
+        ("Stop every job", "Stop one job"),
     ],
     "kind": [("Which wine goes with red meat?", "Which wine goes with white meat?")],
     "person": [("What is your name?", "What is my name?")],
@@ -51,6 +54,7 @@ APART = {
         ("Summarize this article in French", "Summarize this article in Italian"),
         ("How do I reset my password?", "¿Cómo restablezco mi contraseña?"),
     ],
+    "modality": [("Can visitors wear badges?", "Must visitors wear badges?")],
     "question": [("How does Cotton Hill die?", "Who did Cotton Hill die with?")],
     "swap": [
         ("How do I make pancakes without eggs?", "How do I make pancakes without milk?"),
@@ -60,6 +64,9 @@ APART = {
         ("Why did Germany invade Poland?", "Why did Poland invade Germany?"),
         ("How do I migrate from Vue to React?", "How do I migrate from React to Vue?"),
         ("Does stress cause insomnia?", "Does insomnia cause stress?"),
+        ("What did Anna tell about Ben?", "What did Ben tell about Anna?"),
+        ("Does the app save before it syncs?", "Does the app sync before it saves?"),
+        ("Can my bank call me?", "Can I call my bank?"),
     ],
 }
 
@@ -82,6 +89,11 @@ ALIKE = [
     ("What are the benefits of remote work?", "What are the advantages of remote work?"),
     ("Which foods are good for kids?", "Which foods are good for children?"),
     ("How do I pay?", "How do I pay?"),
+    ("Is the pool open on Fridays?", "Is the pool open on Friday?"),
+    ("Who won the 1998 race?", "Who was the winner of the 1998 race?"),
+    ("How should I store onions?", "How can I store onions?"),
+    ("Should I wash rice before I cook it?", "Before I cook it, should I wash rice?"),
+    ("What is the tallest tower?", "The tallest tower is what?"),
     ("", ""),
 ]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-np = pytest.importorskip("numpy", reason="the semantic extra is not installed")
-
-from gateway.cache.semantic.index import Index  # noqa: E402
+from gateway.cache.semantic.index import Index
 
 A, B = b"a", b"b"
 

@@ -17,6 +17,7 @@ from gateway.store.redis.cooldowns import RedisCooldowns
 from gateway.store.redis.eviction import refuse_eviction
 from gateway.store.redis.keys import RedisKeys
 from gateway.store.redis.ledger import RedisLedger
+from gateway.store.redis.meanings import SEARCHES, RedisMeanings
 from gateway.store.redis.names import CHANGES, CHANNEL, PEPPER
 from gateway.store.redis.replays import RedisReplays
 from gateway.store.redis.server import Server
@@ -31,8 +32,11 @@ log = logging.getLogger("llmgw.store")
 class RedisStore:
     """See contract.Store. `epoch` was made with the data: when Redis has another one, or none, it lost them."""
 
-    def __init__(self, server: Server, calls: RedisCalls, *, pepper: Secret, epoch: bytes, clock: Clock) -> None:
+    def __init__(
+        self, server: Server, calls: RedisCalls, meanings: RedisMeanings, *, pepper: Secret, epoch: bytes, clock: Clock
+    ) -> None:
         self._server = server
+        self.meanings = meanings
         self.calls = calls
         self._epoch = epoch
         self._woken = asyncio.Event()
@@ -60,6 +64,7 @@ class RedisStore:
 
     async def close(self) -> None:
         await self.calls.close()
+        await self.meanings.close()
         await self._server.close()
 
     async def _restore(self) -> None:
@@ -87,7 +92,14 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
         await server.close()
         raise OpenError("Redis does not answer; see the log for the reason.") from None
     calls = RedisCalls(Server(connect(url), name=f"{name} (call records)"))
-    return RedisStore(server, calls, pepper=pepper or kept, epoch=epoch, clock=clock)
+    searches = {command: search for command, search in SEARCHES.items() if command == "VADD" or not _is_cluster(url)}
+    meanings = RedisMeanings(Server(connect(url), name=f"{name} (semantic cache)"), searches)
+    return RedisStore(server, calls, meanings, pepper=pepper or kept, epoch=epoch, clock=clock)
+
+
+def _is_cluster(url: str) -> bool:
+    """There, a search module answers for one node alone."""
+    return url.startswith("redis+cluster:")
 
 
 async def _data(server: Server) -> tuple[bytes, Secret]:

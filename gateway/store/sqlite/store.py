@@ -13,6 +13,7 @@ from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError
 from gateway.store.sqlite import cooldowns, keys, ledger, replays, versions
 from gateway.store.sqlite.database import Database
+from gateway.store.sqlite.meanings import SqliteMeanings
 
 FILE = "store.sqlite"
 OPENING = 5.0
@@ -27,8 +28,9 @@ INSERT OR IGNORE INTO changes VALUES('keys', 0), ('cooldowns', 0)
 class SqliteStore:
     """See contract.Store. Changes are seen by asking: a question costs some ten microseconds."""
 
-    def __init__(self, database: Database, pepper: Secret, clock: Clock) -> None:
+    def __init__(self, database: Database, meanings: SqliteMeanings, pepper: Secret, clock: Clock) -> None:
         self._database = database
+        self.meanings = meanings
         self.calls = None
         self.pepper = pepper
         self.keys = keys.SqliteKeys(database)
@@ -46,6 +48,7 @@ class SqliteStore:
         await asyncio.sleep(within)
 
     async def close(self) -> None:
+        await self.meanings.close()
         await self._database.close()
 
 
@@ -59,7 +62,7 @@ async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock)
     except TimeoutError:
         await database.close()
         raise OpenError(f"{data_folder / FILE} is held by another process; end that, or wait.") from None
-    return SqliteStore(database, pepper or kept, clock)
+    return SqliteStore(database, SqliteMeanings(data_folder, clock), pepper or kept, clock)
 
 
 async def _begun(database: Database) -> Secret:

@@ -13,7 +13,7 @@ import numpy as np
 from gateway.cache.semantic.embedder import Vector
 from gateway.cache.semantic.near import Near
 
-_FIRST_ROWS = 64
+_FIRST_ROWS = 1
 
 
 class Index:

@@ -124,17 +124,12 @@ class Semantic:
     async def learn(self, found: Found, kept: bytes, real: bytes) -> None:
         if found.verdict == "shadow":
             route = self._routes.of(found.asked, found.asked.rule.embedder or self._parts.local)
-            await self._tasks.finish(self._routes.learn(route, found, kept, real), name="semantic learn")
+            await self._routes.learn(route, found, kept, real)
 
     async def report(self, name: str, *, bad: bool) -> None:
         self._counts["reported_bad" if bad else "reported_good"] += 1
-        if not bad:
-            return
-        row = None
-        with suppress(Unable):
-            row = self._replica.shelf.get(name)
-        await self._tasks.finish(self._routes.report(name, None if row is None else row.route), name="semantic report")
-        await self.forget([name])
+        if bad:
+            await self._tasks.finish(self._report(name), name="semantic report")
 
     async def forget(self, names: Collection[str]) -> None:
         for route in self._routes:
@@ -157,7 +152,9 @@ class Semantic:
             self._counts["not_forgotten"] += 1
 
     def state(self) -> list[dict[str, Any]]:
-        return [route.state() for route in self._routes]
+        """One for each route, model and template: the one whose rule was used last."""
+        latest = {(route.route, route.model, route.template): route for route in self._routes}
+        return [route.state() for route in latest.values()]
 
     def figures(self) -> dict[str, int]:
         """Of this worker: entries, rows that did not check, and what could not be done, by its word."""
@@ -175,6 +172,13 @@ class Semantic:
         await self._local.close()
         await self._tasks.close()
         self._desk.close()
+
+    async def _report(self, name: str) -> None:
+        row = None
+        with suppress(Unable):
+            row = self._replica.shelf.get(name)
+        await self._routes.report(name, None if row is None else row.route)
+        await self.forget([name])
 
     def _embedder(self, rule: SemanticRule) -> Local | Remote | None:
         if rule.embedder is None:

@@ -282,3 +282,35 @@ def test_the_promise_allows_for_what_the_comparison_misses() -> None:
     assert promise(EARNS).max_error == pytest.approx(0.05 * 0.95)
     assert promise(replace(EARNS, judge="x")).max_error == pytest.approx(0.05 * 0.9)
     assert Earned(promise(EARNS), lambda: 0.5).bound(0.9) == 1.0
+
+
+async def test_a_rule_that_was_changed_shows_once(shares: SqliteMeanings) -> None:
+    one = await ready(worker(shares), EARNS)
+    for share in (0.05, 0.04):
+        await looked(one, asked(INSTALL, rule=replace(EARNS, max_error=share)))
+
+    assert [state["max_error"] for state in one.state()] == [0.04]
+    await one.close()
+
+
+async def test_a_learning_that_is_cancelled_waits_for_no_judge(shares: SqliteMeanings) -> None:
+    class Silent:
+        async def ask(self, model: str, prompt: str) -> str:
+            asking.set()
+            await asyncio.Event().wait()
+            return "SAME"
+
+    asking = asyncio.Event()
+    rule = replace(EARNS, judge="gpt-4o")
+    one = await ready(worker(shares, judges=Silent(), random=lambda: 0.0), rule)
+    await kept(one, INSTALL, rule=rule)
+    found = await looked(one, asked(INSTALL_TOO, rule=rule))
+    learning = asyncio.create_task(one.learn(found, SAME, document("You may take apt for it, or build it.")))
+    await asking.wait()
+
+    learning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await learning
+
+    assert one.state()[0]["compared"] == 0
+    await one.close()

@@ -1,4 +1,4 @@
-"""An embedder at a provider, as any /v1/embeddings: whatever it does, no call waits for it longer than 100 ms."""
+"""An embedder at a provider, as any /v1/embeddings: whatever it does, no call waits for it for long."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gateway.cache.semantic.embedder import Vector, unit
 from gateway.cache.semantic.outside import Embeds
 from gateway.core.errors import GatewayError
 
-LIMIT = 0.1
-"""Seconds it may take."""
+LIMIT = 0.08
+"""Seconds it may take: less than a call waits in all, so that it is known who was slow."""
 UNDER_WAY = 64
 """Questions that may be under way at once."""
 FAILURES = 5

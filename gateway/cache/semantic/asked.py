@@ -23,7 +23,7 @@ REASONS: Mapping[str, str] = {
     "missing": "the embedder's weights are not installed",
     "busy": "too many questions wait for the embedder",
     "slow": "it took longer than a call waits",
-    "failed": "the provider's embedder failed, or gave no vector of its kind",
+    "failed": "the embedder failed, or gave no vector of its kind",
     "misread": "the embedder does not know these letters, or the question is longer than it looks",
     "no_neighbour": "nothing kept is near enough",
     "contested": "a question almost as near has another answer",

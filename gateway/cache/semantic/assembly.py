@@ -22,10 +22,10 @@ def assembled(shares: Shares, *, pepper: bytes, embeds: Embeds | None, judges: J
 
 
 def load_quick() -> Quick | None:
-    """None where its weights are not installed."""
+    """None where its weights are not installed, or cannot be read."""
     try:
         return static.load().embed
-    except NotInstalled as missing:
+    except (NotInstalled, OSError, ValueError, KeyError) as missing:
         log.warning("every question is embedded by the slow embedder", extra={"reason": str(missing)})
         return None
 

@@ -69,10 +69,10 @@ class Semantic:
         self._parts = parts
         self._tasks = Tasks()
         self._desk = Desk()
-        self._local = Local(parts.local, parts.load_local, self._desk)
+        self._local = Local(parts.local, parts.load_local, self._desk, self._tasks)
         self._remotes: dict[str, Remote] = {}
         self._replica = Replica(
-            *(parts.shares.neighbours, self._desk, parts.load_quick),
+            *(parts.shares.neighbours, self._desk, parts.load_quick, self._forget_examples),
             pepper=parts.pepper,
             clock=parts.clock,
             bounds=parts.bounds,
@@ -132,8 +132,7 @@ class Semantic:
             await self._tasks.finish(self._report(name), name="semantic report")
 
     async def forget(self, names: Collection[str]) -> None:
-        for route in self._routes:
-            route.forget(names=frozenset(names))
+        self._forget_examples(frozenset(names))
         try:
             await self._replica.remove(names)
             if self._overflow is not None:
@@ -162,16 +161,20 @@ class Semantic:
         for remote in self._remotes.values():
             remotes.update({f"embedder_{word}": count for word, count in remote.counts.items()})
         damaged = self._replica.damaged + (0 if self._overflow is None else self._overflow.damaged)
-        return {"entries": len(self._replica), "damaged": damaged, **remotes, **self._counts, **self._routes.counts}
+        here = {"entries": len(self._replica), "damaged": damaged, "failed": self._desk.failed}
+        return {**here, **remotes, **self._counts, **self._routes.counts}
 
     async def close(self) -> None:
         """Writes what was learnt, if the store lets it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING):
                 await self._routes.flush(all=True)
-        await self._local.close()
         await self._tasks.close()
         self._desk.close()
+
+    def _forget_examples(self, names: frozenset[str]) -> None:
+        for route in self._routes:
+            route.forget(names=names)
 
     async def _report(self, name: str) -> None:
         row = None

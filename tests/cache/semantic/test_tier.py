@@ -37,6 +37,7 @@ from tests.cache.semantic.worker import (
     Sometimes,
     Words,
     asked,
+    document,
     kept,
     looked,
     name,
@@ -407,3 +408,71 @@ async def test_the_one_that_is_off_finds_and_keeps_nothing() -> None:
 
     assert (found.verdict, found.reason) == ("none", "off")
     assert NO_SEMANTIC.state() == []
+
+
+async def test_what_others_forget_is_taken_from_the_examples_too(starts: Starts) -> None:
+    one, other = await starts(), await starts()
+    await kept(one, INSTALL, rule=EARNS)
+    assert await verdicts(one, [asked(INSTALL_TOO, rule=EARNS)]) == ["pass"]
+    await step(other)
+
+    await other.forget([name(1)])
+    await step(one)
+
+    assert one.state()[0]["near_misses"] == []
+
+
+async def test_an_embedder_whose_file_is_broken_is_missing_and_not_loading_for_ever(shares: SqliteMeanings) -> None:
+    def load() -> Embedder:
+        raise _Foreign("protobuf")
+
+    one = worker(shares, load=load)
+    one.begin(SERVES)
+    await asyncio.gather(one._local.start(), return_exceptions=True)
+    await one._replica.catch_up()
+    await one.keep(await looked(one, asked(INSTALL)), name(1), time.time() + 99)
+
+    assert one.figures()["not_kept_missing"] == 1
+    await one.close()
+
+
+async def test_what_was_learnt_while_the_store_was_away_is_written_later(
+    shares: SqliteMeanings, starts: Starts
+) -> None:
+    earned = Sometimes(shares.earned)
+    one = await starts(shares=Shared(shares, earned=earned), random=lambda: 0.0)
+    await kept(one, INSTALL)
+    found = await looked(one, asked(INSTALL_TOO))
+    earned.is_away = True
+    await one.learn(found, document("a"), document("b"))
+    await one._routes.flush()
+    earned.is_away = False
+
+    await one._routes.flush()
+
+    other = await starts()
+    await looked(other, asked(INSTALL_TOO))
+    await step(other)
+    assert [state["wrong"] for state in other.state()] == [1]
+
+
+async def test_no_call_ends_by_an_embedder_that_fails(shares: SqliteMeanings) -> None:
+    class Broken(Words):
+        def embed(self, text: str) -> Any:
+            raise _Foreign("the runtime's own")
+
+    one, other = await ready(worker(shares, load=Broken)), await ready(worker(shares))
+    await kept(other, INSTALL)
+    await step(one)
+
+    found = await looked(one, asked(INSTALL_TOO))
+    await one.keep(found, name(2), time.time() + 99)
+
+    assert (found.verdict, found.reason) == ("none", "failed")
+    assert one.figures()["failed"] == 2
+    await one.close()
+    await other.close()
+
+
+class _Foreign(Exception):
+    """What a library of others may raise."""

@@ -31,7 +31,8 @@ Quick = Callable[[str], Vector | None]
 
 
 class Replica:
-    """`load_quick` gives the quick embedder's function or None, and runs at the desk. `damaged` counts rows that did not check.
+    """`load_quick` gives the quick embedder's function or None, and runs at the desk; `removed` hears of entries that
+    are gone, whoever removed them. `damaged` counts rows that did not check.
 
     Methods that change something raise Overloaded when the store is away.
     """
@@ -41,6 +42,7 @@ class Replica:
         log: Log,
         desk: Desk,
         load_quick: Callable[[], Quick | None],
+        removed: Callable[[frozenset[str]], None],
         *,
         pepper: bytes,
         clock: Clock,
@@ -49,6 +51,7 @@ class Replica:
         self._log = log
         self._desk = desk
         self._load_quick = load_quick
+        self._removed = removed
         self._pepper = pepper
         self._clock = clock
         self._bounds = bounds
@@ -121,6 +124,8 @@ class Replica:
                     return
                 await self._take_in(some)
                 self._place = place
+                if gone := frozenset(one.name for one in some if one.value is None):
+                    self._removed(gone)
 
     async def _take_in(self, some: Sequence[Logged]) -> None:
         shelf, now = self.shelf, self._clock.now()

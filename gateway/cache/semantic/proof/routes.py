@@ -70,10 +70,10 @@ class Routes:
                 await route.shared.flush(self._states)
 
     async def flush(self, *, all: bool = False) -> None:
-        """Writes what was learnt of the routes that were used since the last time, and reads what others have."""
+        """Writes what was learnt of routes, and reads what others have of those that were used since the last time."""
         used, self._used = self._used, set()
         for name, route in list(self._routes.items()):
-            if all or name in used:
+            if all or name in used or route.shared.has_news:
                 await route.shared.flush(self._states)
 
     async def _agree(self, found: Found, kept: bytes, real: bytes) -> bool | None:

@@ -55,6 +55,11 @@ class Shared:
         return self._sure.state.served + self._served
 
     @property
+    def has_news(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._pending or self._served)
+
+    @property
     def threshold(self) -> float | None:
         """What serves now."""
         sure, ahead = self._sure.threshold, self._ahead.threshold
@@ -101,7 +106,7 @@ class Shared:
                 except Overloaded:
                     return
                 self._adopt(held)
-                if not self._pending and not self._served:
+                if not self.has_news:
                     return
                 if await self._written(store):
                     return

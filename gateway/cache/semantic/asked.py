@@ -38,14 +38,13 @@ REASONS: Mapping[str, str] = {
 class SemanticRule:
     """A route's policy. `ttl` in seconds. Either `max_error`, the share of hits that may be wrong, from 0 to 1, or `threshold`, a
     similarity that serves without proof. `judge` is a model's name; `embedder` is `PROVIDER/MODEL`, None for the one that is
-    loaded here; `hottest` is held against a temperature that the client asks for."""
+    loaded here."""
 
     ttl: float
     max_error: float | None = None
     threshold: float | None = None
     judge: str | None = None
     embedder: str | None = None
-    hottest: float = 0.3
 
     def __post_init__(self) -> None:
         if (self.max_error is None) == (self.threshold is None):
@@ -54,7 +53,8 @@ class SemanticRule:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One call. `scope` as of key.scope_of, `fields` its parsed JSON, `org` the organisation's digest, 16 hexadecimal digits."""
+    """One call. `scope` as of key.scope_of, `fields` its parsed JSON, `org` the organisation's digest, 16 hexadecimal digits;
+    `route` is "" where the model was taken as named. `hottest` is held against a temperature that the client asks for."""
 
     scope: tuple[str, ...]
     target: Target
@@ -62,6 +62,7 @@ class Asked:
     org: str
     route: str
     rule: SemanticRule
+    hottest: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class Semantic:
 
     def _eligible(self, asked: Asked) -> Found | tuple[eligible.Question, Found]:
         is_shared = asked.scope[0] != Sharing.KEY.value
-        question = eligible.question(asked.fields, hottest=asked.rule.hottest, shared=is_shared)
+        question = eligible.question(asked.fields, hottest=asked.hottest, shared=is_shared)
         if isinstance(question, str):
             return Found("none", question, asked)
         name = asked.rule.embedder or self._parts.local

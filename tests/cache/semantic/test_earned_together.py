@@ -228,7 +228,7 @@ async def test_a_route_learns_in_the_shadow_and_then_serves_also_after_a_restart
     changed = [
         asked(INSTALL_TOO, rule=replace(EARNS, max_error=0.04)),
         asked(INSTALL_TOO, rule=replace(EARNS, judge="gpt-4o")),
-        asked(INSTALL_TOO, rule=replace(EARNS, hottest=0.2)),
+        replace(asked(INSTALL_TOO, rule=EARNS), hottest=0.2),
     ]
     assert await verdicts(other, changed) == ["pass"] * 3
     await other.close()

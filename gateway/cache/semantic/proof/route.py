@@ -143,7 +143,7 @@ def name_of(asked: Asked, embedder: str, pepper: bytes) -> str:
     rule, target = asked.rule, asked.target
     parts = (
         *(_VERSION, asked.route, target.operation, target.model, target.route, target.template, target.deployments),
-        *(embedder, rule.max_error, rule.threshold, rule.judge, rule.hottest),
+        *(embedder, rule.max_error, rule.threshold, rule.judge, asked.hottest),
     )
     return digest(pepper, b"earned" + orjson.dumps(parts)).hex()
 

@@ -69,14 +69,13 @@ class Shared:
         return self._ahead.bound(threshold)
 
     def choose(self, score: float) -> Choice:
-        """As Earned.choose; the chance to be compared depends on what is sure alone, and so on no score."""
-        state = self._sure.state
-        if score < self.promise.floor:
-            return Choice.PASS
-        if self._random() < (self.promise.pace if state.learning else self.promise.audit):
-            return Choice.COMPARE
-        threshold = self.threshold
-        if threshold is None or score < threshold:
+        """As Earned.choose of what is sure, so that the chance to be compared depends on nothing that was learnt here alone."""
+        choice = self._sure.choose(score)
+        if choice is not Choice.SERVE:
+            return choice
+        self._sure.state.served -= 1  # it is counted here until it is written
+        ahead = self._ahead.threshold
+        if ahead is None or score < ahead:
             return Choice.PASS
         self._served += 1
         return Choice.SERVE
@@ -167,5 +166,5 @@ def _read(value: bytes, name: str, pepper: bytes) -> State:
         state = _decode(body)
     except msgspec.DecodeError:
         return fresh()
-    lists = (state.right, state.wrong, state.drift, state.earned)
+    lists = [part for part in msgspec.to_builtins(state).values() if isinstance(part, list)]
     return state if all(len(one) == len(LADDER) for one in lists) else fresh()

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("numpy", reason="the semantic extra is not installed")
-pytest.importorskip("tokenizers", reason="the semantic extra is not installed")
-
 from gateway.cache.semantic.desk import Unable
 from gateway.cache.semantic.embed import remote
 from gateway.cache.semantic.tier import Semantic

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-np = pytest.importorskip("numpy", reason="the semantic extra is not installed")
-pytest.importorskip("tokenizers", reason="the semantic extra is not installed")
-
-from gateway.cache.semantic.kept.row import Row, pack, read, unpack, write  # noqa: E402
-from gateway.cache.semantic.kept.shelf import Bounds, Shelf  # noqa: E402
-from tests.cache.semantic.worker import ORG, OTHER_ORG, Words, name  # noqa: E402
+from gateway.cache.semantic.kept.row import Row, pack, read, unpack, write
+from gateway.cache.semantic.kept.shelf import Bounds, Shelf
+from tests.cache.semantic.worker import ORG, OTHER_ORG, Words, name
 
 A, B, C = b"a", b"b", b"c"
 TEXTS = ["How do I install PostgreSQL?", "Which languages does Django use?", "What is the capital of France?"]

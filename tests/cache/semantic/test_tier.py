@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -12,9 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-pytest.importorskip("numpy", reason="the semantic extra is not installed")
-pytest.importorskip("tokenizers", reason="the semantic extra is not installed")
 
 from gateway.cache.semantic.asked import NO_SEMANTIC, REASONS, Asked
 from gateway.cache.semantic.embedder import Embedder
@@ -278,6 +276,28 @@ async def test_nobody_waits_for_the_embedder_to_load(shares: SqliteMeanings) -> 
 
     assert (await looked(one, asked(INSTALL_TOO))).verdict == "serve"
     await one.close()
+
+
+async def test_nobody_waits_for_an_embedder_that_hangs(shares: SqliteMeanings, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    class Hangs(Words):
+        def embed(self, text: str) -> Any:
+            released.wait()
+            return super().embed(text)
+
+    one, other = await ready(worker(shares, load=Hangs)), await ready(worker(shares))
+    await kept(other, INSTALL)
+    await step(one)
+    monkeypatch.setattr("gateway.cache.semantic.tier.LIMIT", 0.01)
+
+    assert (await one.look(asked(INSTALL_TOO))).reason == "slow"
+
+    released.set()
+    monkeypatch.setattr("gateway.cache.semantic.tier.LIMIT", 30.0)
+    assert (await looked(one, asked(INSTALL_TOO))).verdict == "serve"
+    await one.close()
+    await other.close()
 
 
 async def test_without_its_weights_it_finds_nothing_and_says_so(starts: Starts) -> None:

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("numpy", reason="the semantic extra is not installed")
-pytest.importorskip("tokenizers", reason="the semantic extra is not installed")
-
 from gateway.cache import entry
 from gateway.cache.entry import Entry
 from gateway.cache.semantic.asked import NO_SEMANTIC, Asked, Found
@@ -21,7 +18,6 @@ from gateway.cache.semantic.kept.replica import Quick
 from gateway.cache.semantic.kept.shelf import Bounds
 from gateway.cache.semantic.start import start
 from gateway.cache.semantic.tier import Parts, Semantic
-from gateway.cache.semantic.weights import NotInstalled
 from gateway.core.clock import Clock
 from gateway.core.purge import Purge
 from gateway.core.secret import Secret
@@ -55,7 +51,6 @@ def redis() -> Iterator[RedisServer]:
 async def stores(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Store]]:
     """The store as two gateways open it. How long a caller waits for it is said elsewhere."""
     monkeypatch.setattr("gateway.store.redis.server.LIMIT", 10.0)
-    monkeypatch.setattr("gateway.cache.semantic.tier.LIMIT", 10.0)
     redis.send("FLUSHALL")
     stores = [await open_redis(redis.url, pepper=Secret("p" * 32), clock=Clock()) for _ in range(2)]
     yield list(stores)
@@ -66,15 +61,9 @@ async def stores(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 @pytest.fixture(scope="module")
 def embedders() -> tuple[Quick, Embedder]:
     """Those that ship, loaded once."""
-    for package in ("onnx", "onnxruntime"):
-        pytest.importorskip(package, reason="the semantic extra is not installed")
-    try:
-        minilm, quick = load_minilm(), load_quick()
-    except NotInstalled as missing:
-        pytest.skip(str(missing))
-    if quick is None:
-        pytest.skip("the quick embedder's weights are not installed")
-    return quick, minilm
+    quick = load_quick()
+    assert quick is not None
+    return quick, load_minilm()
 
 
 @pytest.fixture

@@ -204,3 +204,22 @@ async def test_it_starts_where_the_packages_are_installed_and_is_off_elsewhere(
 
     monkeypatch.setattr("gateway.cache.semantic.start.NEEDED", ("numpy", "no_such_package"))
     assert start(stores[0].meanings, pepper=PEPPER, embeds=None, judges=None) is NO_SEMANTIC
+
+
+async def test_what_is_known_is_found_while_redis_is_away() -> None:
+    with redis_server() as redis:
+        store = await open_redis(redis.url, pepper=Secret("p" * 32), clock=Clock())
+        one = await ready(worker(store.meanings))
+        await kept(one, SHEET)
+        await step(one)
+        redis.kill()
+
+        missed = await kept(one, "Which languages does Django use?", 2)
+        found = await looked(one, asked(SHEET_TOO))
+        await one.report(name(1), bad=True)
+
+        assert (missed.verdict, found.verdict) == ("none", "serve")
+        assert one.figures()["not_kept_store"] == 1
+        assert (await looked(one, asked(SHEET_TOO))).verdict == "none"
+        await one.close()
+        await store.close()

@@ -88,6 +88,10 @@ class Found:
 class Meanings(Protocol):
     """The semantic cache, or NO_SEMANTIC. Nothing here raises because a store, a model or an embedder is away."""
 
+    def begin(self, rule: SemanticRule) -> None:
+        """Loads, in the background, what a route with this rule needs; the first `look` does it too."""
+        ...
+
     async def look(self, asked: Asked) -> Found:
         """Takes 100 ms at most."""
         ...
@@ -102,7 +106,7 @@ class Meanings(Protocol):
         ...
 
     async def report(self, name: str, *, bad: bool) -> None:
-        """A user's word on a served entry. A bad one is gone from every index, and counts as a wrong hit."""
+        """A user's word on an entry that was served by its meaning. A bad one is gone from every index, and a wrong hit."""
         ...
 
     async def forget(self, names: Collection[str]) -> None:
@@ -117,11 +121,18 @@ class Meanings(Protocol):
         """For each route what it has earned, as JSON for admins; see proof.route.Route.state."""
         ...
 
+    def figures(self) -> dict[str, int]:
+        """Of this worker: entries, rows that did not check, and what could not be done, by its word."""
+        ...
+
     async def close(self) -> None: ...
 
 
 class NoSemantic:
     """Finds nothing and keeps nothing."""
+
+    def begin(self, rule: SemanticRule) -> None:
+        return None
 
     async def look(self, asked: Asked) -> Found:
         return Found("none", "off", asked)
@@ -143,6 +154,9 @@ class NoSemantic:
 
     def state(self) -> list[dict[str, Any]]:
         return []
+
+    def figures(self) -> dict[str, int]:
+        return {}
 
     async def close(self) -> None:
         return None

@@ -83,7 +83,6 @@ class Semantic:
         self._has_begun = False
 
     def begin(self, rule: SemanticRule) -> None:
-        """Loads what a route with this rule needs; `look` does it too."""
         if not self._has_begun:
             self._has_begun = True
             self._tasks.start(self._run(), name="semantic index")
@@ -151,12 +150,11 @@ class Semantic:
             self._counts["not_forgotten"] += 1
 
     def state(self) -> list[dict[str, Any]]:
-        """One for each route, model and template: the one whose rule was used last."""
+        """One for each route, model and template: that whose rule was used last."""
         latest = {(route.route, route.model, route.template): route for route in self._routes}
         return [route.state() for route in latest.values()]
 
     def figures(self) -> dict[str, int]:
-        """Of this worker: entries, rows that did not check, and what could not be done, by its word."""
         remotes: Counter[str] = Counter()
         for remote in self._remotes.values():
             remotes.update({f"embedder_{word}": count for word, count in remote.counts.items()})

@@ -418,6 +418,7 @@ async def test_a_text_is_only_a_text(starts: Starts, text: str) -> None:
 
 
 async def test_the_one_that_is_off_finds_and_keeps_nothing() -> None:
+    NO_SEMANTIC.begin(SERVES)
     found = await NO_SEMANTIC.look(asked())
     await NO_SEMANTIC.keep(found, name(1), 1.0)
     await NO_SEMANTIC.learn(found, b"", b"")
@@ -428,6 +429,7 @@ async def test_the_one_that_is_off_finds_and_keeps_nothing() -> None:
 
     assert (found.verdict, found.reason) == ("none", "off")
     assert NO_SEMANTIC.state() == []
+    assert NO_SEMANTIC.figures() == {}
 
 
 async def test_what_others_forget_is_taken_from_the_examples_too(starts: Starts) -> None:

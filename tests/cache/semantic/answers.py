@@ -35,10 +35,12 @@ class Nowhere:
         return True
 
 
-async def answer(kept: str, real: str, *, reply: str | None, heard: list[tuple[str, str]]) -> tuple[int, int]:
+async def answer(
+    kept: str, real: str, *, reply: str | None, heard: list[tuple[str, str]], judge: str | None = "judge-model"
+) -> tuple[int, int]:
     """How many comparisons the route counts then, and how many of them as wrong."""
     routes = Routes(Nowhere(), Judge(reply, heard), lambda: 0.0, pepper=PEPPER)
-    call = asked(INSTALL_TOO, rule=replace(EARNS, judge="judge-model"))
+    call = asked(INSTALL_TOO, rule=replace(EARNS, judge=judge))
     route = routes.of(call, "words")
     found = Found("shadow", "audit", call, 0.95, name(1), INSTALL_TOO, INSTALL)
 

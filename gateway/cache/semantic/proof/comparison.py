@@ -1,7 +1,8 @@
 """Whether a kept answer and the real one say the same, as far as can be told without a judge.
 
-Sure: equal texts but for spaces, case and the last full stop; equal JSON; equal numbers. Else the answers are prose, and two good
-ones are seldom alike: see `sounds_alike`.
+Sure: equal texts but for spaces, case and the last full stop; equal JSON; equal numbers. Else the answers are prose, of which
+two good ones are seldom alike; without a judge they count as different. No count of shared words helps: one that is wrong seldom
+enough knows a quarter of the good ones at best (`python -m bench.cache.answers`), and no route can earn anything by that.
 """
 
 from __future__ import annotations
@@ -13,18 +14,8 @@ from typing import Any
 
 import orjson
 
-from gateway.cache.semantic.guard import veto
-from gateway.cache.semantic.reading import read
-
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,9})?$")
-_LIKE = 0.8
-_MOST_WORDS = 40
 _LONGEST = 100_000
-
-MISSED_WITHOUT_JUDGE = 0.1
-"""Of wrong answers, the share that `sounds_alike` may take for right ones. Of pairs of sentences that do not say the same, 0 to
-5 % sound alike (`python -m bench.cache.answers`); answers to near questions may be nearer to each other
-than those, so twice as much is allowed for."""
 
 
 class Alike(Enum):
@@ -65,19 +56,6 @@ def compare(kept: str, real: str) -> Alike:
     if number is not None or other_number is not None:
         return Alike.YES if number == other_number else Alike.NO
     return Alike.UNCLEAR
-
-
-def sounds_alike(kept: str, real: str) -> bool:
-    """Whether two short texts say the same in nearly the same words: the guard finds nothing that must not differ, and they share
-    four fifths of the words that carry meaning.
-
-    It errs towards no: of paraphrases by people, it knows 5 to 26 %. Longer texts than it was measured on are never alike.
-    """
-    if max(len(kept.split()), len(real.split())) > _MOST_WORDS:
-        return False
-    one, other = read(kept), read(real)
-    every = one.stems | other.stems
-    return bool(every) and veto(one, other) is None and len(one.stems & other.stems) >= _LIKE * len(every)
 
 
 def _plain(text: str) -> str:

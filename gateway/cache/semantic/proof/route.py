@@ -12,7 +12,6 @@ import orjson
 from gateway.cache.key import digest
 from gateway.cache.semantic.asked import Asked, Found, SemanticRule
 from gateway.cache.semantic.earned import Choice, Promise
-from gateway.cache.semantic.proof.comparison import MISSED_WITHOUT_JUDGE
 from gateway.cache.semantic.proof.judge import MISSED_BY_JUDGE
 from gateway.cache.semantic.proof.shared import Shared
 
@@ -156,8 +155,8 @@ def promise(rule: SemanticRule) -> Promise:
 
 
 def missed(rule: SemanticRule) -> float:
-    """The share of wrong answers that the comparison of this rule may take for right ones."""
-    return MISSED_WITHOUT_JUDGE if rule.judge is None else MISSED_BY_JUDGE
+    """The share of wrong answers that the comparison of this rule may take for right ones: none, where no judge errs."""
+    return 0.0 if rule.judge is None else MISSED_BY_JUDGE
 
 
 def _example(found: Found, what: str) -> Example:

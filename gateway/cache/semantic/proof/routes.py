@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from gateway.cache.semantic.asked import Asked, Found
 from gateway.cache.semantic.outside import Judges, States
 from gateway.cache.semantic.proof import judge
-from gateway.cache.semantic.proof.comparison import Alike, compare, said, sounds_alike
+from gateway.cache.semantic.proof.comparison import Alike, compare, said
 from gateway.cache.semantic.proof.route import Route, name_of
 from gateway.core.errors import GatewayError
 
@@ -86,7 +86,7 @@ class Routes:
             return alike is Alike.YES
         model = found.asked.rule.judge
         if model is None or self._judges is None:
-            return sounds_alike(one, other)
+            return False
         prompt = judge.prompt(found.question, found.neighbour, one, other)
         if prompt is None:
             return False

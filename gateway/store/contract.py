@@ -13,6 +13,7 @@ from typing import Protocol
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
 from gateway.core.errors import Overloaded
 from gateway.core.ledger.operations import Applied, Balance, Operation
+from gateway.core.neighbour import Logged, Versioned
 from gateway.core.purge import Purge
 from gateway.core.secret import Secret
 from gateway.core.tenant import VirtualKey
@@ -31,6 +32,12 @@ PURGES = 1000
 """Orders that are kept; of more, the oldest become one order to forget all that was made before them."""
 INSTANCE_TTL = 30.0
 """Seconds after which an instance that announced nothing is taken for gone."""
+NEIGHBOURS = 50_000
+"""Entries that the log of neighbours holds; of more, those added longest ago are gone."""
+REMOVAL_TTL = 3600.0
+"""Seconds for which the log tells that an entry was removed."""
+EARNED_TTL = 90 * 86_400.0
+"""Seconds after its last change for which what a route has earned is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +200,77 @@ class CacheStore(Protocol):
         ...
 
 
+class NeighbourStore(Protocol):
+    """The log of the entries that can be found by meaning, which every worker follows to keep an index of its own.
+
+    Names are those of CacheStore; a name has one value at most, the last that was added.
+    """
+
+    async def add(self, name: str, value: bytes, *, expires: float) -> None:
+        """Until `expires`, UTC seconds."""
+        ...
+
+    async def remove(self, names: Collection[str]) -> None:
+        """Takes their values from the log, and tells those who follow it."""
+        ...
+
+    async def remove_org(self, org: str) -> None:
+        """All whose names begin with this organisation's digest."""
+        ...
+
+    async def after(self, place: str, *, limit: int) -> tuple[Sequence[Logged], str]:
+        """The next changes, in order, and the place behind them; "" is before all."""
+        ...
+
+    async def sweep(self) -> None:
+        """Takes away some of what has expired; call it now and then."""
+        ...
+
+
+class NearestStore(Protocol):
+    """An index that the server searches itself: for partitions too large to be kept by every worker.
+
+    Vectors are little-endian 32-bit floats of length 1. A partition, hexadecimal, belongs to one organisation. What has
+    expired may still be found, as may what the cache has lost.
+    """
+
+    async def add(self, partition: str, name: str, vector: bytes, value: bytes, *, expires: float) -> None:
+        """`expires` in UTC seconds."""
+        ...
+
+    async def search(self, partition: str, org: str, vector: bytes, *, most: int) -> Sequence[tuple[str, bytes]]:
+        """The names and values of about the nearest `most`."""
+        ...
+
+    async def remove(self, names: Collection[str]) -> None: ...
+
+    async def remove_org(self, org: str) -> None: ...
+
+
+class EarnedStore(Protocol):
+    """What routes have earned, each under a name of its own."""
+
+    async def get(self, name: str) -> Versioned | None: ...
+
+    async def put(self, name: str, value: bytes, *, version: int) -> bool:
+        """Keeps the value if it was not changed since `version` (0: there was none); whether it did."""
+        ...
+
+
+class MeaningStore(Protocol):
+    """What the semantic cache shares. Slow answers here make no call think that the store is away."""
+
+    @property
+    def neighbours(self) -> NeighbourStore: ...
+
+    @property
+    def earned(self) -> EarnedStore: ...
+
+    async def nearest(self) -> NearestStore | None:
+        """None where the server has no search of its own. It is asked once."""
+        ...
+
+
 class Store(Protocol):
     """Everything shared. `pepper` is the secret under which keys are fingerprinted. Whoever opens it closes it."""
 
@@ -216,6 +294,9 @@ class Store(Protocol):
 
     @property
     def cache(self) -> CacheStore: ...
+
+    @property
+    def meanings(self) -> MeaningStore: ...
 
     @property
     def calls(self) -> CallStream | None:

@@ -16,7 +16,7 @@ from gateway.cache.semantic.reading import Reading, is_thing, read
 _LONGEST = 400
 _FEWEST_THINGS = 2
 _FEWEST_THINGS_IN_A_CONVERSATION = 3
-_FOREIGN_SCRIPT = re.compile(r"[^\W\d_A-Za-z\u00aa-\u024f\u0400-\u052f\u1e00-\u1eff]")
+_FOREIGN_SCRIPT = re.compile(r"[^\W\d_A-Za-z\u00aa-\u024f\u0400-\u052f\u1e00-\u1eff]|[\ud800-\udfff]")
 _TIME_BOUND = frozenset(
     "today tonight now currently current latest newest recent recently yesterday tomorrow upcoming live nowadays".split()
 )

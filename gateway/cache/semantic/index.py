@@ -13,7 +13,7 @@ import numpy as np
 from gateway.cache.semantic.embedder import Vector
 from gateway.cache.semantic.near import Near
 
-_FIRST_ROWS = 64
+_FIRST_ROWS = 1
 
 
 class Index:
@@ -91,7 +91,7 @@ class _Part:
     def add(self, id: str, vector: Vector) -> None:
         row = len(self._ids)
         if row == len(self._block):
-            grown = np.empty((2 * row, self._block.shape[1]), dtype=np.float32)
+            grown = np.empty((row + 1 + row // 4, self._block.shape[1]), dtype=np.float32)
             grown[:row] = self._block
             self._block = grown
         self._block[row] = vector

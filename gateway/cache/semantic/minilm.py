@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 
-from gateway.cache.semantic.embedder import MOST_TOKENS, Vector, unit
+from gateway.cache.semantic.embedder import MINILM, MOST_TOKENS, Vector, unit
 from gateway.cache.semantic.weights import Tensors, find, read_tensors
 
 PLACES = {
@@ -32,7 +32,7 @@ _MICROSOFT = "com.microsoft"
 
 
 class MiniLM:
-    name = "all-MiniLM-L6-v2-int8"
+    name = MINILM
     dimensions = _WIDTH
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:

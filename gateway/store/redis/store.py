@@ -18,6 +18,7 @@ from gateway.store.redis.cooldowns import RedisCooldowns
 from gateway.store.redis.eviction import refuse_eviction
 from gateway.store.redis.keys import RedisKeys
 from gateway.store.redis.ledger import RedisLedger
+from gateway.store.redis.meanings import SEARCHES, RedisMeanings
 from gateway.store.redis.names import CHANGES, CHANNEL, PEPPER
 from gateway.store.redis.replays import RedisReplays
 from gateway.store.redis.server import Server
@@ -33,9 +34,18 @@ class RedisStore:
     """See contract.Store. `epoch` was made with the data: when Redis has another one, or none, it lost them."""
 
     def __init__(
-        self, server: Server, calls: RedisCalls, cache: RedisCache, *, pepper: Secret, epoch: bytes, clock: Clock
+        self,
+        server: Server,
+        calls: RedisCalls,
+        cache: RedisCache,
+        meanings: RedisMeanings,
+        *,
+        pepper: Secret,
+        epoch: bytes,
+        clock: Clock,
     ) -> None:
         self._server = server
+        self.meanings = meanings
         self.calls = calls
         self.cache = cache
         self._epoch = epoch
@@ -67,6 +77,7 @@ class RedisStore:
     async def close(self) -> None:
         await self.calls.close()
         await self.cache.close()
+        await self.meanings.close()
         await self._server.close()
 
     async def _restore(self) -> None:
@@ -95,7 +106,14 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
         raise OpenError("Redis does not answer; see the log for the reason.") from None
     calls = RedisCalls(Server(connect(url), name=f"{name} (call records)"))
     cache = RedisCache(Server(connect(url), name=f"{name} (cache)"), clock)
-    return RedisStore(server, calls, cache, pepper=pepper or kept, epoch=epoch, clock=clock)
+    searches = {command: search for command, search in SEARCHES.items() if command == "VADD" or not _is_cluster(url)}
+    meanings = RedisMeanings(Server(connect(url), name=f"{name} (semantic cache)"), searches)
+    return RedisStore(server, calls, cache, meanings, pepper=pepper or kept, epoch=epoch, clock=clock)
+
+
+def _is_cluster(url: str) -> bool:
+    """There, a search module answers for one node alone."""
+    return url.startswith("redis+cluster:")
 
 
 async def _data(server: Server) -> tuple[bytes, Secret]:

@@ -13,6 +13,7 @@ from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError
 from gateway.store.sqlite import cache, cooldowns, keys, ledger, replays, versions
 from gateway.store.sqlite.database import Database
+from gateway.store.sqlite.meanings import SqliteMeanings
 
 FILE = "store.sqlite"
 OPENING = 5.0
@@ -27,9 +28,12 @@ INSERT OR IGNORE INTO changes VALUES('keys', 0), ('cooldowns', 0)
 class SqliteStore:
     """See contract.Store. Changes are seen by asking: a question costs some ten microseconds."""
 
-    def __init__(self, database: Database, kept: cache.SqliteCache, pepper: Secret, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, kept: cache.SqliteCache, meanings: SqliteMeanings, pepper: Secret, clock: Clock
+    ) -> None:
         self._database = database
         self.cache = kept
+        self.meanings = meanings
         self.calls = None
         self.pepper = pepper
         self.keys = keys.SqliteKeys(database)
@@ -49,6 +53,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         await self.cache.close()
+        await self.meanings.close()
         await self._database.close()
 
 
@@ -64,7 +69,7 @@ async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock)
         raise OpenError(f"{data_folder / FILE} is held by another process; end that, or wait.") from None
     answers = cache.SqliteCache(data_folder, clock)
     await answers.open()
-    return SqliteStore(database, answers, pepper or kept, clock)
+    return SqliteStore(database, answers, SqliteMeanings(data_folder, clock), pepper or kept, clock)
 
 
 async def _begun(database: Database) -> Secret:

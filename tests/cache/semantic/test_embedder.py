@@ -1,4 +1,4 @@
-"""Texts that mean the same are near, those that the embedder misreads have no vector, and nobody waits for it to load."""
+"""Texts that mean the same are near, and those that the embedder misreads have no vector."""
 
 from __future__ import annotations
 
@@ -8,44 +8,8 @@ import numpy as np
 import pytest
 
 from gateway.cache.semantic import minilm, static
-from gateway.cache.semantic.embedder import Background, Embedder, Vector, unit
+from gateway.cache.semantic.embedder import Embedder, unit
 from gateway.cache.semantic.weights import NotInstalled, find, read_tensors
-
-
-class Constant:
-    name = "constant"
-    dimensions = 2
-
-    def embed(self, text: str) -> Vector | None:
-        return np.array([1, 0], dtype=np.float32) if text else None
-
-
-def broken() -> Embedder:
-    raise NotInstalled("install one of: x")
-
-
-async def test_nothing_is_embedded_until_the_weights_are_there() -> None:
-    background = Background(Constant)
-    assert not background.is_ready
-
-    assert await background.embed("hello") is None
-    await background.start()
-
-    assert background.is_ready
-    assert (await background.embed("hello")) is not None
-    assert (await background.embed("")) is None
-    background.close()
-
-
-async def test_an_embedder_that_cannot_be_loaded_says_why_and_embeds_nothing() -> None:
-    background = Background(broken)
-    with pytest.raises(NotInstalled):
-        await background.start()
-
-    assert await background.embed("hello") is None
-    assert isinstance(background.failure, NotInstalled)
-    assert not background.is_ready
-    background.close()
 
 
 @pytest.mark.parametrize("numbers", [[0, 0], [np.nan, 1], [np.inf, 1]])

@@ -1,0 +1,1 @@
+"""Embedders as a running gateway uses them: none is ever waited for."""

@@ -16,15 +16,17 @@ from random import Random
 from typing import Any
 
 from gateway.auth.keyring import Keyring
-from gateway.auth.virtual_key import ready_made_admin_key, ready_made_key, virtual_key
+from gateway.auth.virtual_key import mint, ready_made_admin_key, ready_made_key, virtual_key
 from gateway.auth.wanted import Wanted
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
 from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
+from gateway.cache.place import cache_pepper
 from gateway.cache.purges import Purges
 from gateway.cache.replay import Replays
+from gateway.cache.semantic.start import OnDemand
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
@@ -40,6 +42,7 @@ from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
+from gateway.own_calls import ORGANISATION, OwnCalls
 from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
@@ -121,7 +124,8 @@ async def running(
         closing.push_async_callback(tasks.close)
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
-        standing = [virtual_key(key, Wanted(name="ready-made"), store.pepper)] if key else []
+        own_key, own_credential = mint(Wanted(name="llmgw", tenant=ORGANISATION), store.pepper, now=0)
+        standing = [own_key, *([virtual_key(key, Wanted(name="ready-made"), store.pepper)] if key else [])]
         keyring = Keyring(
             store.keys, store.pepper, tasks=tasks, standing=standing, max_stale=settings.auth_max_stale, clock=clock
         )
@@ -137,15 +141,32 @@ async def running(
             settings, policy, store, instance, tokens=tokens, fleet=fleet, pool=pool, tasks=tasks, clock=clock
         )
         closing.push_async_callback(budgets.close)
-        purges = Purges(store.cache)
-        flow = Flow(
+        purges, own_calls = Purges(store.cache), OwnCalls(own_credential)
+        meanings = OnDemand(
+            store.meanings,
+            pepper=cache_pepper(store.pepper),
+            embeds=own_calls,
+            judges=own_calls,
+            tasks=tasks,
+            clock=clock,
+        )
+        closing.push_async_callback(meanings.close)
+        keeper = Keeper(store.cache, purges, store.pepper, clock)
+        flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
             budget=budgets,
-            cache=Cache(Replays(store.replays, tasks), Keeper(store.cache, purges, store.pepper, clock), tasks, clock),
+            cache=Cache(Replays(store.replays, tasks), keeper, tasks, clock, meanings),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
-            trace=Recorder(telemetry.journal.begin, telemetry.journal.write, telemetry.sampler, clock, random),
+            trace=Recorder(
+                telemetry.journal.begin,
+                telemetry.journal.write,
+                telemetry.journal.find,
+                telemetry.sampler,
+                clock,
+                random,
+            ),
             random=random,
         )
 
@@ -190,6 +211,8 @@ async def running(
         }
         for name, work in loops.items():
             tasks.start(work, name=name)
+        for rule in policy.current.cache.semantic:
+            meanings.begin(rule)
         await server.listen(sock)
         if number == 0:
             admin = Admin(

@@ -109,8 +109,8 @@ async def running(
 
         def compile_folder(folder: Path = settings.policies) -> Snapshot:
             snapshot = compile_policy(folder, settings.environment, prices.price)
-            if snapshot.routes.counts_tokens:
-                tokens.load("")
+            if snapshot.routes.counts_tokens or not snapshot.limits.is_empty:
+                tokens.load("")  # before calls come: it holds the interpreter for a tenth of a second
             return snapshot
 
         policy = Current(await asyncio.to_thread(compile_folder), loaded_at=clock.now())
@@ -207,7 +207,6 @@ async def running(
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
-            **({} if policy.current.limits.is_empty else {"vocabulary": tokens.load_soon()}),
         }
         for name, work in loops.items():
             tasks.start(work, name=name)

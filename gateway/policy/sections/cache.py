@@ -57,8 +57,10 @@ def _semantic(
         mistakes.add(
             path, "either `max_error` (which is earned) or `threshold` (which is not) says when an answer is served"
         )
-    if written.judge is not None and models.find(written.judge) is None:
-        mistakes.add((*path, "judge"), unknown(written.judge, models))
+        return None
+    for key, model in (("judge", written.judge), ("embedder", written.embedder)):
+        if model is not None and models.find(model) is None:
+            mistakes.add((*path, key), unknown(model, models))
     return SemanticRule(
         ttl=min(ttl, written.ttl or ttl),
         max_error=written.max_error,

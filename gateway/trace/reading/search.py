@@ -48,6 +48,7 @@ OUTCOMES = (
     "gateway",
     "cache_replay",
     "cache_exact",
+    "cache_joined",
     "cache_semantic",
     "stopped_budget",
     "rejected_auth",

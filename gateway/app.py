@@ -26,6 +26,7 @@ from gateway.cache.keep import Keeper
 from gateway.cache.place import cache_pepper
 from gateway.cache.purges import Purges
 from gateway.cache.replay import Replays
+from gateway.cache.semantic.asked import Meanings
 from gateway.cache.semantic.start import OnDemand
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
@@ -82,6 +83,7 @@ class Running:
     budgets: Budgets
     journal: Journal
     cache: CacheStore
+    meanings: Meanings
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -196,6 +198,7 @@ async def running(
             budgets=budgets,
             journal=telemetry.journal,
             cache=store.cache,
+            meanings=meanings,
             tasks=tasks,
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {

@@ -25,6 +25,7 @@ from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
 from gateway.cache.purges import Purges
 from gateway.cache.replay import Replays
+from gateway.cache.semantic.asked import NO_SEMANTIC
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
@@ -150,7 +151,7 @@ async def running(
         )
 
         refused: Counter[str] = Counter()
-        telemetry.ask(health, budgets, refused)
+        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=NO_SEMANTIC)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -203,6 +204,7 @@ async def running(
                 budgets=budgets,
                 metrics=telemetry.metrics,
                 purges=purges,
+                meanings=NO_SEMANTIC,
                 unready=unready,
                 clock=clock,
                 tell=tell,

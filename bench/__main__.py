@@ -79,6 +79,7 @@ def measure(stage: Stage, names: Sequence[str], effort: Effort) -> Result:
         soaked=soaked,
         scaling=scaling,
         telemetry=told,
+        kept=alone.kept if alone else None,
         notes=alone.notes if alone else [],
         targets=assess(
             summaries,
@@ -86,6 +87,7 @@ def measure(stage: Stage, names: Sequence[str], effort: Effort) -> Result:
             soaked=soaked,
             scaling=scaling,
             traced=told.added_us("and every trace") if told else None,
+            kept=alone.kept if alone else None,
         ),
     )
 

@@ -4,6 +4,7 @@ import http.client
 from dataclasses import dataclass
 
 from bench.contenders import llmgw
+from bench.kept import Kept, kept
 from bench.load import Order
 from bench.measures import Effort, Sample, take
 from bench.scaling import WORKERS, Scaling
@@ -23,6 +24,7 @@ class Alone:
     soaked: Soak
     scaling: Scaling
     telemetry: Telemetry
+    kept: Kept
     notes: list[str]
 
 
@@ -37,7 +39,7 @@ def measure_alone(stage: Stage, effort: Effort) -> Alone:
     with stage.start(pair, cores=stage.cores.server_pair) as running:
         two = _closed(running, stage, effort)
     scaling = Scaling(one, two, overlapping=stage.cores.overlapping)
-    return Alone(cold_starts, soaked, scaling, telemetry(stage, effort), notes)
+    return Alone(cold_starts, soaked, scaling, telemetry(stage, effort), kept(stage, effort), notes)
 
 
 def _cold_start(stage: Stage) -> float:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.kept import Kept
 from bench.machine import Cores, Machine
 from bench.measures import Effort, Sample
 from bench.report import absolute_table, figure, ratio_table, target_table
@@ -29,6 +30,7 @@ class Result:
     soaked: Soak | None
     scaling: Scaling | None
     telemetry: Telemetry | None
+    kept: Kept | None
     notes: Sequence[str]
     targets: Sequence[Target]
 
@@ -48,6 +50,7 @@ def render(result: Result) -> str:
         describe_scaling(result.scaling) if result.scaling else "",
         describe_soak(result.soaked) if result.soaked else "",
         describe_telemetry(result.telemetry) if result.telemetry else "",
+        describe_kept(result.kept) if result.kept else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -95,6 +98,12 @@ def describe_telemetry(measured: Telemetry) -> str:
         f"{kind} {figure(measured.cpu_us(kind))} ({figure(measured.added_us(kind))} more)" for kind in measured.samples
     ]
     return f"CPU µs per call, records and metrics kept in every case: {'; '.join(told)}."
+
+
+def describe_kept(measured: Kept) -> str:
+    told = "; ".join(f"{kind} {figure(measured.cpu_us(kind))}" for kind in measured.samples)
+    misses = "; ".join(f"{store} {figure(microseconds)}" for store, microseconds in measured.misses.items())
+    return f"CPU µs per call of 0.5 KB, {told}. CPU µs of a lookup that finds nothing: {misses}."
 
 
 def _remarks(result: Result) -> list[str]:

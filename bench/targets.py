@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.kept import Kept
 from bench.scaling import Scaling
 from bench.soak import Soak
 from bench.summary import Life, Summary, summarize
@@ -41,6 +42,7 @@ def assess(
     soaked: Soak | None,
     scaling: Scaling | None,
     traced: float | None = None,
+    kept: Kept | None = None,
 ) -> list[Target]:
     """The rows of the table of targets, in its order; none without a measured llmgw."""
     ours = summaries.get("llmgw")
@@ -55,6 +57,11 @@ def assess(
             f"RSS growth over {soaked.calls if soaked else 0:,} calls, MB", soaked.growth_mb if soaked else None, 5, 0
         ),
         Target("CPU µs per call for exporting every trace", traced, 30),
+        Target("CPU µs per call answered from the exact cache", kept.cpu_us("answered from it") if kept else None, 150),
+        *(
+            Target(f"CPU µs of a lookup that finds nothing, {store}", kept.misses[store] if kept else None, most)
+            for store, most in (("embedded", 40), ("Redis", 60))
+        ),
         Target("cold start, process to first 200, s", cold_start, 1.0, 0.4),
     ]
 

@@ -16,16 +16,17 @@ from random import Random
 from typing import Any
 
 from gateway.auth.keyring import Keyring
-from gateway.auth.virtual_key import ready_made_admin_key, ready_made_key, virtual_key
+from gateway.auth.virtual_key import mint, ready_made_admin_key, ready_made_key, virtual_key
 from gateway.auth.wanted import Wanted
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
 from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
+from gateway.cache.place import cache_pepper
 from gateway.cache.purges import Purges
 from gateway.cache.replay import Replays
-from gateway.cache.semantic.asked import NO_SEMANTIC
+from gateway.cache.semantic.start import OnDemand
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
@@ -41,6 +42,7 @@ from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
+from gateway.own_calls import ORGANISATION, OwnCalls
 from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
@@ -107,8 +109,8 @@ async def running(
 
         def compile_folder(folder: Path = settings.policies) -> Snapshot:
             snapshot = compile_policy(folder, settings.environment, prices.price)
-            if snapshot.routes.counts_tokens:
-                tokens.load("")
+            if snapshot.routes.counts_tokens or not snapshot.limits.is_empty:
+                tokens.load("")  # before calls come: it holds the interpreter for a tenth of a second
             return snapshot
 
         policy = Current(await asyncio.to_thread(compile_folder), loaded_at=clock.now())
@@ -122,7 +124,8 @@ async def running(
         closing.push_async_callback(tasks.close)
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
-        standing = [virtual_key(key, Wanted(name="ready-made"), store.pepper)] if key else []
+        own_key, own_credential = mint(Wanted(name="llmgw", tenant=ORGANISATION), store.pepper, now=0)
+        standing = [own_key, *([virtual_key(key, Wanted(name="ready-made"), store.pepper)] if key else [])]
         keyring = Keyring(
             store.keys, store.pepper, tasks=tasks, standing=standing, max_stale=settings.auth_max_stale, clock=clock
         )
@@ -138,20 +141,37 @@ async def running(
             settings, policy, store, instance, tokens=tokens, fleet=fleet, pool=pool, tasks=tasks, clock=clock
         )
         closing.push_async_callback(budgets.close)
-        purges = Purges(store.cache)
-        flow = Flow(
+        purges, own_calls = Purges(store.cache), OwnCalls(own_credential)
+        meanings = OnDemand(
+            store.meanings,
+            pepper=cache_pepper(store.pepper),
+            embeds=own_calls,
+            judges=own_calls,
+            tasks=tasks,
+            clock=clock,
+        )
+        closing.push_async_callback(meanings.close)
+        keeper = Keeper(store.cache, purges, store.pepper, clock)
+        flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
             budget=budgets,
-            cache=Cache(Replays(store.replays, tasks), Keeper(store.cache, purges, store.pepper, clock), tasks, clock),
+            cache=Cache(Replays(store.replays, tasks), keeper, tasks, clock, meanings),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
-            trace=Recorder(telemetry.journal.begin, telemetry.journal.write, telemetry.sampler, clock, random),
+            trace=Recorder(
+                telemetry.journal.begin,
+                telemetry.journal.write,
+                telemetry.journal.find,
+                telemetry.sampler,
+                clock,
+                random,
+            ),
             random=random,
         )
 
         refused: Counter[str] = Counter()
-        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=NO_SEMANTIC)
+        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -187,10 +207,11 @@ async def running(
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
-            **({} if policy.current.limits.is_empty else {"vocabulary": tokens.load_soon()}),
         }
         for name, work in loops.items():
             tasks.start(work, name=name)
+        for rule in policy.current.cache.semantic:
+            meanings.begin(rule)
         await server.listen(sock)
         if number == 0:
             admin = Admin(
@@ -204,7 +225,7 @@ async def running(
                 budgets=budgets,
                 metrics=telemetry.metrics,
                 purges=purges,
-                meanings=NO_SEMANTIC,
+                meanings=meanings,
                 unready=unready,
                 clock=clock,
                 tell=tell,

@@ -11,7 +11,8 @@ from random import Random
 from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
 from gateway.cache.claim import Cache
-from gateway.core.arrival import Arrival, Asked, Reply
+from gateway.core.arrival import Arrival, Asked, Reply, Verdict
+from gateway.core.errors import NotFound
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
@@ -84,3 +85,17 @@ class Flow:
         with self.trace.record(ingress, policy.version, policy.trace) as record:
             tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants))
             plan.check(name, tenant, policy.routes)
+
+    async def feedback(self, ingress: Verdict) -> bool:
+        """Takes a caller's word on an answer it got: a bad one that was kept is given to nobody any more. Whether there was one.
+
+        Raises NotFound for a call that is not the caller's own.
+        """
+        policy = self.policy.current
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants))
+            said = record.feedback(ingress.read())
+            call = await self.trace.find(said.request_id)
+            if call is None or (call.get("org"), call.get("team")) != (tenant.org, tenant.team):
+                raise NotFound("there is no such call of yours", code="call_not_found", param="request_id")
+            return await self.cache.report(call.get("cache_entry"), is_good=said.is_good)

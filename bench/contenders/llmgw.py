@@ -19,11 +19,11 @@ def prepare(site: Site) -> Contender:
     return prepare_with(site, workers=1)
 
 
-def prepare_with(site: Site, *, workers: int) -> Contender:
-    """A data folder of its own with one virtual key in it, and a policy that names the mock's models."""
+def prepare_with(site: Site, *, workers: int, more_policy: str = "") -> Contender:
+    """A data folder of its own with one virtual key in it, and a policy that names the mock's models, and says `more_policy`."""
     policies, data, port = site.scratch / "policies", site.scratch / "data", free_port()
     policies.mkdir(parents=True)
-    (policies / "bench.yaml").write_text(policy(site.mock_url))
+    (policies / "bench.yaml").write_text(policy(site.mock_url) + more_policy)
     serve = [*GATEWAY, "serve", "--policies", str(policies), "--data", str(data), "--host", "127.0.0.1"]
     return Contender(
         name="llmgw",

@@ -6,6 +6,7 @@ The order: an answer under the call's Idempotency-Key, the exact cache, an ident
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from gateway.cache.hits import Rendered
 from gateway.cache.keep import Answered, Asked, Keeper
 from gateway.cache.replay import Replays, Unclaimed
 from gateway.cache.rules import CacheRules
+from gateway.cache.semantic.asked import NO_SEMANTIC, Found, Meanings
 from gateway.core.arrival import Reply
 from gateway.core.call import Call
 from gateway.core.clock import Clock
@@ -37,9 +39,12 @@ class Decision(Protocol):
 class Cache:
     """One for each worker."""
 
-    def __init__(self, replays: Replays, keeper: Keeper, tasks: Tasks, clock: Clock) -> None:
+    def __init__(
+        self, replays: Replays, keeper: Keeper, tasks: Tasks, clock: Clock, meanings: Meanings = NO_SEMANTIC
+    ) -> None:
         self.replays = replays
         self.keeper = keeper
+        self.meanings = meanings
         self.tasks = tasks
         self.clock = clock
         self.flights = Flights()
@@ -59,6 +64,13 @@ class Cache:
             return Bypassed(replay, reason)
         asked = self.keeper.asked(tenant, call, decision.model, decision.route, rule)
         return Looked(self, replay, asked, control, reply)
+
+    async def report(self, name: str | None, *, is_good: bool) -> bool:
+        """A user's word on the answer kept under this name; whether it was forgotten. Raises Overloaded."""
+        if name is None:
+            return False
+        await self.meanings.report(name, bad=not is_good)
+        return not is_good and await self.keeper.remove(name)
 
 
 class Bypassed(Unclaimed):
@@ -103,6 +115,8 @@ class Looked(Bypassed):
         self._held: Held | None = None
         self._answer: Given | None = None
         self._answered: Answered | None = None
+        self._near: Found | None = None
+        self.entry = asked.name
 
     async def __aenter__(self) -> Unclaimed:
         await super().__aenter__()
@@ -165,7 +179,10 @@ class Looked(Bypassed):
                 return
             flight = flights.find(name, purges)
             if flight is None:
-                if await self._find() is not None or self.result == "bypass":
+                await self._find()
+                if self.hit is None and self.is_looked_up:
+                    await self._find_by_meaning()
+                if self.hit is not None or not self.is_looked_up:
                     return
                 flight = flights.find(name, purges)
             if flight is None:
@@ -175,7 +192,7 @@ class Looked(Bypassed):
         self._flight = flights.begin(name, self._asked.call, purges)
         self._reply.share(self._flight)
 
-    async def _find(self) -> Entry | None:
+    async def _find(self) -> None:
         try:
             found = await self._cache.keeper.find(self._asked, self._control)
         except Overloaded:
@@ -183,15 +200,34 @@ class Looked(Bypassed):
         if isinstance(found, str):
             self.reason = found
             self.is_looked_up = found not in ("store_away", "unsure")
-            return None
-        self._serve(found, "exact")
-        return found
+        else:
+            self._serve(found, "exact", self._asked.name)
+
+    async def _find_by_meaning(self) -> None:
+        """Once for a call, whatever becomes of those that it joins."""
+        cache, rule = self._cache, self._asked.rule.semantic
+        if rule is None or self._near is not None:
+            return
+        near = self._near = await cache.meanings.look(cache.keeper.asked_by_meaning(self._asked, rule))
+        self.reason, self.similarity = near.reason, near.similarity
+        if near.verdict != "serve" or near.name is None:
+            return
+        try:
+            found = await cache.keeper.find_by_name(near.name)
+        except Overloaded:
+            found = "store_away"
+        if isinstance(found, Entry):
+            self._serve(found, "semantic", near.name)
+            return
+        self.reason = found
+        if found not in ("store_away", "unsure"):
+            cache.tasks.start(cache.meanings.forget([near.name]), name="forget meaning")
 
     async def _join(self, flight: Flight) -> bool:
         """Whether it gave this call its answer. Raises UpstreamError."""
         call = self._asked.call
         if flight.entry is not None:  # the store has it, or soon will
-            self._serve(flight.entry, "exact")
+            self._serve(flight.entry, "exact", self._asked.name)
             return True
         self._joined = flight
         flight.enter()
@@ -200,7 +236,7 @@ class Looked(Bypassed):
         if flight.is_lost and not flight.chunks and isinstance(flight.failure, UpstreamError):
             raise failure_of(flight)
         if flight.entry is not None and (flight.has_landed or flight.form != (call.stream, call.wants_usage)):
-            self._serve(flight.entry, "joined")
+            self._serve(flight.entry, "joined", self._asked.name)
             return True
         if flight.form == (call.stream, call.wants_usage) and flight.chunks:
             self.hit, self.kind, self.reason = Joined(flight, call, now=self._cache.clock.now()), "joined", None
@@ -209,10 +245,10 @@ class Looked(Bypassed):
         flight.exit()
         return False
 
-    def _serve(self, entry: Entry, kind: str) -> None:
+    def _serve(self, entry: Entry, kind: str, name: str) -> None:
         now = self._cache.clock.now()
         self.hit = Rendered(entry.document, self._asked.call, now=now, pace=self._asked.rule.pace)
-        self.kind, self.reason, self.entry = kind, None, entry.id
+        self.kind, self.reason, self.entry = kind, None, name
         self._saved = (entry.cost, entry.took)
 
     def _land(self, flight: Flight, error: BaseException | None) -> None:
@@ -224,11 +260,23 @@ class Looked(Bypassed):
 
     async def _settle(self, flight: Flight, answered: Answered) -> None:
         """Off the client's way: decides whether the answer is kept, and keeps it."""
-        kept: Entry | None = None
+        near, kept = self._near, None
         try:
-            found = await self._cache.keeper.keep(self._asked, answered)
+            found = await self._cache.keeper.keep(self._asked, answered, question=near.question if near else "")
             kept = found if isinstance(found, Entry) else None
         except Overloaded:
             pass
         finally:
             self._cache.flights.settle(self._asked.name, flight, kept)
+        if near is not None and kept is not None:
+            await self._learn(near, kept)
+
+    async def _learn(self, near: Found, kept: Entry) -> None:
+        """From an answer that was kept although something like it had been: makes it findable, and compares the two."""
+        meanings = self._cache.meanings
+        if near.verdict == "shadow" and near.name is not None:
+            with suppress(Overloaded):
+                candidate = await self._cache.keeper.find_by_name(near.name)
+                if isinstance(candidate, Entry):
+                    await meanings.learn(near, candidate.document, kept.document)
+        await meanings.keep(near, self._asked.name, kept.expires, kept.document)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,8 @@ from gateway.cache.entry import Entry, read, write
 from gateway.cache.key import Target, exact_key, scope_of
 from gateway.cache.place import cache_pepper, key_of, place_of
 from gateway.cache.rules import Rule
+from gateway.cache.semantic import asked as semantic
+from gateway.cache.semantic.asked import SemanticRule
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Model
@@ -42,6 +44,8 @@ class CacheStore(Protocol):
     async def get(self, name: str) -> bytes | None: ...
 
     async def put(self, name: str, value: bytes, *, ttl: float) -> None: ...
+
+    async def remove(self, names: Collection[str]) -> int: ...
 
 
 class Orders(Protocol):
@@ -126,7 +130,15 @@ class Keeper:
         key = key_of(name)
         return "corrupt" if key is None else self._judge(await self._store.get(name), key, None)
 
-    async def keep(self, asked: Asked, answered: Answered) -> Entry | str:
+    def asked_by_meaning(self, asked: Asked, rule: SemanticRule) -> semantic.Asked:
+        org = asked.name.partition(":")[0]
+        return semantic.Asked(asked.scope, asked.target, asked.call.fields, org, asked.route or "", rule)
+
+    async def remove(self, name: str) -> bool:
+        """Whether it was there. Raises Overloaded."""
+        return await self._store.remove([name]) > 0
+
+    async def keep(self, asked: Asked, answered: Answered, *, question: str = "") -> Entry | str:
         """Puts the answer into the store if it is one to be kept, or gives the word that says why not. Raises Overloaded."""
         document = _document(asked.call, answered)
         if isinstance(document, str):
@@ -148,6 +160,7 @@ class Keeper:
             purges=asked.purges,
             cost=answered.cost,
             took=answered.took,
+            question=question,
         )
         outcome = Outcome(200, answered.is_complete, len(entry.document), answered.is_altered or answered.is_fallback)
         if (word := refuse_answer(document, outcome, rule.admits, wanted=_wanted(asked.call))) is not None:

@@ -39,7 +39,7 @@ class Unclaimed:
     """A call that is answered by a provider: nothing is looked up and nothing kept.
 
     `kind` says where a hit is from: exact, joined, semantic or replay; `reason` why there is none, a word of keep.MISSES or
-    admission.REFUSALS; `similarity` is a semantic hit's, 0 to 1; `entry` the id of the kept answer.
+    admission.REFUSALS; `similarity` is a semantic hit's, 0 to 1; `entry` the name under which the answer is kept, if it is.
     """
 
     hit: Hit | None = None

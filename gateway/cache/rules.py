@@ -7,18 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.cache.admission import Rules as Admission
 from gateway.cache.key import Sharing
-
-
-@dataclass(frozen=True, slots=True)
-class SemanticRule:
-    """`ttl` is in seconds. Either `max_error`, the share of wrong hits that is borne (0 to 1), or `threshold`, a similarity
-    that nobody has proven. `judge` names the model that compares answers, `embedder` the deployment that embeds."""
-
-    ttl: float
-    max_error: float | None = None
-    threshold: float | None = None
-    judge: str | None = None
-    embedder: str | None = None
+from gateway.cache.semantic.asked import SemanticRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +31,8 @@ class CacheRules:
     def of(self, route: str | None) -> Rule | None:
         """The rule for a call that this route took; None stands for no route, whose model the client has named."""
         return self.default if route is None else self.routes.get(route, self.default)
+
+    @property
+    def semantic(self) -> tuple[SemanticRule, ...]:
+        rules = (self.default, *self.routes.values())
+        return tuple(rule.semantic for rule in rules if rule is not None and rule.semantic is not None)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from gateway.cache.admission import REFUSALS, Control, read_control, refuse_call
 from gateway.cache.key import Sharing, scope_of
-from gateway.cache.rules import CacheRules, Rule, SemanticRule
+from gateway.cache.rules import CacheRules, Rule
 from gateway.cache.semantic import eligible
+from gateway.cache.semantic.asked import SemanticRule
 from gateway.cache.semantic.start import is_installed
 from gateway.core.call import Call
 from gateway.core.tenant import Tenant

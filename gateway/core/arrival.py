@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.core.call import Call
+from gateway.core.feedback import Feedback
 from gateway.core.secret import Secret
 from gateway.core.span import SpanContext
 
@@ -55,6 +56,14 @@ class Arrival(Asked, Protocol):
 
         Raises InvalidRequest.
         """
+        ...
+
+
+class Verdict(Asked, Protocol):
+    """Feedback; nothing of its body has been read yet."""
+
+    def read(self) -> Feedback:
+        """Raises InvalidRequest."""
         ...
 
 

@@ -39,7 +39,7 @@ class ModelsAsked:
         self.received = request.received
         self.peer = request.peer
         self.credential = bearer(request.headers)
-        self.context = _context(request.headers)
+        self.context = span_context(request.headers)
 
 
 class OpenAIArrival:
@@ -58,11 +58,11 @@ class OpenAIArrival:
         self.credential = bearer(request.headers)
         self.operation = operation.value
         self.path = _PATHS[operation]
-        self.context = _context(request.headers)
+        self.context = span_context(request.headers)
 
     def read(self, *, strict: bool) -> Call:
         request = self._request
-        _check_media(request.headers)
+        check_media(request.headers)
         fields = json_body.parse(request.body)
         model = fields.get("model")
         if not isinstance(model, str) or not model:
@@ -90,7 +90,8 @@ class OpenAIArrival:
         )
 
 
-def _context(headers: Mapping[bytes, bytes]) -> SpanContext | None:
+def span_context(headers: Mapping[bytes, bytes]) -> SpanContext | None:
+    """The caller's own span, if it says which."""
     if b"traceparent" not in headers:
         return None
     return read_context(headers[b"traceparent"], headers.get(b"tracestate"))
@@ -142,7 +143,8 @@ _READERS = {
 }
 
 
-def _check_media(headers: Mapping[bytes, bytes]) -> None:
+def check_media(headers: Mapping[bytes, bytes]) -> None:
+    """Raises InvalidRequest (415) for a body that is not plain JSON."""
     if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
         raise InvalidRequest("the body must not be compressed", code="unsupported_encoding", status=415)
     media = headers.get(b"content-type", b"application/json")

@@ -38,10 +38,6 @@ class Tokens:
             encoding = self._loaded[name] = tiktoken.get_encoding(name)
         return encoding
 
-    async def load_soon(self) -> None:
-        """Reads the newest vocabulary in a thread, so that no call has to wait for it."""
-        await asyncio.to_thread(self.load, "")
-
     async def count(self, text: str, model: str) -> int:
         """In a thread when it would hold up other calls."""
         if len(text) > _SLICE or _encoding_name(model) not in self._loaded:

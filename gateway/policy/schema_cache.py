@@ -35,7 +35,7 @@ class Semantic(Section):
     judge: str | None = None
     """The model that says whether two answers are the same. Default: they are compared as texts."""
     embedder: str | None = None
-    """The deployment that embeds questions, as provider/upstream-model. Default: a small model on this machine."""
+    """The model that embeds questions. Default: a small one on this machine, which `make semantic` installs."""
 
 
 class Caching(Section):

@@ -27,6 +27,7 @@ from gateway.core.errors import (
     Unauthenticated,
     UpstreamError,
 )
+from gateway.core.feedback import Feedback
 from gateway.core.money import usd
 from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
@@ -170,6 +171,7 @@ class Record:
         "received",
         "received_at",
         "rules",
+        "said",
         "served",
         "span",
         "status",
@@ -208,6 +210,7 @@ class Record:
         self.decided: float | None = None
         self.plan: Sequence[Deployment] = ()
         self.served: Served | None = None
+        self.said: Feedback | None = None
         self.bill: Bill | None = None
         self.status = 200
         self.error: GatewayError | None = None
@@ -246,6 +249,10 @@ class Record:
         self.call = call
         self.passed.append(self._clock.monotonic())
         return call
+
+    def feedback(self, said: Feedback) -> Feedback:
+        self.said = said
+        return said
 
     def budget(self, hold: Held) -> None:
         self.hold = hold

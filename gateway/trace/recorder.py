@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from gateway.core.arrival import Asked
 from gateway.core.clock import Clock
@@ -15,10 +17,12 @@ from gateway.trace.sampling import Sampler
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """`begin` is told of each call that begins, and `write` of the same record when the call has ended."""
+    """`begin` is told of each call that begins, and `write` of the same record when the call has ended; `find` reads the row
+    of a call that has ended, by its id, and raises Overloaded."""
 
     begin: Write
     write: Write
+    find: Callable[[str], Awaitable[Mapping[str, Any] | None]]
     sampler: Sampler
     clock: Clock
     random: Random

@@ -105,6 +105,12 @@ def row_of(record: Record) -> Row:
     if record.rules.capture is not Capture.OFF and call is not None:
         row["content"] = content(call, served, tenant, record.rules)
         row["content_in_spans"] = record.rules.capture is Capture.SPANS
+    if record.said is not None:
+        row["feedback"] = {
+            "request_id": record.said.request_id,
+            "rating": "good" if record.said.is_good else "bad",
+            "comment": record.said.comment,
+        }
     if record.span.state:
         row["trace_state"] = record.span.state
     return row

@@ -12,8 +12,7 @@ from aiohttp import web
 
 from gateway.app import bind
 from gateway.cache.rules import CacheRules, Rule
-from gateway.cache.rules import SemanticRule as PolicyRule
-from gateway.cache.semantic.asked import NO_SEMANTIC, Meanings
+from gateway.cache.semantic.asked import NO_SEMANTIC, Meanings, SemanticRule
 from gateway.cache.semantic.tier import Semantic
 from gateway.core.errors import Overloaded
 from gateway.ingress.admin.meanings import MeaningRoutes
@@ -24,7 +23,7 @@ from tests.admin.conftest import refused
 from tests.cache.semantic.worker import EARNS, INSTALL, INSTALL_TOO, asked, kept, looked, name, ready, worker
 from tests.conftest import House
 
-EARNING = Rule(ttl=60.0, semantic=PolicyRule(ttl=60.0, max_error=0.05))
+EARNING = Rule(ttl=60.0, semantic=SemanticRule(ttl=60.0, max_error=0.05))
 
 
 class Rules:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,10 @@ class Drawer:
     async def put(self, name: str, value: bytes, *, ttl: float) -> None:
         await self._answer()
         self.kept[name] = value
+
+    async def remove(self, names: Collection[str]) -> int:
+        await self._answer()
+        return sum(self.kept.pop(name, None) is not None for name in names)
 
     async def _answer(self) -> None:
         await asyncio.sleep(0)

@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 
+from gateway.cache import flights
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import CUT, HANG, Finish, Say, Sleep, Status, Step, Tool, Usage
@@ -87,7 +88,7 @@ async def test_a_hit_costs_nothing_and_says_what_it_saved(house: House) -> None:
     assert (record["cost_nano_usd"], record["attempts"], record["cache_kind"]) == (0, [], "exact")
     assert record["saved_nano_usd"] == miss["cost_nano_usd"] > 0
     assert record["saved_ms"] > 0
-    assert record["cache_entry"].startswith("ce_")
+    assert record["cache_entry"] == miss["cache_entry"] == (await house.worker.cache.page())[0][0][0]
     assert house.account() == (miss["cost_nano_usd"], 0)
 
 
@@ -246,3 +247,34 @@ async def test_a_pace_is_kept(house: House) -> None:
 
     assert answer.headers["x-llmgw-cache"] == "hit"
     assert loop.time() - began >= len(text) / 10
+
+
+async def judge(house: House, about: httpx.Response, rating: str, token: str | None = None) -> httpx.Response:
+    body = {"request_id": about.headers["x-request-id"], "rating": rating}
+    return await post(house, body, path="/v1/feedback", token=token)
+
+
+@pytest.mark.parametrize("which", ["the first answer", "the hit"])
+async def test_a_bad_answer_is_given_to_nobody_any_more(house: House, provider: Chaosprov, which: str) -> None:
+    await house.adopt(CACHE)
+    first = await post(house, chat())
+    await kept(house)
+    hit = await post(house, chat())
+    await asyncio.sleep(flights.GRACE + 0.1)
+
+    good = await judge(house, hit, "good")
+    assert (good.status_code, good.json()["forgotten"]) == (200, False)
+    bad = await judge(house, first if which == "the first answer" else hit, "bad")
+    assert (bad.status_code, bad.json()["forgotten"]) == (200, True)
+    assert (await post(house, chat())).headers["x-llmgw-cache"] == "miss"
+    assert [r["feedback"]["rating"] for r in await house.records() if r["operation"] == "feedback"] == ["good", "bad"]
+
+
+async def test_nobody_can_judge_anothers_call(house: House) -> None:
+    await house.adopt(f"{CACHE}\ntenants: {{default: {{}}, acme: {{}}}}")
+    first = await post(house, chat())
+    await kept(house)
+
+    refused = await judge(house, first, "bad", token=await key_of(house, "acme"))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "call_not_found")
+    assert (await post(house, chat())).headers["x-llmgw-cache"] == "hit"

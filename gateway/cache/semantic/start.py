@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import logging
+from collections.abc import Collection
+from typing import Any
 
-from gateway.cache.semantic.asked import NO_SEMANTIC, Meanings
+from gateway.cache.semantic.asked import NO_SEMANTIC, Asked, Found, Meanings, SemanticRule
 from gateway.cache.semantic.outside import Embeds, Judges, Shares
 from gateway.core.clock import Clock
+from gateway.core.tasks import Tasks
 
 NEEDED = ("numpy", "tokenizers")
 """Without these there is none. Without onnx and onnxruntime, only embedders at providers work."""
@@ -20,13 +24,62 @@ def is_installed() -> bool:
     return all(importlib.util.find_spec(package) is not None for package in NEEDED)
 
 
-def start(
-    shares: Shares, *, pepper: bytes, embeds: Embeds | None, judges: Judges | None, clock: Clock | None = None
-) -> Meanings:
-    """For a policy that asks for it; any other uses NO_SEMANTIC. Whoever starts it closes it."""
-    if not is_installed():
-        log.error("the semantic cache is off: install llmgw[semantic]", extra={"needed": ", ".join(NEEDED)})
-        return NO_SEMANTIC
-    assembly = importlib.import_module("gateway.cache.semantic.assembly")
-    made: Meanings = assembly.assembled(shares, pepper=pepper, embeds=embeds, judges=judges, clock=clock or Clock())
-    return made
+class OnDemand:
+    """Meanings that cost nothing before a policy asks for them; until they are there, nothing is found."""
+
+    def __init__(
+        self, shares: Shares, *, pepper: bytes, embeds: Embeds | None, judges: Judges | None, tasks: Tasks, clock: Clock
+    ) -> None:
+        self._shares = shares
+        self._pepper = pepper
+        self._outside = embeds, judges
+        self._tasks = tasks
+        self._clock = clock
+        self._made: Meanings = NO_SEMANTIC
+        self._reason = ""
+
+    def begin(self, rule: SemanticRule) -> None:
+        if self._made is not NO_SEMANTIC:
+            self._made.begin(rule)
+        elif not self._reason:
+            self._reason = "loading"
+            self._tasks.start(self._make(rule), name="semantic cache")
+
+    async def look(self, asked: Asked) -> Found:
+        self.begin(asked.rule)
+        return Found("none", self._reason, asked) if self._made is NO_SEMANTIC else await self._made.look(asked)
+
+    async def keep(self, found: Found, name: str, expires: float, document: bytes = b"") -> None:
+        await self._made.keep(found, name, expires, document)
+
+    async def learn(self, found: Found, kept: bytes, real: bytes) -> None:
+        await self._made.learn(found, kept, real)
+
+    async def report(self, name: str, *, bad: bool) -> None:
+        await self._made.report(name, bad=bad)
+
+    async def forget(self, names: Collection[str]) -> None:
+        await self._made.forget(names)
+
+    async def forget_org(self, org: str) -> None:
+        await self._made.forget_org(org)
+
+    def state(self) -> list[dict[str, Any]]:
+        return self._made.state()
+
+    def figures(self) -> dict[str, int]:
+        return self._made.figures()
+
+    async def close(self) -> None:
+        await self._made.close()
+
+    async def _make(self, rule: SemanticRule) -> None:
+        if not is_installed():
+            log.error("the semantic cache is off: install llmgw[semantic]", extra={"needed": ", ".join(NEEDED)})
+            self._reason = "off"
+            return
+        assembly = await asyncio.to_thread(importlib.import_module, "gateway.cache.semantic.assembly")
+        embeds, judges = self._outside
+        made = assembly.assembled(self._shares, pepper=self._pepper, embeds=embeds, judges=judges, clock=self._clock)
+        made.begin(rule)
+        self._made = made

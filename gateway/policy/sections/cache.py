@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from gateway.cache.admission import Rules as Admission
 from gateway.cache.key import Sharing
-from gateway.cache.rules import CacheRules, Rule, SemanticRule
+from gateway.cache.rules import CacheRules, Rule
+from gateway.cache.semantic.asked import SemanticRule
 from gateway.policy import schema, schema_cache
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.models import Models, unknown
 from gateway.route.rules import Routes
 
 DEFAULT = "default"
+OWN = "llmgw"
+"""The organisation that the gateway's own calls are made as."""
 
 
 def compile_cache(policy: schema.Policy, routes: Routes, models: Models, mistakes: Mistakes) -> CacheRules:
@@ -21,6 +24,12 @@ def compile_cache(policy: schema.Policy, routes: Routes, models: Models, mistake
         if name not in names:
             mistakes.add(path, f"there is no route {name!r}{nearest(name, names)}", key=True)
         compiled[name] = None if isinstance(written, str) else _rule(written, path, models, mistakes)
+        rule = compiled[name]
+        asks = rule is not None and rule.semantic is not None and (rule.semantic.judge or rule.semantic.embedder)
+        if asks and policy.tenants and OWN not in policy.tenants:
+            mistakes.add(
+                (*path, "semantic"), f"`tenants` needs an organisation {OWN!r}: it pays for the judge and the embedder"
+            )
     return CacheRules(default=compiled.get(DEFAULT), routes=compiled)
 
 

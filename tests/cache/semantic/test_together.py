@@ -11,16 +11,17 @@ import pytest
 
 from gateway.cache import entry
 from gateway.cache.entry import Entry
-from gateway.cache.semantic.asked import NO_SEMANTIC, Asked, Found
+from gateway.cache.semantic.asked import Asked, Found
 from gateway.cache.semantic.assembly import load_minilm, load_quick
 from gateway.cache.semantic.embedder import MINILM, Embedder
 from gateway.cache.semantic.kept.replica import Quick
 from gateway.cache.semantic.kept.shelf import Bounds
-from gateway.cache.semantic.start import start
+from gateway.cache.semantic.start import OnDemand
 from gateway.cache.semantic.tier import Parts, Semantic
 from gateway.core.clock import Clock
 from gateway.core.purge import Purge
 from gateway.core.secret import Secret
+from gateway.core.tasks import Tasks
 from gateway.store.contract import Store
 from gateway.store.redis.store import open_redis
 from tests.cache.semantic.worker import (
@@ -198,12 +199,23 @@ async def test_what_a_worker_has_no_room_for_is_found_by_redis_itself(stores: li
 async def test_it_starts_where_the_packages_are_installed_and_is_off_elsewhere(
     stores: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = start(stores[0].meanings, pepper=PEPPER, embeds=None, judges=None)
-    assert isinstance(one, Semantic)
+    one = on_demand(stores[0])
+    assert (await one.look(asked(SHEET))).reason == "loading"
+    async with asyncio.timeout(30):
+        while (await one.look(asked(SHEET))).reason == "loading":
+            await asyncio.sleep(0.01)
+    assert one.state()
     await one.close()
 
     monkeypatch.setattr("gateway.cache.semantic.start.NEEDED", ("numpy", "no_such_package"))
-    assert start(stores[0].meanings, pepper=PEPPER, embeds=None, judges=None) is NO_SEMANTIC
+    other = on_demand(stores[0])
+    await other.look(asked(SHEET))
+    await asyncio.sleep(0.01)
+    assert (await other.look(asked(SHEET))).reason == "off"
+
+
+def on_demand(store: Store) -> OnDemand:
+    return OnDemand(store.meanings, pepper=PEPPER, embeds=None, judges=None, tasks=Tasks(), clock=Clock())
 
 
 async def test_what_is_known_is_found_while_redis_is_away() -> None:

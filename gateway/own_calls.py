@@ -1,0 +1,106 @@
+"""Calls that the gateway makes for itself: the semantic cache's judge and embedder, where a policy names models for them.
+
+They go the way of every call, as the organisation `llmgw`: with a record, budgets and rates, and never through a cache.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+import orjson
+
+from gateway.core.arrival import Audience, Headers
+from gateway.core.call import Call, Operation
+from gateway.core.errors import Broken, Overloaded
+from gateway.core.secret import Secret
+from gateway.core.span import SpanContext
+from gateway.flow import Flow
+
+ORGANISATION = "llmgw"
+"""Whose calls they are."""
+
+_PATHS = {Operation.CHAT: "/v1/chat/completions", Operation.EMBEDDINGS: "/v1/embeddings"}
+
+
+class OwnCalls:
+    """Implements cache.semantic.outside.Embeds and Judges, once it has been given the flow."""
+
+    def __init__(self, credential: Secret) -> None:
+        """A virtual key of ORGANISATION's."""
+        self._credential = credential
+        self.flow: Flow | None = None
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        """The vector of one text. Raises GatewayError."""
+        answer = await self._answer(Operation.EMBEDDINGS, {"model": model, "input": text}, tag="embedder")
+        try:
+            return [float(number) for number in answer["data"][0]["embedding"]]
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise Broken("the embedder's answer holds no vector of numbers") from None
+
+    async def ask(self, model: str, prompt: str) -> str:
+        """The text of its reply. Raises GatewayError."""
+        messages = [{"role": "user", "content": prompt}]
+        fields = {"model": model, "messages": messages, "temperature": 0}
+        answer = await self._answer(Operation.CHAT, fields, tag="judge")
+        text = answer["choices"][0]["message"].get("content")
+        return text if isinstance(text, str) else ""
+
+    async def _answer(self, operation: Operation, fields: Mapping[str, Any], *, tag: str) -> dict[str, Any]:
+        if self.flow is None:
+            raise Overloaded("the gateway is starting")
+        reply = _Caught()
+        await self.flow.run(_Own(operation, fields, tag, self._credential), reply)
+        return orjson.loads(reply.body)  # type: ignore[no-any-return]
+
+
+class _Own:
+    """Implements core.arrival.Arrival."""
+
+    peer = ""
+    method = "POST"
+    context: SpanContext | None = None
+
+    def __init__(self, operation: Operation, fields: Mapping[str, Any], tag: str, credential: Secret) -> None:
+        self._operation = operation
+        self._fields = fields
+        self._tag = tag
+        self.credential: Secret | None = credential
+        self.id = f"own_{secrets.token_hex(12)}"
+        self.received = monotonic()
+        self.operation = operation.value
+        self.path = _PATHS[operation]
+
+    def read(self, *, strict: bool) -> Call:
+        return Call(
+            id=self.id,
+            operation=self._operation,
+            received=self.received,
+            model=self._fields["model"],
+            body=orjson.dumps(self._fields),
+            fields=self._fields,
+            tags=(self._tag,),
+            headers={b"cache-control": b"no-store"},
+        )
+
+
+class _Caught:
+    """Implements core.arrival.Reply."""
+
+    def __init__(self) -> None:
+        self.body = b""
+
+    def share(self, audience: Audience | None) -> None:
+        """Nobody else listens to what no cache sees."""
+
+    def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
+        """The body says all that is needed."""
+
+    async def send(self, chunk: bytes) -> None:
+        self.body += chunk
+
+    def end(self, last: bytes, *, headers: Headers) -> None:
+        self.body += last

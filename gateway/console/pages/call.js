@@ -2,7 +2,7 @@
 import { address } from "../api.js";
 import { Copy } from "../copy.js";
 import { Fields, text } from "../fields.js";
-import { brief, count, duration, iso, moment, percent, usd } from "../format.js";
+import { brief, count, duration, iso, moment, number, percent, usd } from "../format.js";
 import { html } from "../html.js";
 import { Answer, useAnswer } from "../loading.js";
 import { to } from "../location.js";
@@ -144,9 +144,9 @@ function Cached({ call }) {
   if (call.cache == null) return html`<p class="quiet">The call did not get that far.</p>`;
   const entry = NAME.test(call.cache_entry ?? "") ? call.cache_entry : null;
   return html`<${Fields} fields=${{
-      result: call.cache, found: KINDS[call.cache_kind] ?? call.cache_kind, why_not: call.cache_reason == null ? null : meaning(String(call.cache_reason)), similarity: call.similarity,
+      result: call.cache, found: KINDS[call.cache_kind] ?? call.cache_kind, why_not: call.cache_reason == null ? null : meaning(String(call.cache_reason)), similarity: call.similarity == null ? null : number(call.similarity, 4),
       saved: call.saved_nano_usd == null && call.saved_ms == null ? null : `${usd(call.saved_nano_usd)} and ${duration(call.saved_ms)}`,
-      kept_answer: entry ? html`<a class="long" href=${to("cache", { entry })}>${entry}</a>` : call.cache_entry,
+      [call.cache === "miss" ? "kept_as" : "kept_answer"]: entry ? html`<a class="long" href=${to("cache", { entry })}>${entry}</a>` : call.cache_entry,
     }} />
     ${entry && call.cache_kind === "semantic" && html`<${Report} name=${entry} />`}`;
 }

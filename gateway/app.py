@@ -173,7 +173,7 @@ async def running(
         )
 
         refused: Counter[str] = Counter()
-        telemetry.ask(health, budgets, refused)
+        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -228,6 +228,7 @@ async def running(
                 budgets=budgets,
                 metrics=telemetry.metrics,
                 purges=purges,
+                meanings=meanings,
                 unready=unready,
                 clock=clock,
                 tell=tell,

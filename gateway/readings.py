@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.budget.budgets import Budgets
+from gateway.cache.semantic.asked import Meanings
 from gateway.core.clock import Clock
 from gateway.ingress.admin.balances import Row, rows
 from gateway.policy.current import Current
+from gateway.store.contract import CacheStore
 from gateway.trace.journal import Journal
 from gateway.trace.metrics import instruments as of
 from gateway.trace.metrics.names import clean
@@ -22,6 +24,8 @@ from gateway.upstream.health import Health
 
 _LEVELS = frozenset({"org", "team", "model"})
 """Whose budgets are shown: those that operators have named, so that series stay few."""
+SIZE_AGE = 15.0
+"""Seconds for which the size of what is kept is not asked for again: Redis looks through a sample for it."""
 
 
 @dataclass(slots=True)
@@ -34,6 +38,7 @@ class Parts:
     health: Health
     budgets: Budgets
     refused: Mapping[str, int]
+    meanings: Meanings
     clock: Clock
     push: Push | None = None
     tracer: Tracer | None = None
@@ -49,6 +54,11 @@ class Parts:
             yield of.RELOADS, (result,), count
         for code, count in self.refused.items():
             yield of.REFUSED, (code,), count
+        for event, count in self.meanings.figures().items():
+            if event == "entries":
+                yield of.SEMANTIC_ENTRIES, (), count
+            else:
+                yield of.SEMANTIC_EVENTS, (clean(event),), count
         yield from self._resting()
         yield from self._dropped()
 
@@ -77,6 +87,29 @@ class Parts:
             yield of.DROPPED, ("metrics", "push"), self.push.dropped
         if self.tracer is not None:
             yield of.DROPPED, ("traces", "export"), self.tracer.dropped
+
+
+class Kept:
+    """How much is kept of answers."""
+
+    def __init__(self, store: CacheStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: Sequence[Reading] = ()
+        self._asked_at = 0.0
+
+    async def readings(self) -> Sequence[Reading]:
+        """Raises Overloaded."""
+        now = self._clock.monotonic()
+        if not self._known or now - self._asked_at >= SIZE_AGE:
+            size = await self._store.size()
+            self._known = (
+                (of.CACHE_ENTRIES, (), size.entries),
+                (of.CACHE_BYTES, (), size.bytes),
+                (of.CACHE_DROPPED, (), size.dropped),
+            )
+            self._asked_at = now
+        return self._known
 
 
 def _remaining(row: Row) -> Iterator[Reading]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from gateway.budget.budgets import Budgets
+from gateway.cache.semantic.asked import Meanings
 from gateway.core.clock import Clock
 from gateway.policy.current import Current
 from gateway.policy.names import known
-from gateway.readings import Parts
+from gateway.readings import Kept, Parts
 from gateway.settings import Settings
-from gateway.store.contract import CallStream
+from gateway.store.contract import CacheStore, CallStream
 from gateway.trace.journal import Journal, open_journal
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.observe import Observer
@@ -54,16 +55,18 @@ class Telemetry:
     tracer: Tracer | None
     sharing: Sharing | None
 
-    def ask(self, health: Health, budgets: Budgets, refused: Mapping[str, int]) -> None:
+    def ask(
+        self, health: Health, budgets: Budgets, refused: Mapping[str, int], *, cache: CacheStore, meanings: Meanings
+    ) -> None:
         """Metrics will have what these say, too; `refused` are requests that became no call, by error code.
 
-        Budgets are one worker's to tell: all workers would tell the same.
+        Budgets and what is kept are one worker's to tell: all workers would tell the same.
         """
-        told = (self.journal, health, budgets, refused, self.clock, self.push, self.tracer, self.sharing)
+        told = (self.journal, health, budgets, refused, meanings, self.clock, self.push, self.tracer, self.sharing)
         parts = Parts(self.policy, self.observer, *told)
         self.metrics.asked.append(parts.readings)
         if self.worker.number == 0:
-            self.metrics.asked_store.append(parts.remaining)
+            self.metrics.asked_store += (parts.remaining, Kept(cache, self.clock).readings)
 
     def loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
         """What has to run, by name."""

@@ -142,6 +142,25 @@ def test_the_budgets_snippet(tmp_path: Path) -> None:
     assert rows["team:acme/search:requests/60s"]["limit"] == 600
 
 
+@NEEDS_CURL
+def test_the_caching_snippet(tmp_path: Path) -> None:
+    snippet = block("sh", "policies/caching.yaml").replace(".venv/bin/llmgw", f"'{sys.executable}' -m gateway")
+
+    with serving(tmp_path) as shell:
+        policy, end, rest = snippet.rpartition("EOF\n")
+        explain, call = rest.split("\n", 1)
+        sh(tmp_path, shell, policy + end)
+        story = sh(tmp_path, shell, explain)
+        met = [sh(tmp_path, shell, call).strip()]
+        # An edit is in force within a second, and an answer is kept a little after it was given.
+        while met[-1] != "x-llmgw-cache: hit":
+            met.append(sh(tmp_path, shell, call).strip())
+
+    assert "looked up, kept for 1d (the policy's rule for faq)" in story
+    assert "shared in organisation default" in story
+    assert {each for each in met[:-1] if each != "x-llmgw-cache: bypass"} == {"x-llmgw-cache: miss"}
+
+
 def test_the_policy_compiles(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(block("yaml", "providers:"))
 

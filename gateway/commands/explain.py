@@ -22,6 +22,7 @@ from gateway.auth.wanted import DEFAULT_TENANT, Wanted
 from gateway.budget.escrow import account_name
 from gateway.budget.limits import Account, Limits, Unit
 from gateway.budget.preview import Books, preview
+from gateway.commands.caching import tell_cache
 from gateway.commands.tell import tell_call
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
@@ -38,6 +39,7 @@ from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy
 from gateway.policy.mistakes import PolicyError
+from gateway.policy.snapshot import Snapshot
 from gateway.route.plan import Decision, decide, order
 from gateway.settings import add_store_flags, policy_environment, shipped_policies
 from gateway.store.contract import OpenError, Store
@@ -65,6 +67,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--model", help="the model asked for; default: the one in the file")
     parser.add_argument("--file", type=Path, metavar="BODY.json", help="the body of the call; default: a short one")
     parser.add_argument("--tags", default="", metavar="A,B", help="tags of the call")
+    parser.add_argument("--cache-control", metavar="TEXT", help="the call's header of that name")
     parser.add_argument("--operation", choices=sorted(_OPERATIONS), default="chat", help="default: %(default)s")
     parser.add_argument("--policies", type=Path, default=shipped_policies(), metavar="DIR", help="default: %(default)s")
     add_store_flags(parser, os.environ)
@@ -99,7 +102,7 @@ async def _explain(args: argparse.Namespace) -> int:
     count = await tokens.sent(call, call.model)
     decision = decide(call, tenant, snapshot.routes, lambda: count)
     deployments = order(decision.model, Random())
-    for line in _story(call, decision, deployments):
+    for line in _story(call, tenant, decision, deployments, snapshot):
         print(line)
     if not deployments:
         raise Overloaded("no provider of this model is switched on", code="no_upstream_available")
@@ -109,9 +112,12 @@ async def _explain(args: argparse.Namespace) -> int:
     return 0
 
 
-def _story(call: Call, decision: Decision, deployments: Sequence[Deployment]) -> Iterator[str]:
+def _story(
+    call: Call, tenant: Tenant, decision: Decision, deployments: Sequence[Deployment], snapshot: Snapshot
+) -> Iterator[str]:
     yield "template  none"
-    yield "cache     " + ("by its Idempotency-Key alone" if call.idempotency_key else "bypass")
+    for number, line in enumerate(tell_cache(call, tenant, decision.route, snapshot.cache)):
+        yield f"{'' if number else 'cache':10}{line}"
     reason = "the model the client named" if decision.route is None else f"by route {decision.route}"
     yield f"route     {decision.model.name}, {reason}"
     for number, each in enumerate(deployments, 1):
@@ -179,7 +185,8 @@ def _call(args: argparse.Namespace) -> OpenAIArrival:
         with suppress(orjson.JSONDecodeError):  # what is wrong with it is told as any client is told
             fields = orjson.loads(body)
             body = orjson.dumps({**fields, "model": args.model}) if isinstance(fields, dict) else body
-    headers = {b"x-llmgw-tags": args.tags.encode()} if args.tags else {}
+    said = {b"x-llmgw-tags": args.tags, b"cache-control": args.cache_control}
+    headers = {name: value.encode() for name, value in said.items() if value}
     request = Request(method=b"POST", target=b"/", headers=headers, body=body, received=0.0, peer="")
     return OpenAIArrival(request, operation=operation, id="explained")
 

@@ -1,13 +1,13 @@
 // The kept answers: found by their marks, looked into, forgotten.
-import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { useEffect, useRef } from "./vendor/hooks.js";
 import { parse, post } from "./api.js";
+import { Confirmed } from "./confirmed.js";
 import { Copy } from "./copy.js";
 import { Fields, text as asText } from "./fields.js";
 import { ago, brief, bytes, count, duration, iso, roughUsd, usd } from "./format.js";
 import { html } from "./html.js";
 import { Answer, useAnswer } from "./loading.js";
 import { changed, go, place } from "./location.js";
-import { refresh } from "./range.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./types.js").Kept} Kept */
@@ -64,7 +64,7 @@ function Marks({ chosen }) {
 function Forget({ marks }) {
   const words = Object.entries(marks).map(([name, value]) => `${name.replaceAll("_", " ")} ${brief(value, 40)}`);
   const what = words.length ? `all with ${words.join(", ")}` : "everything";
-  return html`<${Confirmed} label=${words.length ? "Forget all that have these marks" : "Forget everything"} question=${`Forget ${what}? No worker uses these answers a second later.`} body=${words.length ? marks : { all: true }} />`;
+  return html`<${Confirmed} label=${words.length ? "Forget all that have these marks" : "Forget everything"} question=${`Forget ${what}? No worker uses these answers a second later.`} verb="Forget" act=${() => forget(words.length ? marks : { all: true })} />`;
 }
 
 /** @param {{name: string}} props */
@@ -76,7 +76,7 @@ function Inspector({ name }) {
   const entry = answer.data;
   return html`<section aria-label="One kept answer"><h2 tabindex="-1" ref=${heading}>Kept answer ${entry?.id ?? ""}<a class="more" href=${changed({ entry: null })}>close</a></h2>
     <${Answer} answer=${answer}>${entry && html`
-      <${Confirmed} label="Forget this answer" question="Forget this answer? The next call like it is asked for anew." body=${{ entry: entry.id }} then=${() => go(changed({ entry: null }))} />
+      <${Confirmed} label="Forget this answer" question="Forget this answer? The next call like it is asked for anew." verb="Forget" act=${() => forget({ entry: entry.id })} then=${() => go(changed({ entry: null }))} />
       <${Fields} fields=${{
         made: `${iso(entry.created)} (${ago(entry.created)})`, expires: `${iso(entry.expires)} (${ago(entry.expires)})`, operation: entry.operation,
         organisation: entry.org, team: entry.team, key_id: entry.key_id, model: entry.model, route: entry.route, template: entry.template, tags: entry.tags,
@@ -87,39 +87,10 @@ function Inspector({ name }) {
     </${Answer}></section>`;
 }
 
-/** A button that asks once more before it gives the order; `then` is done afterwards.
- * @param {{label: string, question: string, body: Record<string, unknown>, then?: () => void}} props */
-function Confirmed({ label, question, body, then = () => {} }) {
-  const [state, setState] = useState(/** @type {"calm" | "asking" | "busy"} */ ("calm"));
-  const [said, say] = useState("");
-  const [failure, fail] = useState("");
-  const sure = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  const first = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  useEffect(() => {
-    if (state === "asking") sure.current?.focus();
-  }, [state]);
-  const calm = () => {
-    setState("calm");
-    setTimeout(() => first.current?.focus());
-  };
-  const order = async () => {
-    setState("busy");
-    fail("");
-    try {
-      const done = await post("cache:purge", body);
-      say(`Order ${done.number}: ${count(done.removed)} answers are removed${done.is_removing ? ", and more will be" : ""}.`);
-      then();
-      refresh();
-    } catch (error) {
-      fail(error instanceof Error ? error.message : String(error));
-    }
-    calm();
-  };
-  return html`<p class="confirmed" onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && state === "asking" && calm()}>
-    ${state === "calm" ? html`<button type="button" ref=${first} onClick=${() => { say(""); setState("asking"); }}>${label} …</button>`
-      : html`<span>${question}</span> <button type="button" class="danger" ref=${sure} disabled=${state === "busy"} onClick=${order}>Forget</button>
-        <button type="button" disabled=${state === "busy"} onClick=${calm}>Cancel</button>`}
-    <span role="status">${said}</span>${failure && html`<span class="failure" role="alert">${failure}</span>`}</p>`;
+/** Gives the order to forget, and what became of it. @param {Record<string, unknown>} body */
+async function forget(body) {
+  const done = await post("cache:purge", body);
+  return `Order ${done.number}: ${count(done.removed)} answers are removed${done.is_removing ? ", and more will be" : ""}.`;
 }
 
 /** @param {string} document */

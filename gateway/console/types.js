@@ -82,4 +82,13 @@
  *   key_id: string, model: string, route: string | null, template: string | null, tags: string[], bytes: number,
  *   cost_nano_usd: Money, took_ms: number, is_semantic: boolean, document?: string, question?: string | null}} Kept */
 
+/** Two questions that were near, and what came of it; `name` is the kept answer's.
+ * @typedef {{name: string, question: string, neighbour: string, similarity: number, what: string}} Example */
+/** What the semantic cache has learnt of one route. `threshold` null: nothing is served.
+ * @typedef {{route: string | null, model: string, template: string | null, embedder: string, max_error: number | null, judge: string | null,
+ *   state: string, threshold: number | null, hits: number, compared: number, wrong: number, lost: number, labels: number,
+ *   labels_to_learn: number, bound: number, confidence: number, this_worker: {reasons: Record<string, number>,
+ *   histogram: [number, number][], near_misses: Example[], wrong_examples: Example[]}}} Learnt */
+/** @typedef {{is_installed: boolean, routes: Learnt[], unseen: string[], this_worker: {figures: Record<string, number>}}} Meanings */
+
 export {};

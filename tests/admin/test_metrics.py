@@ -9,6 +9,7 @@ import aiohttp
 import openai
 import pytest
 
+from gateway.cache.semantic.asked import NoSemantic
 from gateway.core.errors import Overloaded
 from gateway.trace.journal import Dropped, Journal
 from tests.conftest import House
@@ -168,13 +169,45 @@ async def test_what_is_left_of_a_budget_is_told_of_those_that_operators_have_nam
     assert 0 < left[name] < 1
 
 
+async def test_how_much_is_kept_of_answers_is_told_and_asked_of_the_store_seldom(
+    house: House, sdk: openai.AsyncOpenAI, stranger: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.adopt("cache: {default: {exact: {ttl: 1h}}}")
+    await sdk.chat.completions.create(model="ok", messages=HELLO)
+    async with asyncio.timeout(5):
+        while not (size := await house.worker.cache.size()).entries:
+            await asyncio.sleep(0.02)
+
+    found = await counted(stranger, 1)
+    asked = []
+    monkeypatch.setattr(house.worker.cache, "size", lambda: asked.append("size"))
+    again = await scraped(stranger)
+
+    assert (found["llmgw_cache_entries"], found["llmgw_cache_dropped_total"]) == (1, 0)
+    assert found["llmgw_cache_bytes"] == again["llmgw_cache_bytes"] == size.bytes > 0
+    assert found['llmgw_cache_requests_total{kind="exact",reason="new",result="miss"}'] == 1
+    assert asked == []
+
+
+async def test_what_the_semantic_cache_says_of_itself_is_told(
+    house: House, stranger: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NoSemantic, "figures", lambda _: {"entries": 7, "not_kept_busy": 2})
+
+    found = await scraped(stranger)
+
+    assert found["llmgw_cache_semantic_entries"] == 7
+    assert found['llmgw_cache_semantic_events_total{event="not_kept_busy"}'] == 2
+
+
 async def test_metrics_are_served_while_the_store_is_away(
     house: House, stranger: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(limits: object) -> None:
+    async def away(*_: object) -> None:
         raise Overloaded("the store is away")
 
     monkeypatch.setattr(house.worker.budgets, "balances", away)
+    monkeypatch.setattr(house.worker.cache, "size", away)
 
     assert "llmgw_calls_active" in await scraped(stranger)
 

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.cache.purges import Purges
+from gateway.cache.semantic.asked import NO_SEMANTIC
 from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.ingress.admin.api import Admin
@@ -44,6 +45,7 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         budgets=worker.budgets,
         metrics=Metrics(Observer(object, Known), None, Clock()),
         purges=Purges(store.cache),
+        meanings=NO_SEMANTIC,
         unready=lambda: None,
         clock=Clock(),
     ).application()

@@ -14,6 +14,7 @@ import httpx
 import orjson
 import pytest
 
+from gateway.cache.semantic.start import is_installed
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import DONE, Finish, Say, Usage
@@ -27,6 +28,7 @@ models:
   free: {use: demo/unpriced}
 """
 HELLO: Any = [{"role": "user", "content": "Say hello"}]
+TOOLS: Any = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 
 
 class Admin:
@@ -80,11 +82,139 @@ def test_the_whole_story_of_a_call_without_budgets(admin: Admin) -> None:
     assert admin.story("--model", "demo") == [
         "tenant default, key ready-made",
         "template none",
-        "cache bypass",
+        "cache bypass: the policy keeps no answers",
         "route demo, the model the client named",
         "upstream 1. demo/demo (1 USD in, 2 USD out per million)",
         "budget none applies",
     ]
+
+
+CACHED = """
+cache:
+  default: {exact: {ttl: 90s}, scope: org}
+  faq: {exact: {ttl: 1d}, semantic: {max_error: 2%}, max_temperature: 0.5}
+  mine: {scope: key, semantic: {threshold: 0.95}}
+  legal: off
+routes: [{name: faq, match: {tags: [faq]}, model: demo}, {name: mine, match: {tags: [mine]}, model: demo},
+         {name: legal, match: {tags: [legal]}, model: demo}]
+tenants: {acme: {teams: {search: {}}}}
+"""
+QUESTION: Any = [{"role": "user", "content": "How do I install PostgreSQL on Ubuntu?"}]
+NO_NUMPY = "not by its meaning: the packages of the semantic cache are not installed here"
+
+
+def cached(admin: Admin, *arguments: str, tenant: str = "acme/search", **fields: Any) -> list[str]:
+    """What is said of the cache."""
+    body = {"model": "demo", "messages": QUESTION, "temperature": 0.2, **fields}
+    story = admin.story("--tenant", tenant, "--file", file(admin, body), *arguments)
+    begin = next(number for number, line in enumerate(story) if line.startswith("cache "))
+    end = next(number for number, line in enumerate(story) if line.startswith("route "))
+    return [line.removeprefix("cache ") for line in story[begin:end]]
+
+
+def by_meaning(line: str) -> str:
+    """What is said where the packages of the semantic cache are there."""
+    return line if is_installed() else NO_NUMPY
+
+
+def test_the_cache_tells_the_rule_the_time_and_who_shares_the_answer(admin: Admin) -> None:
+    admin.adopt(CACHED)
+
+    assert cached(admin) == ["looked up, kept for 90s (the policy's default rule)", "shared in organisation acme"]
+    assert cached(admin, "--tags", "faq") == [
+        "looked up, kept for 1d (the policy's rule for faq)",
+        "shared in team acme/search",
+        by_meaning("by its meaning, too, where the route has earned that at most 2% are wrong"),
+    ]
+    assert cached(admin, "--tags", "faq", tenant="acme")[1] == "shared with nobody: the key is in no team"
+    assert cached(admin, "--tags", "mine")[1:] == [
+        "shared with nobody but this key",
+        by_meaning("by its meaning, too, from a similarity of 0.95 on, which nobody has proven"),
+    ]
+    assert cached(admin, "--tags", "legal") == ["bypass: the policy's rule for legal keeps no answers"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fields", "told"),
+    [
+        ((), {"temperature": 0.9}, "bypass: the temperature is above the policy's (the policy's rule for faq)"),
+        ((), {"tools": TOOLS}, "bypass: the call offers tools (the policy's rule for faq)"),
+        (
+            ("--cache-control", "no-store"),
+            {},
+            "bypass: the client said Cache-Control: no-store (the policy's rule for faq)",
+        ),
+        (
+            ("--cache-control", "no-cache"),
+            {},
+            "not looked up, for the client wants a new answer, kept for 1d (the policy's rule for faq)",
+        ),
+        (
+            ("--cache-control", "max-age=120"),
+            {},
+            "looked up if no older than 2m, kept for 1d (the policy's rule for faq)",
+        ),
+    ],
+)
+def test_the_cache_tells_why_a_call_is_not_looked_up(
+    admin: Admin, arguments: tuple[str, ...], fields: dict[str, Any], told: str
+) -> None:
+    admin.adopt(CACHED)
+
+    assert cached(admin, "--tags", "faq", *arguments, **fields)[0] == told
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"seed": 1}, "the call asks for a schema, a seed, logprobs, several choices, sound or a search"),
+        (
+            {"messages": [{"role": "user", "content": "What is new today in Berlin?"}]},
+            "the answer changes with the day",
+        ),
+        ({"messages": [{"role": "user", "content": "Why?"}]}, "the question says too little to be compared"),
+    ],
+)
+def test_the_cache_tells_why_a_question_is_not_compared_by_its_meaning(
+    admin: Admin, fields: dict[str, Any], told: str
+) -> None:
+    admin.adopt(CACHED)
+
+    assert cached(admin, "--tags", "faq", **fields)[-1] == f"not by its meaning: {told}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "control", "results"),
+    [
+        ({}, "", ["miss", "hit"]),
+        ({}, "no-cache", ["miss", "miss"]),
+        ({}, "no-store", ["bypass", "bypass"]),
+        ({"n": 2}, "", ["bypass", "bypass"]),
+        ({"temperature": 2}, "", ["bypass", "bypass"]),
+    ],
+)
+async def test_what_it_says_of_the_cache_is_what_a_call_then_meets(
+    house: House, fields: dict[str, Any], control: str, results: list[str]
+) -> None:
+    await house.adopt("cache: {default: {exact: {ttl: 1h}}}")
+    body = {"model": "ok", "messages": HELLO, **fields}
+    admin = Admin(house.policies, house.data)
+
+    story = await asyncio.to_thread(admin.story, "--file", file(admin, body), "--cache-control", control)
+    headers = {"authorization": f"Bearer {house.key}", "cache-control": control}
+    met = []
+    async with httpx.AsyncClient(headers=headers) as client:
+        for expected in results:
+            answer = await client.post(f"{house.url}/v1/chat/completions", content=orjson.dumps(body))
+            met.append(answer.headers["x-llmgw-cache"])
+            if expected != "bypass":
+                while not (await house.worker.cache.size()).entries:
+                    await asyncio.sleep(0.02)
+
+    assert met == results
+    (line,) = (line.removeprefix("cache ") for line in story if line.startswith("cache "))
+    says = {"bypass": "bypass: ", "hit": "looked up, kept", "miss": "not looked up, "}
+    assert line.startswith(says[results[-1]])
 
 
 def test_what_a_budget_would_hold_and_what_is_written_into_the_request(admin: Admin) -> None:
@@ -194,7 +324,7 @@ CALLS: dict[str, Any] = {
     "four answers": {"n": 4, "max_completion_tokens": 50},
     "a stream": {"stream": True, "max_tokens": 9_000},
     "unicode": {"messages": [{"role": "user", "content": "Grüß 🦊" * 40}]},
-    "tools": {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]},
+    "tools": {"tools": TOOLS},
     "an end user": {"safety_identifier": "ann", "max_tokens": 5},
     "an image": {
         "messages": [

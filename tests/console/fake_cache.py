@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from gateway.ingress.admin.server import PREFIX
+from tests.console.fake_meanings import FakeMeanings
 from tests.console.traffic import HOSTILE, LONG
 
 ENTRIES = 60
@@ -26,10 +27,12 @@ class FakeCache:
         self._now = now
         self.is_used = True
         self.ordered: list[dict[str, Any]] = []
+        self.meanings = FakeMeanings()
         self.entries = [_entry(number, now) for number in range(ENTRIES)]
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            *self.meanings.routes(),
             web.get(PREFIX + "cache", self._summary),
             web.get(PREFIX + "cache/entries", self._page),
             web.get(PREFIX + "cache/entries/{id}", self._one),

@@ -24,6 +24,9 @@ PAGES = {
     "upstreams": ("dark",),
     "errors": ("light",),
 }
+HEIGHT = 800
+HEIGHTS = {"cache": 1540}
+"""Where what matters stands further down."""
 GENTLE = {
     f"{HOSTILE}/{HOSTILE}": "hooli/labs",
     f"It failed: {HOSTILE}": "the connection was reset",
@@ -53,7 +56,8 @@ async def main() -> None:
         for address, themes in PAGES.items():
             for theme in themes:
                 context = await browser.new_context(
-                    viewport={"width": 1280, "height": 800}, color_scheme="dark" if theme == "dark" else "light"
+                    viewport={"width": 1280, "height": HEIGHTS.get(address, HEIGHT)},
+                    color_scheme="dark" if theme == "dark" else "light",
                 )
                 reader = Reader(await context.new_page(), url, admin)
                 await reader.page.route("**/admin/v1/**", _gentle)

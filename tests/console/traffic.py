@@ -8,6 +8,8 @@ from typing import Any
 CALLS = 100_000
 HOSTILE = "<img src=x onerror=alert(1)>"
 LONG = "a-very-long-name-" * 12
+ENTRY = f"00000000000000aa:{0:064x}"
+"""The name of a kept answer."""
 MODELS = ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash", "auto", HOSTILE)
 DEPLOYMENTS = {
     "gpt-4o": "openai/gpt-4o",
@@ -81,7 +83,8 @@ def call(number: int, now: float) -> Call:
 
 def _empty(number: int, now: float) -> Call:
     names = """parent_span_id error failed_in org team tenant key_id key_name user model stream conversation template route reason
-    cache similarity saved_nano_usd deployment provider upstream_model response_model input_tokens output_tokens cached_tokens
+    cache cache_kind cache_reason cache_entry similarity saved_nano_usd saved_ms
+    deployment provider upstream_model response_model input_tokens output_tokens cached_tokens
     cache_write_tokens reasoning_tokens audio_tokens estimated cost_nano_usd reserved_nano_usd first_byte_ms chunks"""
     duration = 0.4 + dice(number, 3, 900) / 1000
     return {
@@ -138,13 +141,18 @@ def _answered(number: int, model: str, outcome: str) -> Call:
         "estimated": number % 30 == 0,
         "cost_nano_usd": cost,
         "cache": "miss",
+        "cache_reason": ("new", "expired", "guard_number", HOSTILE)[number % 4],
         "finish_reasons": ["stop"],
     }
     if outcome.startswith("cache"):
         kind = "semantic-hit" if outcome == "cache_semantic" else "hit"
         return answered | {
             "cache": kind,
-            "similarity": 0.97,
+            "cache_kind": outcome.removeprefix("cache_"),
+            "cache_reason": None,
+            "cache_entry": None if outcome == "cache_replay" else ENTRY,
+            "similarity": 0.97 if outcome == "cache_semantic" else None,
+            "saved_ms": 812.5,
             "cost_nano_usd": 0,
             "saved_nano_usd": cost,
             "first_byte_ms": 1.1,

@@ -5,7 +5,9 @@ import { html } from "../html.js";
 import { Entries } from "../kept.js";
 import { Answer, useAnswer } from "../loading.js";
 import { to } from "../location.js";
+import { Meanings } from "../meanings.js";
 import { bounds } from "../range.js";
+import { meaning } from "../reasons.js";
 import { rangeKey, times } from "../stats.js";
 import { Table } from "../table.js";
 
@@ -30,6 +32,7 @@ export function CachePage() {
       ${isUnused(cache) ? html`<${HowTo} />` : html`<${OverTime} cache=${cache} /><${Routes} routes=${cache.routes} />`}
       ${!cache.is_complete && html`<p class="quiet">There were more calls than can be counted at once: these are the latest ${count(cache.total.calls)}.</p>`}`}
     </${Answer}>
+    <${Meanings} />
     <${Entries} />
     ${cache?.orders && html`<${Orders} orders=${cache.orders} />`}`;
 }
@@ -89,7 +92,7 @@ function Routes({ routes }) {
 /** @param {{reasons: Record<string, number>}} props */
 function Reasons({ reasons }) {
   const found = Object.entries(reasons).sort(([, one], [, other]) => other - one);
-  return found.length ? html`${found.map(([reason, times]) => html`<span key=${reason} class="tag">${reason.replaceAll("_", " ")} × ${roughCount(times)}</span>`)}` : "–";
+  return found.length ? html`${found.map(([reason, times]) => html`<span key=${reason} class="tag" title=${meaning(reason)}>${reason.replaceAll("_", " ")} × ${roughCount(times)}</span>`)}` : "–";
 }
 
 /** @param {{orders: Record<string, string | number>[]}} props */

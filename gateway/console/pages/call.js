@@ -2,11 +2,13 @@
 import { address } from "../api.js";
 import { Copy } from "../copy.js";
 import { Fields, text } from "../fields.js";
-import { brief, count, duration, iso, moment, percent, usd } from "../format.js";
+import { brief, count, duration, iso, moment, number, percent, usd } from "../format.js";
 import { html } from "../html.js";
 import { Answer, useAnswer } from "../loading.js";
 import { to } from "../location.js";
+import { Report } from "../meanings.js";
 import { Answered, Outcome } from "../outcome.js";
+import { meaning } from "../reasons.js";
 import { Table } from "../table.js";
 import { TimeSpent } from "../time_spent.js";
 import { Waterfall } from "../waterfall.js";
@@ -51,9 +53,10 @@ function Told({ call }) {
     </div>
     <section><h2>Waterfall</h2>${call.spans?.length ? html`<${Waterfall} spans=${call.spans} total=${call.duration_ms} />` : html`<p class="quiet">No spans were kept.</p>`}</section>
     <section><h2>Attempts</h2><${Attempts} attempts=${call.attempts ?? []} /></section>
-    <div class="columns">
+    <div class="columns three">
       <section><h2>Who asked for what</h2><${Caller} call=${call} /></section>
       <section><h2>Budget</h2><${Budget} call=${call} /></section>
+      <section aria-label="Cache"><h2>Cache</h2><${Cached} call=${call} /></section>
     </div>
     ${call.content && html`<section><h2>Content</h2><h3>Input</h3><pre tabindex="0">${plain(call.content.input)}</pre><h3>Output</h3><pre tabindex="0">${plain(call.content.output)}</pre></section>`}
     <details class="raw"><summary>Raw record</summary><${Copy} label="Copy JSON" text=${text(call)} /><pre tabindex="0">${text(call)}</pre></details>`;
@@ -68,7 +71,7 @@ function WhyModel({ call }) {
   const facts = Object.assign({}, ...found(call, "route"));
   return html`<${Fields} fields=${{
     asked_for: call.model, route: call.route, reason: call.reason, ...facts, served_by: call.deployment, upstream_model: call.upstream_model,
-    answered_as: call.response_model, template: call.template, cache: call.cache, similarity: call.similarity, policy: call.policy, finished: call.finish_reasons,
+    answered_as: call.response_model, template: call.template, policy: call.policy, finished: call.finish_reasons,
   }} />`;
 }
 
@@ -129,6 +132,23 @@ function Budget({ call }) {
   if (!asked.length && call.reserved_nano_usd == null) return html`<p class="quiet">No budget or rate applied, or the call did not get that far.</p>`;
   return html`<${Fields} fields=${{ held: usd(call.reserved_nano_usd), settled: usd(call.cost_nano_usd) }} />
     ${asked.map((facts, index) => html`<${Fields} key=${index} fields=${facts} />`)}`;
+}
+
+const KINDS = /** @type {Record<string, string>} */ ({
+  exact: "the answer to the same call", joined: "the answer of an identical call under way", semantic: "the answer to a question in other words", replay: "the answer to this Idempotency-Key",
+});
+const NAME = /^[0-9a-f]{16}:[0-9a-f]{64}$/;
+
+/** @param {{call: Call}} props */
+function Cached({ call }) {
+  if (call.cache == null) return html`<p class="quiet">The call did not get that far.</p>`;
+  const entry = NAME.test(call.cache_entry ?? "") ? call.cache_entry : null;
+  return html`<${Fields} fields=${{
+      result: call.cache, found: KINDS[call.cache_kind] ?? call.cache_kind, why_not: call.cache_reason == null ? null : meaning(String(call.cache_reason)), similarity: call.similarity == null ? null : number(call.similarity, 4),
+      saved: call.saved_nano_usd == null && call.saved_ms == null ? null : `${usd(call.saved_nano_usd)} and ${duration(call.saved_ms)}`,
+      [call.cache === "miss" ? "kept_as" : "kept_answer"]: entry ? html`<a class="long" href=${to("cache", { entry })}>${entry}</a>` : call.cache_entry,
+    }} />
+    ${entry && call.cache_kind === "semantic" && html`<${Report} name=${entry} />`}`;
 }
 
 /** @param {unknown} value */

@@ -17,6 +17,8 @@ from gateway.auth.wanted import DEFAULT_TENANT, Wanted, expiry
 from gateway.budget.budgets import Budgets
 from gateway.cache.kept import Kept
 from gateway.cache.purges import Purges
+from gateway.cache.semantic.asked import Meanings
+from gateway.cache.semantic.start import is_installed
 from gateway.core.clock import Clock
 from gateway.core.errors import NotFound, Overloaded
 from gateway.core.secret import Secret
@@ -25,6 +27,7 @@ from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.cache import CacheRoutes
 from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.console import console_routes
+from gateway.ingress.admin.meanings import MeaningRoutes
 from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
@@ -68,6 +71,7 @@ class Admin:
     budgets: Budgets
     metrics: Metrics
     purges: Purges
+    meanings: Meanings
     unready: Callable[[], str | None]
     clock: Clock
     tell: Tell | None = None
@@ -94,6 +98,7 @@ class Admin:
                 *CallRoutes(self.journal.calls, self.clock, self.tell).routes(application),
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 *self._cache().routes(application),
+                *self._meanings().routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
                 web.get(PREFIX + "telemetry", self._telemetry),
@@ -105,6 +110,9 @@ class Admin:
     def _cache(self) -> CacheRoutes:
         kept = Kept(self.store.cache, self.purges, self.store.pepper, self.clock)
         return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
+
+    def _meanings(self) -> MeaningRoutes:
+        return MeaningRoutes(self.meanings, self.store.cache, lambda: self.policy.current.cache, is_installed)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})

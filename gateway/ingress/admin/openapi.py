@@ -118,6 +118,14 @@ OPERATIONS = (
     Operation("get", "cache/entries/{id}", "One kept answer whole, by its name"),
     Operation(
         "post",
+        "cache/entries/{id}:report",
+        "A user's word on an answer that was served by its meaning; a bad one is removed, and a wrong hit of its route",
+        body={"bad": {"type": "boolean"}},
+        required=("bad",),
+    ),
+    Operation("get", "cache/semantic", "What the semantic cache has learnt and earned, route by route"),
+    Operation(
+        "post",
         "cache:purge",
         "Forgets the answers that have all of the given marks, on every worker within a second",
         body={

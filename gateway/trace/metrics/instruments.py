@@ -170,8 +170,8 @@ CACHE_REQUESTS = Instrument(
     "llmgw.cache.requests",
     _C,
     "{request}",
-    ("kind", "result"),
-    "Calls that came to a cache.",
+    ("kind", "result", "reason"),
+    "Calls that came to a cache, and why they were not answered there.",
 )
 CACHE_SAVED = Instrument(
     "llmgw_cache_saved_usd_total",
@@ -181,6 +181,45 @@ CACHE_SAVED = Instrument(
     ("kind", "result"),
     "What answers from a cache would have cost.",
     scale=_NANO,
+)
+CACHE_ENTRIES = Instrument(
+    "llmgw_cache_entries", "llmgw.cache.entries", _G, "{answer}", (), "Answers that are kept, about.", is_asked=True
+)
+CACHE_BYTES = Instrument(
+    "llmgw_cache_bytes",
+    "llmgw.cache.bytes",
+    _G,
+    "By",
+    (),
+    "The size of the answers that are kept, about.",
+    is_asked=True,
+)
+CACHE_DROPPED = Instrument(
+    "llmgw_cache_dropped_total",
+    "llmgw.cache.dropped",
+    _C,
+    "{answer}",
+    (),
+    "Answers that gave way to newer ones before their time, or found no room.",
+    is_asked=True,
+)
+SEMANTIC_ENTRIES = Instrument(
+    "llmgw_cache_semantic_entries",
+    "llmgw.cache.semantic.entries",
+    _G,
+    "{question}",
+    (),
+    "Questions whose answers a worker can find by their meaning.",
+    is_asked=True,
+)
+SEMANTIC_EVENTS = Instrument(
+    "llmgw_cache_semantic_events_total",
+    "llmgw.cache.semantic.events",
+    _C,
+    "{event}",
+    ("event",),
+    "What the semantic cache could not do, and what it was told of its answers.",
+    is_asked=True,
 )
 ROUTE_DECISIONS = Instrument(
     "llmgw_route_decisions_total",

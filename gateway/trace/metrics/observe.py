@@ -88,7 +88,7 @@ class Observer:
         self._seen: object = None
         self._calls: dict[tuple[Any, ...], _Call] = {}
         self._attempts: dict[tuple[Any, ...], _Attempt] = {}
-        self._caches: dict[tuple[Any, Any], Counter] = {}
+        self._caches: dict[tuple[Any, Any, Any], Counter] = {}
         self._overhead = histogram(self.totals, of.OVERHEAD, ())
 
     def observe(self, row: Row) -> None:
@@ -192,10 +192,11 @@ class Observer:
     def _cache(self, row: Row) -> None:
         for stage in row["stages"]:
             if stage["name"] == "cache":
-                key = stage.get("kind"), stage.get("result")
+                key = stage.get("kind"), stage.get("result"), row["cache_reason"]
                 cell = self._caches.get(key)
                 if cell is None:
-                    cell = self._caches[key] = counter(self.totals, of.CACHE_REQUESTS, (clean(key[0]), clean(key[1])))
+                    labels = clean(key[0]), clean(key[1]), clean(key[2])
+                    cell = self._caches[key] = counter(self.totals, of.CACHE_REQUESTS, labels)
                 cell.value += 1
                 if row["saved_nano_usd"]:
                     saved = counter(self.totals, of.CACHE_SAVED, (clean(key[0]), clean(key[1])))

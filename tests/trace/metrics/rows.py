@@ -46,6 +46,7 @@ def a_row(**fields: Any) -> Row:
         "route": None,
         "reason": "named",
         "cache": "bypass",
+        "cache_reason": None,
         "saved_nano_usd": None,
         "deployment": "openai/gpt-4o",
         "provider": "openai",

@@ -144,6 +144,17 @@ def test_an_answer_from_the_cache_saves_and_uses_nothing() -> None:
     assert not any(name.startswith("llmgw_tokens") for name in found)
 
 
+def test_why_an_answer_was_not_found_in_the_cache_is_told_apart() -> None:
+    looked_up = [{"name": "cache", "kind": "exact", "result": "miss"}]
+    found = after(*(a_row(cache="miss", cache_reason=word, stages=looked_up) for word in ("new", "expired", "new")))
+
+    counted = {name: value for name, value in found.items() if name.startswith("llmgw_cache_requests")}
+    assert counted == {
+        'llmgw_cache_requests_total{kind="exact",reason="new",result="miss"}': 2,
+        'llmgw_cache_requests_total{kind="exact",reason="expired",result="miss"}': 1,
+    }
+
+
 def test_times_that_come_out_negative_make_no_sum_fall() -> None:
     counting = observer()
     for duration in (500.0, -500.0):

@@ -95,7 +95,8 @@ class Route:
 
         `hits`, `compared` and `wrong` are those of all workers; `bound` is the share of wrong hits that hits from `threshold` on
         stay under with `confidence`, or all candidates while there is no threshold. The rest is of this worker since it
-        started: `reasons`, `histogram` (pairs of a similarity and a count), and examples, the newest last.
+        started: `reasons`, `histogram` (pairs of a similarity and a count), and examples, the newest last, each with the `name`
+        of the entry that is kept for its `neighbour`.
         """
         state, threshold = self.shared.state, self.threshold
         return {
@@ -172,6 +173,7 @@ def _example(found: Found, what: str) -> Example:
 
 def _shown(one: Example) -> dict[str, Any]:
     return {
+        "name": one.name,
         "question": one.question,
         "neighbour": one.neighbour,
         "similarity": round(one.similarity, 4),

@@ -69,8 +69,11 @@ class Cache:
         """A user's word on the answer kept under this name; whether it was forgotten. Raises Overloaded."""
         if name is None:
             return False
+        is_forgotten = not is_good and await self.keeper.remove(
+            name
+        )  # first: what fails here is said again, and counts once
         await self.meanings.report(name, bad=not is_good)
-        return not is_good and await self.keeper.remove(name)
+        return is_forgotten
 
 
 class Bypassed(Unclaimed):

@@ -33,7 +33,7 @@ MISSES: Mapping[str, str] = {
     "corrupt": "what was kept cannot be trusted",
     "unsure": "the store has not been heard of lately, and orders to forget may have been missed",
     "store_away": "the store did not answer in time",
-    "no_route": "no rule of the policy keeps the answers of such calls",
+    "no_rule": "no rule of the policy keeps the answers of such calls",
 }
 """Why a call was not answered from the exact cache."""
 

@@ -34,5 +34,6 @@ class CacheRules:
 
     @property
     def semantic(self) -> tuple[SemanticRule, ...]:
-        rules = (self.default, *self.routes.values())
+        """The rules that ask for answers by their meaning."""
+        rules = dict.fromkeys((self.default, *self.routes.values()))
         return tuple(rule.semantic for rule in rules if rule is not None and rule.semantic is not None)

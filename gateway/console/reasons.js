@@ -3,7 +3,6 @@
 /** By the word in a record's `cache_reason`. @type {Record<string, string>} */
 export const REASONS = {
   no_rule: "no rule of the policy keeps the answers of such calls",
-  no_route: "no rule of the policy keeps the answers of such calls",
   no_store: "the client said Cache-Control: no-store",
   too_hot: "the temperature asked for is above the policy's",
   several: "more than one choice is asked for",

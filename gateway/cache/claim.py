@@ -249,7 +249,7 @@ class Looked(Bypassed):
             cache.tasks.start(cache.meanings.forget([near.name]), name="forget meaning")
 
     async def _join(self, flight: Flight) -> bool:
-        """Whether it gave this call its answer. Raises UpstreamError."""
+        """Whether that was all: it gave this call its answer, or the call goes its own way. Raises UpstreamError."""
         call = self._asked.call
         if flight.entry is not None:  # the store has it, or soon will
             self._serve(flight.entry, "exact", self._asked.name)
@@ -268,6 +268,9 @@ class Looked(Bypassed):
             return True
         self._joined = None
         flight.exit()
+        if isinstance(flight.failure, Overloaded):  # it is led elsewhere, and the store that tells of it is away
+            self.reason, self.is_looked_up = "store_away", False
+            return True
         return False
 
     def _serve(self, entry: Entry, kind: str, name: str) -> None:

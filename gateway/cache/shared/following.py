@@ -39,21 +39,15 @@ class Following:
         flights.adopt(name, self.flight)
 
     async def listen(self, *, within: float) -> None:
-        """Until the flight has ended, or nobody listens. Those who wait go their own ways when `within` seconds are not enough
-        to reach the leader's worker."""
+        """Until the flight has ended, or nobody listens. It is lost by Overloaded when the store is away, or takes more than
+        `within` seconds for the first letter, and nothing of the answer has come."""
+        trouble: Overloaded | None = None
         try:
-            async with asyncio.timeout(within):
-                is_followed = await self._follow(self._place)
-        except (TimeoutError, Overloaded):
-            is_followed = False
-        while not self.flight.is_settled:
-            if not is_followed and not self.flight.chunks:
-                break
-            if self._monotonic() - self._heard > PATIENCE:
-                break
-            is_followed = await self._go_on()
+            await self._listen(within)
+        except Overloaded as error:
+            trouble = error
         if not self.flight.is_settled:
-            self._flights.lose(self._name, self.flight, None)
+            self._flights.lose(self._name, self.flight, trouble)
         if self._has_left:
             with suppress(Overloaded):
                 await self._post.send([self.mark.worker], Leave(self.mark.flight, self._worker))
@@ -85,8 +79,19 @@ class Following:
         self._end()
         self._asks.set()
 
+    async def _listen(self, within: float) -> None:
+        try:
+            async with asyncio.timeout(within):
+                is_heard = await self._follow(self._place)
+        except TimeoutError:
+            raise Overloaded("The shared store is slow; try again shortly.", code="store_unavailable") from None
+        while not self.flight.is_settled and (is_heard or self.flight.chunks):
+            if self._monotonic() - self._heard > PATIENCE:
+                return
+            is_heard = await self._go_on()
+
     async def _go_on(self) -> bool:
-        """Waits for a reason to write, and writes; whether that may have been heard."""
+        """Waits for a reason to write, and writes; whether that may have been heard. Raises Overloaded."""
         with suppress(TimeoutError):
             async with asyncio.timeout(BEAT):
                 await self._asks.wait()
@@ -97,6 +102,8 @@ class Following:
         try:
             return await self._follow(place)
         except Overloaded:
+            if not self.flight.chunks:
+                raise
             return False
 
     async def _follow(self, place: int | None) -> bool:

@@ -212,13 +212,13 @@ async def test_a_leader_whose_worker_dies_is_followed_by_another(workers: list[W
 async def test_who_has_seen_a_part_of_it_when_the_leaders_worker_dies_is_told_so(
     one: Worker, other: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.cache.shared.following.PATIENCE", 0.1)
     async with leading(one, stream=True) as (claim, _):
         claim.keep(CHUNKS[0])
         async with other.claim(call(stream=True)) as joined:
             assert joined.hit is not None
             chunks = joined.hit.chunks()
             assert await anext(chunks) == CHUNKS[0]
+            monkeypatch.setattr("gateway.cache.shared.following.PATIENCE", 0.1)
             await one.die()
             with pytest.raises(Broken):
                 await anext(chunks)
@@ -266,8 +266,9 @@ async def test_a_client_that_leaves_ends_the_call_once_nobody_listens_anywhere(o
 async def test_a_listener_whose_worker_dies_is_not_waited_for(
     one: Worker, other: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.cache.shared.leading.LEASE", 0.2)
-    monkeypatch.setattr("gateway.cache.shared.leading.BEAT", 0.05)
+    monkeypatch.setattr("gateway.cache.shared.leading.LEASE", 1.0)
+    monkeypatch.setattr("gateway.cache.shared.leading.BEAT", 0.02)
+    monkeypatch.setattr("gateway.cache.shared.following.BEAT", 0.02)
     left = asyncio.Event()
     async with leading(one) as (_, back):
         listener = await following(other, back)
@@ -284,12 +285,12 @@ async def test_a_call_goes_on_being_followed_for_longer_than_a_lease(
     one: Worker, other: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("leading.LEASE", "following.PATIENCE"):
-        monkeypatch.setattr(f"gateway.cache.shared.{name}", 1.0)
+        monkeypatch.setattr(f"gateway.cache.shared.{name}", 2.0)
     for name in ("leading.BEAT", "following.BEAT"):
         monkeypatch.setattr(f"gateway.cache.shared.{name}", 0.01)
     async with leading(one, stream=True) as (claim, back):
         listener = await following(other, back, stream=True)
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(3.0)
         assert followed(back)
         assert not listener.done()
         claim.keep(CHUNKS[0])
@@ -373,6 +374,17 @@ async def test_a_redis_that_dies_while_calls_wait_sends_them_on_their_own_ways(
         claims = await asyncio.gather(*listeners)
     assert other.asked == 3
     assert {claim.result for claim, _ in claims} == {"bypass"}
+
+
+async def test_who_cannot_reach_the_leader_in_time_asks_the_store_no_more(
+    one: Worker, other: Worker, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.cache.shared.flights.ALLOWANCE", 0.0)
+    monkeypatch.setattr("gateway.cache.shared.flights.LEAST", 0.0)
+    async with leading(one):
+        claims = await asyncio.gather(*[other.answer() for _ in range(3)])
+    assert other.asked == 3
+    assert {(claim.result, claim.reason) for claim, _ in claims} == {("bypass", "store_away")}
 
 
 async def test_what_nobody_shares_costs_one_question_and_no_message(one: Worker, server: RedisServer) -> None:

@@ -28,6 +28,7 @@ from gateway.cache.purges import Purges
 from gateway.cache.replay import Replays
 from gateway.cache.semantic.asked import Meanings
 from gateway.cache.semantic.start import OnDemand
+from gateway.cache.shared.flights import SharedFlights
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
@@ -158,7 +159,14 @@ async def running(
             policy=policy,
             auth=keyring,
             budget=budgets,
-            cache=Cache(Replays(store.replays, tasks), keeper, tasks, clock, meanings),
+            cache=Cache(
+                Replays(store.replays, tasks),
+                keeper,
+                tasks,
+                clock,
+                meanings,
+                None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
+            ),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
             trace=Recorder(
@@ -207,6 +215,7 @@ async def running(
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
+            **flow.cache.loops(),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),

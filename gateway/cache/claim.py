@@ -6,9 +6,10 @@ The order: an answer under the call's Idempotency-Key, the exact cache, an ident
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.cache.admission import Control, read_control, refuse_call
 from gateway.cache.answered import Bill, Given, Held
@@ -19,6 +20,7 @@ from gateway.cache.keep import Answered, Asked, Keeper
 from gateway.cache.replay import Replays, Unclaimed
 from gateway.cache.rules import CacheRules
 from gateway.cache.semantic.asked import NO_SEMANTIC, Found, Meanings
+from gateway.cache.shared.flights import SharedFlights
 from gateway.core.arrival import Reply
 from gateway.core.call import Call
 from gateway.core.clock import Clock
@@ -40,14 +42,22 @@ class Cache:
     """One for each worker."""
 
     def __init__(
-        self, replays: Replays, keeper: Keeper, tasks: Tasks, clock: Clock, meanings: Meanings = NO_SEMANTIC
+        self,
+        replays: Replays,
+        keeper: Keeper,
+        tasks: Tasks,
+        clock: Clock,
+        meanings: Meanings = NO_SEMANTIC,
+        shared: SharedFlights | None = None,
     ) -> None:
+        """`shared`: with other workers, where the store knows of their calls."""
         self.replays = replays
         self.keeper = keeper
         self.meanings = meanings
         self.tasks = tasks
         self.clock = clock
-        self.flights = Flights()
+        self.shared = shared
+        self.flights = Flights() if shared is None else shared.local
 
     def claim(self, tenant: Tenant, call: Call, decision: Decision, rules: CacheRules, reply: Reply) -> Unclaimed:
         """An async context manager for the time in which the call is answered; `hit` is the kept answer, if there is one.
@@ -64,6 +74,10 @@ class Cache:
             return Bypassed(replay, reason)
         asked = self.keeper.asked(tenant, call, decision.model, decision.route, rule)
         return Looked(self, replay, asked, control, reply)
+
+    def loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
+        """What runs as long as the worker does."""
+        return {} if self.shared is None else self.shared.loops()
 
     async def report(self, name: str | None, *, is_good: bool) -> bool:
         """A user's word on the answer kept under this name; whether it was forgotten. Raises Overloaded."""
@@ -119,6 +133,7 @@ class Looked(Bypassed):
         self._answer: Given | None = None
         self._answered: Answered | None = None
         self._near: Found | None = None
+        self._ticket = None if cache.shared is None else cache.shared.ticket(asked.name, asked.call, asked.purges)
         self.entry = asked.name
 
     async def __aenter__(self) -> Unclaimed:
@@ -187,17 +202,27 @@ class Looked(Bypassed):
                     await self._find_by_meaning()
                 if self.hit is not None or not self.is_looked_up:
                     return
-                flight = flights.find(name, purges)
+                flight = flights.find(name, purges) or await self._board()
             if flight is None:
                 break
             if await self._join(flight):
                 return
-        self._flight = flights.begin(name, self._asked.call, purges)
-        self._reply.share(self._flight)
+        self._lead(flights.begin(name, self._asked.call, purges))
+
+    async def _board(self) -> Flight | None:
+        """The flight of an identical call of another worker."""
+        return None if self._ticket is None else await self._ticket.board()
+
+    def _lead(self, flight: Flight) -> None:
+        self._flight = flight
+        self._reply.share(flight)
+        if self._ticket is not None:
+            self._ticket.lead(flight)
 
     async def _find(self) -> None:
+        get = None if self._ticket is None or self._asked.rule.semantic is not None else self._ticket.get
         try:
-            found = await self._cache.keeper.find(self._asked, self._control)
+            found = await self._cache.keeper.find(self._asked, self._control, get)
         except Overloaded:
             found = "store_away"
         if isinstance(found, str):
@@ -227,7 +252,7 @@ class Looked(Bypassed):
             cache.tasks.start(cache.meanings.forget([near.name]), name="forget meaning")
 
     async def _join(self, flight: Flight) -> bool:
-        """Whether it gave this call its answer. Raises UpstreamError."""
+        """Whether that was all: it gave this call its answer, or the call goes its own way. Raises UpstreamError."""
         call = self._asked.call
         if flight.entry is not None:  # the store has it, or soon will
             self._serve(flight.entry, "exact", self._asked.name)
@@ -246,6 +271,9 @@ class Looked(Bypassed):
             return True
         self._joined = None
         flight.exit()
+        if isinstance(flight.failure, Overloaded):  # it is led elsewhere, and the store that tells of it is away
+            self.reason, self.is_looked_up = "store_away", False
+            return True
         return False
 
     def _serve(self, entry: Entry, kind: str, name: str) -> None:

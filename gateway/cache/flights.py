@@ -22,15 +22,17 @@ class Flight:
 
     `purges` is the number of the last order to forget that it knows, `entry` its answer once that has been admitted to the
     cache; `cost`, in nano-USD, and `took`, in seconds, are known when it has landed. One that is lost has ended early: by
-    `failure`, which is the provider's, or for its leader's own reasons.
+    `failure`, which is the provider's, or for its leader's own reasons. `ended` is called when it is lost or settled.
     """
 
-    def __init__(self, call: Call, purges: int) -> None:
+    def __init__(self, form: tuple[bool, bool], purges: int) -> None:
+        """`form` is the leader's: whether it wants a stream, and usage in that."""
         self.purges = purges
-        self.form = (call.stream, call.wants_usage)
+        self.form = form
         self.listeners = 0
         self.joined = asyncio.Event()
         self.leave: Callable[[], object] | None = None
+        self.ended: Callable[[Flight], object] | None = None
         self.chunks: list[bytes] = []
         self.last = b""
         self.cost = 0
@@ -56,21 +58,21 @@ class Flight:
 
     def add(self, chunk: bytes) -> None:
         self.chunks.append(chunk)
-        self._wake()
+        self.wake()
 
     def land(self, last: bytes, *, cost: int, took: float) -> None:
         """The answer is whole; `last` are the last bytes for those who pay nothing."""
         self.last, self.cost, self.took, self.has_landed = last, cost, took, True
-        self._wake()
+        self.wake()
 
     def lose(self, failure: GatewayError | None) -> None:
         self.failure, self.is_lost, self.is_settled = failure, True, True
-        self._wake()
+        self._end()
 
     def settle(self, entry: Entry | None) -> None:
         """Whether it was admitted to the cache is known."""
         self.entry, self.is_settled = entry, True
-        self._wake()
+        self._end()
 
     def has_begun_for(self, call: Call) -> bool:
         """Whether it is known what this call can have of it: the same bytes from the first on, or the kept answer."""
@@ -81,10 +83,16 @@ class Flight:
     async def changes(self) -> None:
         await self._changed.wait()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Lets those who wait for changes look again."""
         if self.listeners:
             changed, self._changed = self._changed, asyncio.Event()
             changed.set()
+
+    def _end(self) -> None:
+        self.wake()
+        if self.ended is not None:
+            self.ended(self)
 
 
 class Flights:
@@ -103,8 +111,13 @@ class Flights:
 
     def begin(self, name: str, call: Call, purges: int) -> Flight:
         """Those who come join it from now on, and no longer one that was under way before."""
-        flight = self._flying[name] = Flight(call, purges)
+        flight = Flight((call.stream, call.wants_usage), purges)
+        self.adopt(name, flight)
         return flight
+
+    def adopt(self, name: str, flight: Flight) -> None:
+        """As `begin`, for a flight that is led elsewhere."""
+        self._flying[name] = flight
 
     def lose(self, name: str, flight: Flight, failure: GatewayError | None) -> None:
         """Nobody can join it any more; those who have seen nothing of it yet begin another, unless the provider failed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,6 +46,10 @@ class CacheStore(Protocol):
     async def put(self, name: str, value: bytes, *, ttl: float) -> None: ...
 
     async def remove(self, names: Collection[str]) -> int: ...
+
+
+Get = Callable[[str], Awaitable[bytes | None]]
+"""As CacheStore.get."""
 
 
 class Orders(Protocol):
@@ -117,11 +121,11 @@ class Keeper:
         name = f"{place_of(self._pepper, tenant.org)}:{key.hex()}"
         return Asked(name, key, tenant, call, model, route, target, scope, rule, self._orders.number)
 
-    async def find(self, asked: Asked, control: Control) -> Entry | str:
-        """The kept answer, or the word in MISSES for why there is none. Raises Overloaded."""
+    async def find(self, asked: Asked, control: Control, get: Get | None = None) -> Entry | str:
+        """The kept answer, or the word in MISSES for why there is none; `get` asks in the store's place. Raises Overloaded."""
         if not self._orders.is_current(self._clock.monotonic()):
             return "unsure"
-        return self._judge(await self._store.get(asked.name), asked.key, control.max_age)
+        return self._judge(await (get or self._store.get)(asked.name), asked.key, control.max_age)
 
     async def find_by_name(self, name: str) -> Entry | str:
         """The same for an answer that was found by its meaning."""

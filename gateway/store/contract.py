@@ -6,10 +6,11 @@ store's limit. A command that has been sent is never cancelled, whoever gave up 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.core.boarding import Boarded
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
 from gateway.core.errors import Overloaded
 from gateway.core.ledger.operations import Applied, Balance, Operation
@@ -36,6 +37,8 @@ NEIGHBOURS = 50_000
 """Entries that the log of neighbours holds; of more, those added longest ago are gone."""
 REMOVAL_TTL = 3600.0
 """Seconds for which the log tells that an entry was removed."""
+FLIGHT_LEASE = 30.0
+"""Seconds after which the mark of a call that a worker leads is gone; renew it before."""
 EARNED_TTL = 90 * 86_400.0
 """Seconds after its last change for which what a route has earned is kept."""
 
@@ -200,6 +203,35 @@ class CacheStore(Protocol):
         ...
 
 
+class FlightStore(Protocol):
+    """Who gets an answer from a provider, by the name that it would be kept under, and letters between workers.
+
+    A mark begins with a decimal number and a space; it gives way to one with a larger number. A letter may be lost, or come
+    more than once. Workers are named by hexadecimal digits. Nothing here is to be trusted more than the rest of the store.
+    """
+
+    async def board(self, name: str, mark: bytes, *, gone: bytes = b"", kept: bool = True) -> Boarded:
+        """In one round trip: the answer that CacheStore keeps, unless `kept` is false; else the mark of the call that gets it.
+
+        That is `mark` if there was none, or it was `gone`; neither answer nor mark, where the store takes no writes.
+        """
+        ...
+
+    async def renew(self, name: str, mark: bytes) -> None:
+        """Keeps the mark for another FLIGHT_LEASE, if it is still there."""
+        ...
+
+    async def release(self, name: str, mark: bytes) -> None: ...
+
+    async def send(self, workers: Collection[str], letter: bytes) -> bool:
+        """False: certainly none of them hears it."""
+        ...
+
+    async def hear(self, worker: str, told: Callable[[bytes], None], listening: Callable[[bool], None]) -> None:
+        """Gives the letters to this worker, and says when it begins and ceases to hear any. Until it is cancelled."""
+        ...
+
+
 class NeighbourStore(Protocol):
     """The log of the entries that can be found by meaning, which every worker follows to keep an index of its own.
 
@@ -294,6 +326,11 @@ class Store(Protocol):
 
     @property
     def cache(self) -> CacheStore: ...
+
+    @property
+    def flights(self) -> FlightStore | None:
+        """None: workers do not tell each other what they are asking providers."""
+        ...
 
     @property
     def meanings(self) -> MeaningStore: ...

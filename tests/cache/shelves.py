@@ -16,6 +16,7 @@ from gateway.cache.keep import Keeper
 from gateway.cache.key import Sharing
 from gateway.cache.replay import Replays, Unclaimed
 from gateway.cache.rules import CacheRules, Rule
+from gateway.cache.shared.flights import SharedFlights
 from gateway.core.arrival import Audience, Headers
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
@@ -28,6 +29,7 @@ from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
 from gateway.meter.bill import Bill
 from gateway.route.plan import Decision
+from gateway.store.contract import Store
 from tests.cache.test_replay import Shelf
 
 PROVIDER = Provider("lab", "openai", host="lab.example")
@@ -157,14 +159,16 @@ def call(**fields: Any) -> Call:
 
 
 class Stage:
-    """A worker's cache stage."""
+    """A worker's cache stage; with a `store`, it keeps its answers there, and shares its flights."""
 
-    def __init__(self, drawer: Drawer | None = None, told: Told | None = None) -> None:
+    def __init__(self, drawer: Drawer | None = None, told: Told | None = None, store: Store | None = None) -> None:
         self.drawer, self.told, self.tasks = drawer or Drawer(), told or Told(), Tasks()
         secret, clock = Secret("s" * 64), Clock()
-        self.cache = Cache(
-            Replays(Shelf(), self.tasks), Keeper(self.drawer, self.told, secret, clock), self.tasks, clock
-        )
+        flights = None if store is None else store.flights
+        self.shared = None if flights is None else SharedFlights(flights, secret, self.tasks, clock)
+        answers = self.drawer if store is None else store.cache
+        keeper = Keeper(answers, self.told, secret, clock)
+        self.cache = Cache(Replays(Shelf(), self.tasks), keeper, self.tasks, clock, shared=self.shared)
         self.rules = CacheRules(default=Rule(ttl=60.0))
         self.asked = 0
 

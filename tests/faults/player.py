@@ -27,6 +27,7 @@ from tests.faults.steps import (
     Status,
     Step,
     Tool,
+    Until,
     Usage,
 )
 
@@ -65,6 +66,8 @@ class Player:
 
     async def _play(self, step: Step) -> None:
         match step:
+            case Until(event=event):
+                await event.wait()
             case Sleep(seconds=seconds):
                 await asyncio.sleep(seconds)
             case Status() | Json():

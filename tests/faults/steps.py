@@ -5,6 +5,7 @@ gathers `Say`, `Tool`, `Finish` and `Usage` and writes one document at the end o
 end (`HANG`, `CUT`, `RESET`, `HALF_CLOSE`) writes the first half of the document first, if there is anything in it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -102,6 +103,13 @@ class Sleep:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Silence until the event is set."""
+
+    event: asyncio.Event
+
+
 class Act(Enum):
     """Steps that carry nothing."""
 
@@ -120,7 +128,7 @@ RESET = Act.RESET
 HALF_CLOSE = Act.HALF_CLOSE
 DIE_ON_REUSE = Act.DIE_ON_REUSE
 
-Step = Say | Tool | Finish | Usage | Event | Head | Body | Raw | Json | Status | Sleep | Act
+Step = Say | Tool | Finish | Usage | Event | Head | Body | Raw | Json | Status | Sleep | Until | Act
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,19 +87,24 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, provider: Chaosprov, *flags: str) -> AsyncIterator[Served]:
-    """`llmgw serve` on ports of its own, with one model `ok`. Nothing of it is left at the end."""
+async def served(
+    folder: Path, provider: Chaosprov, *flags: str, more: str = "", key: str = ""
+) -> AsyncIterator[Served]:
+    """`llmgw serve` on ports of its own, with one model `ok` and `more` policy. Nothing of it is left at the end.
+
+    `key` is the one to use, where none is ready-made.
+    """
     (folder / "policies").mkdir()
-    (folder / "policies" / "policy.yaml").write_text(POLICY.format(provider=provider.base_url))
+    (folder / "policies" / "policy.yaml").write_text(POLICY.format(provider=provider.base_url) + more)
     port = free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--policies", f"{folder}/policies", "--data", f"{folder}/data"]
     command += ["--port", str(port), "--admin-port", str(free_port()), *flags]
     with (folder / "output.txt").open("wb") as output, (folder / "errors.txt").open("wb") as errors:
         process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=errors, start_new_session=True)
-    house = Served(process, folder, f"http://127.0.0.1:{port}", "")
+    house = Served(process, folder, f"http://127.0.0.1:{port}", key)
     try:
         async with asyncio.timeout(20):
-            house.key = await _key(house)
+            house.key = key or await _key(house)
             while await house.ready() != 200:
                 await asyncio.sleep(0.02)
         yield house

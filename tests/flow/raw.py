@@ -9,11 +9,20 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from tests.conftest import House
 from tests.faults.http1 import read_body, read_head
+
+
+class Reached(Protocol):
+    """A gateway, wherever it runs."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
 
 
 @dataclass
@@ -50,7 +59,7 @@ class RawClient:
         self.writer.write_eof()
 
 
-def request(house: House, body: dict[str, Any], *, path: str = "/v1/chat/completions", headers: str = "") -> bytes:
+def request(house: Reached, body: dict[str, Any], *, path: str = "/v1/chat/completions", headers: str = "") -> bytes:
     payload = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {house.key}\r\n"
@@ -64,7 +73,7 @@ def chat(model: str = "ok", **fields: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def connected(house: House, *, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
+async def connected(house: Reached, *, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
     """A connection; what nobody reads piles up in `receive_buffer` bytes of the kernel's and in little of ours."""
     place = urlsplit(house.url)
     sock = socket.socket()
@@ -81,7 +90,7 @@ async def connected(house: House, *, receive_buffer: int | None = None) -> Async
             await writer.wait_closed()
 
 
-async def whole_response(house: House, data: bytes) -> bytes:
+async def whole_response(house: Reached, data: bytes) -> bytes:
     """Everything that comes back to a request that asks for the connection to be closed."""
     async with connected(house) as client:
         client.writer.write(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.store.contract import away
@@ -62,7 +62,9 @@ class Link(Server):
         self._loop = loop
         self.cut_until = 0.0
 
-    async def kept_script(self, script: Script, key: str, argument: bytes) -> bytes:
+    async def kept_script(self, script: Script, keys: Sequence[bytes | str], *arguments: bytes | str | int) -> bytes:
+        (argument,) = arguments
+        assert isinstance(argument, bytes)
         answer: asyncio.Future[bytes] = self._loop.create_future()
 
         def answered(reply: bytes) -> None:

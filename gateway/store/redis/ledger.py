@@ -203,7 +203,7 @@ class RedisLedger:
 
     async def _reply(self, ask: str, **words: _Word) -> bytes:
         request = {"ask": ask, **words}
-        reply: bytes = await self._server.kept_script(self._script, LEDGER + "meta", msgspec.msgpack.encode(request))
+        reply: bytes = await self._server.kept_script(self._script, (LEDGER + "meta",), msgspec.msgpack.encode(request))
         return reply
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import RedisCluster
+from redis.asyncio.client import PubSub
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError, SlotNotCoveredError
 
+from gateway.core.errors import Overloaded
 from gateway.core.tasks import Tasks
 from gateway.store.breaker import Breaker
 from gateway.store.contract import away
@@ -32,6 +34,8 @@ WAITING = 1000
 """Commands that may be under way."""
 QUIET = 30.0
 """Seconds without a push after which the subscription is made anew: its connection may have died unnoticed."""
+SILENT = 5.0
+"""Seconds without a message after which a connection is asked whether it is still there."""
 AGAIN = 0.5
 """Seconds before subscribing again when that failed."""
 NO_ANSWER = (RedisError, RedisClusterException, SlotNotCoveredError, OSError, TimeoutError, RuntimeError)
@@ -112,16 +116,30 @@ class Server:
         """The reply of a Lua script, which runs whole or not at all. Raises Overloaded."""
         return await self.command("EVAL", text, len(keys), *keys, *arguments)
 
-    async def kept_script(self, script: Script, key: str, argument: bytes) -> Any:
+    async def kept_script(self, script: Script, keys: Sequence[bytes | str], *arguments: bytes | str | int) -> Any:
         """As `script`, and its text is sent only when Redis does not have it."""
-        reply = await self.command("EVALSHA", script.sha, 1, key, argument, tolerates=(NoScriptError,))
+        reply = await self.command("EVALSHA", script.sha, len(keys), *keys, *arguments, tolerates=(NoScriptError,))
         if isinstance(reply, NoScriptError):
-            reply = await self.command("EVAL", script.text, 1, key, argument)
+            reply = await self.command("EVAL", script.text, len(keys), *keys, *arguments)
         return reply
 
     def listen(self, channel: str, woken: asyncio.Event) -> None:
         """Sets `woken` at each message on the channel, from now on. Nothing depends on it: messages may be lost."""
         self._listening.start(_listen(self._client, channel, woken), name="redis pushes")
+
+    async def hear(self, channel: str, told: Callable[[bytes], None], listening: Callable[[bool], None]) -> None:
+        """Gives the messages on the channel, and says when it begins and ceases to hear any. Until it is cancelled."""
+        while True:
+            began = time.monotonic()
+            try:
+                await self.primaries()
+                async with aclosing(self._client.pubsub()) as subscription:
+                    await subscription.subscribe(channel)
+                    await _hear(subscription, told, listening)
+            except (*NO_ANSWER, Overloaded):
+                await asyncio.sleep(began + AGAIN - time.monotonic())
+            finally:
+                listening(False)
 
     async def close(self) -> None:
         await self._listening.close()
@@ -145,6 +163,22 @@ class Server:
                 return await self._client.execute_command(*words)
             except NO_ANSWER as error:
                 return error if isinstance(error, tolerates) else _Failed(error)
+
+
+async def _hear(subscription: PubSub, told: Callable[[bytes], None], listening: Callable[[bool], None]) -> None:
+    """Returns when the connection is silent although it was asked whether it is there."""
+    is_asked = False
+    while True:
+        message = await subscription.get_message(timeout=SILENT)
+        if message is None and is_asked:
+            return
+        if message is None:
+            await subscription.ping()
+        elif message["type"] == "message":
+            told(message["data"])
+        elif message["type"] == "subscribe":
+            listening(True)
+        is_asked = message is None
 
 
 async def _listen(client: Client, channel: str, woken: asyncio.Event) -> None:

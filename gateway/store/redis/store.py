@@ -16,6 +16,7 @@ from gateway.store.redis.calls import RedisCalls
 from gateway.store.redis.connect import connect
 from gateway.store.redis.cooldowns import RedisCooldowns
 from gateway.store.redis.eviction import refuse_eviction
+from gateway.store.redis.flights import RedisFlights
 from gateway.store.redis.keys import RedisKeys
 from gateway.store.redis.ledger import RedisLedger
 from gateway.store.redis.meanings import SEARCHES, RedisMeanings
@@ -38,6 +39,7 @@ class RedisStore:
         server: Server,
         calls: RedisCalls,
         cache: RedisCache,
+        flights: RedisFlights,
         meanings: RedisMeanings,
         *,
         pepper: Secret,
@@ -48,6 +50,7 @@ class RedisStore:
         self.meanings = meanings
         self.calls = calls
         self.cache = cache
+        self.flights = flights
         self._epoch = epoch
         self._woken = asyncio.Event()
         self.pepper = pepper
@@ -76,6 +79,7 @@ class RedisStore:
 
     async def close(self) -> None:
         await self.calls.close()
+        await self.flights.close()
         await self.cache.close()
         await self.meanings.close()
         await self._server.close()
@@ -105,14 +109,17 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
         await server.close()
         raise OpenError("Redis does not answer; see the log for the reason.") from None
     calls = RedisCalls(Server(connect(url), name=f"{name} (call records)"))
-    cache = RedisCache(Server(connect(url), name=f"{name} (cache)"), clock)
+    answers = Server(connect(url), name=f"{name} (cache)")
+    cache = RedisCache(answers, clock)
+    between = Server(connect(url), name=f"{name} (shared calls)")
+    flights = RedisFlights(answers, between, counts_all=not _is_cluster(url))
     searches = {command: search for command, search in SEARCHES.items() if command == "VADD" or not _is_cluster(url)}
     meanings = RedisMeanings(Server(connect(url), name=f"{name} (semantic cache)"), searches)
-    return RedisStore(server, calls, cache, meanings, pepper=pepper or kept, epoch=epoch, clock=clock)
+    return RedisStore(server, calls, cache, flights, meanings, pepper=pepper or kept, epoch=epoch, clock=clock)
 
 
 def _is_cluster(url: str) -> bool:
-    """There, a search module answers for one node alone."""
+    """There, a search module answers for one node alone, and so does who is asked how many hear a message."""
     return url.startswith("redis+cluster:")
 
 

@@ -35,6 +35,7 @@ class SqliteStore:
         self.cache = kept
         self.meanings = meanings
         self.calls = None
+        self.flights = None
         self.pepper = pepper
         self.keys = keys.SqliteKeys(database)
         self.cooldowns = cooldowns.SqliteCooldowns(database, clock)

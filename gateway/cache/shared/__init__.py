@@ -1,0 +1,1 @@
+"""Identical calls that are under way on other workers."""

@@ -169,7 +169,9 @@ async def test_a_hundred_identical_streams_are_one_call(house: House, provider: 
     assert len(provider.calls) == 1
     records = await house.records()
     assert sum(record["cost_nano_usd"] for record in records) == house.account()[0] > 0
-    assert [record["outcome"] for record in records].count("cache_joined") == 99
+    assert (
+        sum(record["outcome"] in ("cache_joined", "cache_exact") for record in records) == 99
+    )  # a late one finds it kept
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -79,14 +79,20 @@ class Cache:
         """What runs as long as the worker does."""
         return {} if self.shared is None else self.shared.loops()
 
-    async def report(self, name: str | None, *, is_good: bool) -> bool:
-        """A user's word on the answer kept under this name; whether it was forgotten. Raises Overloaded."""
+    async def report(self, name: str | None, *, is_good: bool, by_meaning: bool) -> bool:
+        """A user's word on the answer kept under this name, served by its meaning or not; whether it was forgotten.
+
+        Raises Overloaded.
+        """
         if name is None:
             return False
         is_forgotten = not is_good and await self.keeper.remove(
             name
         )  # first: what fails here is said again, and counts once
-        await self.meanings.report(name, bad=not is_good)
+        if by_meaning:
+            await self.meanings.report(name, bad=not is_good)
+        elif not is_good:
+            await self.meanings.forget([name])
         return is_forgotten
 
 
@@ -192,18 +198,23 @@ class Looked(Bypassed):
         while True:
             if not self._control.may_read:
                 self.reason = "no_cache"
-                if flights.find(name, purges) is None:
+                flight = flights.find(name, purges)
+                if flight is None or flight.entry is not None:
                     break
                 return
             flight = flights.find(name, purges)
-            if flight is None:
+            landed = None
+            if flight is None or flight.entry is not None:
+                landed = flight  # its answer was kept before the store is asked, which alone knows whether it still is
                 await self._find()
                 if self.hit is None and self.is_looked_up:
                     await self._find_by_meaning()
                 if self.hit is not None or not self.is_looked_up:
                     return
-                flight = flights.find(name, purges) or await self._board()
-            if flight is None:
+                flight = flights.find(name, purges)
+                if flight is None or flight is landed:
+                    flight = await self._board()
+            if flight is None or flight is landed:
                 break
             if await self._join(flight):
                 return

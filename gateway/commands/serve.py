@@ -126,11 +126,15 @@ def _welcome(worker: Running, environment: Mapping[str, str]) -> None:
     if worker.admin_key is not None:
         print(f"admin API {worker.admin_url}/admin/v1/")
         print(f"console {worker.admin_url}/console/")
+    else:
+        print("the admin API is off: set LLMGW_ADMIN_KEY")
     notes = worker.policy.current.notes
     if notes:
         print(f"{len(notes)} notes on this policy (`llmgw check` lists all): {notes[0]} …")
     if worker.key is not None:
         print(f"export OPENAI_BASE_URL={worker.url}/v1 OPENAI_API_KEY={worker.key.reveal()}")
+    else:
+        print("no virtual key is ready-made here: make one with `llmgw keys create`")
     if worker.admin_key is not None and "LLMGW_ADMIN_KEY" not in environment:
         print(f"export LLMGW_ADMIN_KEY={worker.admin_key.reveal()}")
     sys.stdout.flush()

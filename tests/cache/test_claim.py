@@ -138,6 +138,20 @@ async def test_a_client_may_want_a_new_answer_which_is_kept_then(stage: Stage) -
     assert stage.asked == 2
 
 
+async def test_a_new_answer_is_kept_though_the_old_one_has_only_just_been_made(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flights, "GRACE", 60.0)
+    await stage.answer()
+    await stage.settled()
+    first = dict(stage.drawer.kept)
+    await stage.answer(call(headers={b"cache-control": b"no-cache"}), body=orjson.dumps({**DOCUMENT, "id": "second"}))
+    await stage.settled()
+
+    assert stage.drawer.kept.keys() == first.keys()
+    assert stage.drawer.kept != first
+
+
 async def test_orders_to_forget_kill_what_was_made_before_them_and_nothing_made_after(stage: Stage) -> None:
     await stage.answer()
     await settled(stage)
@@ -356,6 +370,19 @@ async def test_a_thousand_cancelled_calls_leave_nothing(stage: Stage) -> None:
 
     assert stage.asked <= 7
     assert all(orjson.loads(got)["choices"] == DOCUMENT["choices"] for _, got in claims)
+
+
+async def test_a_reported_answer_is_gone_at_once_though_it_has_only_just_been_made(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flights, "GRACE", 60.0)
+    await stage.answer()
+    await stage.settled()
+    hit, _ = await stage.answer()
+    assert hit.result == "hit"
+
+    assert await stage.cache.report(hit.entry, is_good=False, by_meaning=False)
+    assert (await stage.answer())[0].result == "miss"
 
 
 async def test_two_workers_of_one_store_share_answers_but_not_flights() -> None:

@@ -7,7 +7,6 @@ import asyncio
 import httpx
 import pytest
 
-from gateway.cache import flights
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import Finish, Say, Usage
@@ -17,7 +16,6 @@ from tests.flow.test_idempotency import key_of
 
 POLICY = "cache: {default: {semantic: {threshold: 0.85}, scope: org}}\ntenants: {default: {}, globex: {}}"
 FIRST, OTHER_WORDS = "How do you sharpen a kitchen knife?", "How can you sharpen a kitchen knife?"
-SETTLED = flights.GRACE + 0.2
 NOT_YET = ("loading", "busy", "slow")
 
 
@@ -96,6 +94,23 @@ async def test_a_bad_hit_is_reported_and_gone(asked: House) -> None:
     assert hit.headers["x-llmgw-cache"] == "semantic-hit"
 
     assert (await judge(asked, hit, "bad")).json()["forgotten"]
-    await asyncio.sleep(SETTLED)
     assert (await ask(asked, OTHER_WORDS)).headers["x-llmgw-cache"] == "miss"
     assert (await ask(asked, FIRST)).headers["x-llmgw-cache"] == "miss"
+
+
+@pytest.mark.parametrize("which", ["the provider's answer", "the same question's hit"])
+async def test_a_bad_answer_that_was_not_given_by_its_meaning_is_gone_and_counts_against_no_threshold(
+    asked: House, which: str
+) -> None:
+    question = "How do you polish a silver spoon?"
+    known = await entries(asked)
+    answer = await ask(asked, question)
+    while await entries(asked) == known:
+        pass
+    if which == "the same question's hit":
+        answer = await ask(asked, question)
+        assert answer.headers["x-llmgw-cache"] == "hit"
+
+    assert (await judge(asked, answer, "bad")).json()["forgotten"]
+    assert await entries(asked) == known
+    assert not any(route["wrong"] for route in asked.worker.meanings.state())

@@ -75,7 +75,10 @@ class OnDemand:
 
     async def _make(self, rule: SemanticRule) -> None:
         if not is_installed():
-            log.error("the semantic cache is off: install llmgw[semantic]", extra={"needed": ", ".join(NEEDED)})
+            log.error(
+                "the semantic cache is off, for its packages are missing: run `make semantic`, or see docs/semantic-cache.md",
+                extra={"needed": ", ".join(NEEDED)},
+            )
             self._reason = "off"
             return
         assembly = await asyncio.to_thread(importlib.import_module, "gateway.cache.semantic.assembly")

@@ -38,8 +38,9 @@ def fresh_events(document: bytes, *, id: str, created: int, wants_usage: bool, p
     for choice in whole["choices"]:
         for part in _parts(choice, piece):
             yield _event({**head, "choices": [part]})
-    if wants_usage and "usage" in whole:
-        yield _event({**head, "choices": [], "usage": {"cost_usd": 0, **whole["usage"]}})
+    usage = whole.get("usage")
+    if wants_usage and isinstance(usage, dict):
+        yield _event({**head, "choices": [], "usage": {"cost_usd": 0, **usage}})
     yield DONE
 
 
@@ -89,15 +90,15 @@ def _deltas(message: dict[str, Any], piece: int) -> Iterator[dict[str, Any]]:
             texts[name] = value
             first |= {name: ""} if name == "content" else {}
         else:
-            first[name] = _numbered(value) if name == "tool_calls" and value else value
+            first[name] = _numbered(value) if name == "tool_calls" and isinstance(value, list) else value
     yield first
     for name in sorted(texts, key=lambda name: name == "content"):  # what was thought comes before what is said
         for text in _pieces(texts[name], piece):
             yield {name: text}
 
 
-def _numbered(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"index": index, **call} for index, call in enumerate(calls)]
+def _numbered(calls: list[Any]) -> list[Any]:
+    return [{"index": index, **call} if isinstance(call, dict) else call for index, call in enumerate(calls)]
 
 
 def _pieces(text: str, piece: int) -> Iterator[str]:

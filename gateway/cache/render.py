@@ -67,15 +67,17 @@ def _parts(choice: dict[str, Any], piece: int) -> Iterator[dict[str, Any]]:
     if logprobs is not None:
         piece = sys.maxsize  # tokens need not end where characters do
     if "message" in choice:
-        spoken: list[dict[str, Any]] = [{"delta": delta} for delta in _deltas(choice["message"], piece)]
+        spoken: Iterator[dict[str, Any]] = ({"delta": delta} for delta in _deltas(choice["message"], piece))
         last: dict[str, Any] = {"delta": {}}
     else:
-        spoken = [{"text": text} for text in _pieces(choice.get("text") or "", piece)]
+        spoken = ({"text": text} for text in _pieces(choice.get("text") or "", piece))
         last = {"text": ""}
-    if spoken and "logprobs" in choice:
-        spoken[-1]["logprobs"] = logprobs
-    for said in spoken:
-        yield {"index": index, **said, "finish_reason": None}
+    said = next(spoken, None)
+    while said is not None:
+        following = next(spoken, None)
+        ending = {"logprobs": logprobs} if following is None and "logprobs" in choice else {}
+        yield {"index": index, **said, **ending, "finish_reason": None}
+        said = following
     yield {"index": index, **last, "finish_reason": choice.get("finish_reason"), **rest}
 
 

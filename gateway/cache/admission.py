@@ -101,12 +101,15 @@ def refuse_call(fields: Mapping[str, Any], control: Control, rules: Rules) -> st
 
 
 def _refuse_kind(fields: Mapping[str, Any], rules: Rules) -> str | None:
+    """What is of no known type is left to the provider to refuse."""
     temperature = fields.get("temperature")
-    if (_DEFAULT_TEMPERATURE if temperature is None else temperature) > rules.hottest:
+    heat = _DEFAULT_TEMPERATURE if temperature is None else temperature
+    if not isinstance(heat, int | float) or heat > rules.hottest:
         return "too_hot"
     if fields.get("previous_response_id") or fields.get("conversation") or fields.get("web_search_options") is not None:
         return "keeps_state"
-    if fields.get("audio") is not None or "audio" in (fields.get("modalities") or ()):
+    modalities = fields.get("modalities") or []
+    if fields.get("audio") is not None or not isinstance(modalities, list) or "audio" in modalities:
         return "sound"
     return None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from copy import copy
+from itertools import islice
 
 from gateway.cache.entry import Entry
-from gateway.cache.hits import Hit, Rendered
+from gateway.cache.hits import Hit, Rendered, together
 from gateway.cache.render import fresh_json
 from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, GatewayError, UpstreamError
@@ -161,8 +162,10 @@ class Joined(Hit):
             return
         while True:
             while place < len(flight.chunks):
-                piece, place = b"".join(flight.chunks[place:]), len(flight.chunks)
-                yield piece
+                following = islice(flight.chunks, place, None)
+                some = next(together(following))
+                place += len(some)
+                yield b"".join(some)
             if flight.has_landed:
                 return
             if flight.is_lost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -19,6 +19,8 @@ from gateway.core.usage import Usage
 
 JSON = "application/json"
 STREAM = "text/event-stream; charset=utf-8"
+PIECE = 64 * 1024
+"""Bytes of a stream that are sent together, and the most, about, that waits for a client that does not read."""
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
@@ -109,16 +111,31 @@ class Rendered(Hit):
             yield fresh_json(self._document, id=self.id, created=self.created)
             return
         events = fresh_events(self._document, id=self.id, created=self.created, wants_usage=self._call.wants_usage)
+        before_end = (event for event in events if event is not DONE)
         if self._pace is None:
-            yield b"".join(events).removesuffix(DONE)
+            for some in together(before_end):
+                yield b"".join(some)
             return
-        for event in events:
-            if event is not DONE:
-                yield event
-                await asyncio.sleep(_length(event) / self._pace)
+        for event in before_end:
+            yield event
+            await asyncio.sleep(_length(event) / self._pace)
 
     def ending(self, cost: int | None, usage: Usage) -> bytes:
         return DONE if self.is_stream else b""
+
+
+def together(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The chunks in batches of about PIECE bytes."""
+    batch: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        batch.append(chunk)
+        size += len(chunk)
+        if size >= PIECE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _texts(choice: Mapping[str, Any]) -> list[str]:

@@ -38,8 +38,9 @@ def fresh_events(document: bytes, *, id: str, created: int, wants_usage: bool, p
     for choice in whole["choices"]:
         for part in _parts(choice, piece):
             yield _event({**head, "choices": [part]})
-    if wants_usage and "usage" in whole:
-        yield _event({**head, "choices": [], "usage": {"cost_usd": 0, **whole["usage"]}})
+    usage = whole.get("usage")
+    if wants_usage and isinstance(usage, dict):
+        yield _event({**head, "choices": [], "usage": {"cost_usd": 0, **usage}})
     yield DONE
 
 
@@ -66,15 +67,17 @@ def _parts(choice: dict[str, Any], piece: int) -> Iterator[dict[str, Any]]:
     if logprobs is not None:
         piece = sys.maxsize  # tokens need not end where characters do
     if "message" in choice:
-        spoken: list[dict[str, Any]] = [{"delta": delta} for delta in _deltas(choice["message"], piece)]
+        spoken: Iterator[dict[str, Any]] = ({"delta": delta} for delta in _deltas(choice["message"], piece))
         last: dict[str, Any] = {"delta": {}}
     else:
-        spoken = [{"text": text} for text in _pieces(choice.get("text") or "", piece)]
+        spoken = ({"text": text} for text in _pieces(choice.get("text") or "", piece))
         last = {"text": ""}
-    if spoken and "logprobs" in choice:
-        spoken[-1]["logprobs"] = logprobs
-    for said in spoken:
-        yield {"index": index, **said, "finish_reason": None}
+    said = next(spoken, None)
+    while said is not None:
+        following = next(spoken, None)
+        ending = {"logprobs": logprobs} if following is None and "logprobs" in choice else {}
+        yield {"index": index, **said, **ending, "finish_reason": None}
+        said = following
     yield {"index": index, **last, "finish_reason": choice.get("finish_reason"), **rest}
 
 
@@ -89,15 +92,15 @@ def _deltas(message: dict[str, Any], piece: int) -> Iterator[dict[str, Any]]:
             texts[name] = value
             first |= {name: ""} if name == "content" else {}
         else:
-            first[name] = _numbered(value) if name == "tool_calls" and value else value
+            first[name] = _numbered(value) if name == "tool_calls" and isinstance(value, list) else value
     yield first
     for name in sorted(texts, key=lambda name: name == "content"):  # what was thought comes before what is said
         for text in _pieces(texts[name], piece):
             yield {name: text}
 
 
-def _numbered(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"index": index, **call} for index, call in enumerate(calls)]
+def _numbered(calls: list[Any]) -> list[Any]:
+    return [{"index": index, **call} if isinstance(call, dict) else call for index, call in enumerate(calls)]
 
 
 def _pieces(text: str, piece: int) -> Iterator[str]:

@@ -89,6 +89,10 @@ def test_every_choice_that_was_asked_for_must_be_there_and_whole() -> None:
         ({"previous_response_id": "r"}, "keeps_state", "keeps_state"),
         ({"web_search_options": {}}, "keeps_state", "keeps_state"),
         ({"modalities": ["text", "audio"]}, "sound", "sound"),
+        ({"modalities": "audio"}, "sound", "sound"),
+        ({"modalities": 5}, "sound", "sound"),
+        ({"temperature": "0"}, "too_hot", "too_hot"),
+        ({"temperature": [1]}, "too_hot", "too_hot"),
     ],
 )
 def test_a_call_is_looked_up_by_policy(fields: dict[str, Any], strict: str | None, opened: str | None) -> None:

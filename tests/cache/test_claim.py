@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.cache import flights
+from gateway.cache import flights, hits
+from gateway.cache.flights import Flight, Joined
 from gateway.cache.key import Sharing
 from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import Unavailable
@@ -246,6 +247,28 @@ async def test_a_late_call_gets_the_beginning_and_then_what_comes(stage: Stage) 
         rest = [chunk async for chunk in chunks]
     assert b"Paris" in b"".join(rest)
     await leader
+
+
+async def test_what_came_before_a_late_call_reaches_it_piece_by_piece() -> None:
+    asked = call(stream=True)
+    flight = Flight(asked, 0)
+    for _ in range(100):
+        flight.add(b"x" * 10_000)
+    flight.land(b"", cost=0, took=0)
+
+    pieces = [piece async for piece in Joined(flight, asked, now=0).chunks()]
+    assert sum(map(len, pieces)) == 1_000_000
+    assert max(map(len, pieces)) < hits.PIECE + 10_000
+
+
+async def test_a_kept_answer_is_streamed_piece_by_piece() -> None:
+    message = {"role": "assistant", "content": "x" * 1_000_000}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    document = orjson.dumps({"object": "chat.completion", "choices": [choice]})
+
+    pieces = [piece async for piece in hits.Rendered(document, call(stream=True), now=0).chunks()]
+    assert max(map(len, pieces)) < hits.PIECE + 1000
+    assert b"[DONE]" not in pieces[-1]
 
 
 async def test_calls_that_want_it_in_another_form_wait_for_the_whole(stage: Stage) -> None:

@@ -260,3 +260,20 @@ def test_the_usage_of_a_replayed_stream_has_cost_nothing() -> None:
     events = list(fresh_events(json.dumps(document).encode(), **FRESH, wants_usage=True))
 
     assert json.loads(events[-2][6:])["usage"] == {"cost_usd": 0, "prompt_tokens": 9, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize("usage", [None, 5, [], "much"])
+def test_a_usage_that_says_nothing_is_not_streamed(usage: Any) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+    document = {"object": "chat.completion", "choices": [choice], "usage": usage}
+
+    assert b"usage" not in replayed(json.dumps(document).encode())
+
+
+def test_calls_of_tools_that_are_no_objects_are_streamed_as_they_are() -> None:
+    message = {"role": "assistant", "content": "hi", "tool_calls": [None, 5]}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    document = {"object": "chat.completion", "choices": [choice]}
+
+    first = json.loads(next(iter(events(replayed(json.dumps(document).encode())))))
+    assert first["choices"][0]["delta"]["tool_calls"] == [None, 5]

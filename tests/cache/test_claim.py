@@ -251,7 +251,7 @@ async def test_a_late_call_gets_the_beginning_and_then_what_comes(stage: Stage) 
 
 async def test_what_came_before_a_late_call_reaches_it_piece_by_piece() -> None:
     asked = call(stream=True)
-    flight = Flight(asked, 0)
+    flight = Flight((True, False), 0)
     for _ in range(100):
         flight.add(b"x" * 10_000)
     flight.land(b"", cost=0, took=0)

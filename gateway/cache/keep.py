@@ -153,7 +153,7 @@ class Keeper:
             operation=asked.call.operation.value,
             created=now,
             expires=now + rule.ttl,
-            document=orjson.dumps(document),
+            document=orjson.dumps(document) if asked.call.stream else answered.body,
             org=asked.tenant.org,
             team=asked.tenant.team,
             key_id=asked.tenant.key_id,
@@ -189,7 +189,10 @@ class Keeper:
 def _document(call: Call, answered: Answered) -> dict[str, Any] | str:
     """The answer as one document, without what the gateway put into it."""
     if not call.stream:
-        return orjson.loads(answered.body)  # type: ignore[no-any-return]
+        try:
+            return orjson.loads(answered.body)  # type: ignore[no-any-return]
+        except orjson.JSONDecodeError:  # a number that no float holds
+            return "unfinished"
     document = assemble(answered.body)
     if document is None:
         return "incomplete"

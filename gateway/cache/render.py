@@ -10,21 +10,23 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import orjson
 
 DONE = b"data: [DONE]\n\n"
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _CHUNK_OBJECTS = {"chat.completion": "chat.completion.chunk", "text_completion": "text_completion"}
 _PLACE = frozenset({"id", "created", "object", "choices", "usage"})
 
 
 def fresh_json(document: bytes, *, id: str, created: int) -> bytes:
-    """The answer in one piece. `created` is UTC seconds."""
-    whole = orjson.loads(document)
+    """The answer in one piece, every other member as it was written. `created` is UTC seconds."""
+    whole: dict[str, object] = {**_members(document)}
     if "id" in whole or "choices" in whole:
         whole["id"] = id
     if "created" in whole or "choices" in whole:
         whole["created"] = created
-    return orjson.dumps(whole)
+    return msgspec.json.encode(whole)
 
 
 def fresh_events(document: bytes, *, id: str, created: int, wants_usage: bool, piece: int = 64) -> Iterator[bytes]:

@@ -416,3 +416,13 @@ async def test_two_workers_of_one_store_share_answers_but_not_flights() -> None:
 
     assert (await other.answer())[0].result == "hit"
     assert MODEL.name == "small"
+
+
+async def test_a_number_that_no_float_holds_is_passed_on_to_all_and_not_kept(stage: Stage) -> None:
+    body = BODY.replace(b'"created":1', b'"created":1,"odd":1e999,"big":123456789012345678901234567890')
+    answers = await asyncio.gather(*[stage.answer(body=body) for _ in range(3)])
+    await settled(stage)
+
+    assert stage.asked == 1
+    assert all(b"1e999" in got and b"123456789012345678901234567890" in got for _, got in answers)
+    assert not stage.drawer.kept

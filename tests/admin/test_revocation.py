@@ -53,5 +53,8 @@ async def test_a_revocation_needs_no_push(policies: Path, tmp_path: Path, redis:
         for _ in range(ROUNDS):
             while b":2\r\n" not in redis.send("PUBSUB", "NUMSUB", "llmgw:changed"):
                 await asyncio.sleep(0.01)
-            assert redis.send("CLIENT", "KILL", "TYPE", "pubsub") == b":2\r\n"
+            killed = redis.send(
+                "CLIENT", "KILL", "TYPE", "pubsub"
+            )  # these, and those of flights that have begun to listen
+            assert int(killed[1:]) >= 2
             await ends_everywhere(first, second)

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 log = logging.getLogger("llmgw.tasks")
 
+AGAIN = 5.0
+"""Seconds after which a task that goes on is cancelled once more."""
+
 T = TypeVar("T")
 
 
@@ -41,9 +44,11 @@ class Tasks:
         return len(self._running)
 
     async def close(self) -> None:
-        for task in list(self._running):
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """A task that lost its cancellation to an error of what it was closing is cancelled again."""
+        while self._running:
+            for task in self._running:
+                task.cancel()
+            await asyncio.wait(self._running, timeout=AGAIN)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

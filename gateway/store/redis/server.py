@@ -137,6 +137,7 @@ class Server:
                     await subscription.subscribe(channel)
                     await _hear(subscription, told, listening)
             except (*NO_ANSWER, Overloaded):
+                _end_if_cancelled()
                 await asyncio.sleep(began + AGAIN - time.monotonic())
             finally:
                 listening(False)
@@ -189,4 +190,12 @@ async def _listen(client: Client, channel: str, woken: asyncio.Event) -> None:
                 while await subscription.get_message(timeout=QUIET) is not None:
                     woken.set()
         except NO_ANSWER:
+            _end_if_cancelled()
             await asyncio.sleep(AGAIN)
+
+
+def _end_if_cancelled() -> None:
+    """A connection that fails while its task is being cancelled hides that; whoever goes on then is never rid of."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -41,6 +41,13 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of what Redis answers, however busy the machine; how long a caller waits is said by store/test_redis.py."""
+    monkeypatch.setattr("gateway.store.redis.server.LIMIT", 10.0)
+    monkeypatch.setattr("gateway.store.redis.connect.SOCKET", 10.0)
+
+
 @dataclass
 class House:
     """A running gateway and where its policy lies."""

@@ -11,7 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -94,16 +95,28 @@ def serving(folder: Path) -> Iterator[Mapping[str, str]]:
     ports = ["--port", str(free_port()), "--admin-port", str(free_port())]
     environment = {"PATH": os.environ["PATH"], "LLMGW_DRAIN_DELAY": "0"}
     command = [sys.executable, "-m", "gateway", "serve", *ports]
-    with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            pasted: dict[str, str] = {}
-            while "LLMGW_ADMIN_KEY" not in pasted:
-                pasted |= re.findall(r"(\w+)=(\S+)", process.stdout.readline())
-            yield {**environment, **pasted, "ADMIN": f"http://127.0.0.1:{ports[3]}"}
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+    output = folder / "output.txt"
+    with output.open("wb") as sink:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=sink, stderr=sink)
+    try:
+        printed = until(output.read_text, lambda text: "LLMGW_ADMIN_KEY=" in text and text.endswith("\n"))[-1]
+        yield {**environment, **dict(re.findall(r"(\w+)=(\S+)", printed)), "ADMIN": f"http://127.0.0.1:{ports[3]}"}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0, output.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(look: Callable[[], str], is_right: Callable[[str], bool]) -> list[str]:
+    """What is seen until it is right, which may take a moment."""
+    seen = [look()]
+    deadline = time.monotonic() + 30
+    while not is_right(seen[-1]):
+        assert time.monotonic() < deadline, seen[:3] + seen[-3:]
+        time.sleep(0.05)
+        seen.append(look())
+    return seen
 
 
 def sh(folder: Path, environment: Mapping[str, str], commands: str) -> str:
@@ -131,9 +144,9 @@ def test_the_budgets_snippet(tmp_path: Path) -> None:
         policy, end, rest = pasted.rpartition("EOF\n")
         commands = rest.splitlines()
         sh(tmp_path, shell, policy + end)
-        key, story, budgets = (sh(tmp_path, shell, command) for command in commands)
-        while not json.loads(budgets)["budgets"]:  # an edit is in force within a second
-            budgets = sh(tmp_path, shell, commands[2])
+        key, story = (sh(tmp_path, shell, command) for command in commands[:2])
+        # an edit is in force within a second
+        budgets = until(lambda: sh(tmp_path, shell, commands[2]), lambda shown: bool(json.loads(shown)["budgets"]))[-1]
 
     assert well_formed(key.splitlines()[-1])
     assert re.search(r"team acme/search: \S+ USD of 50 USD left of 50 USD per day@Europe/Berlin", story)
@@ -147,18 +160,18 @@ def test_the_caching_snippet(tmp_path: Path) -> None:
     snippet = block("sh", "policies/caching.yaml").replace(".venv/bin/llmgw", f"'{sys.executable}' -m gateway")
 
     with serving(tmp_path) as shell:
-        policy, end, rest = snippet.rpartition("EOF\n")
-        explain, call = rest.split("\n", 1)
-        sh(tmp_path, shell, policy + end)
+        policy, end, rest = snippet.replace("\\\n", "").rpartition("EOF\n")
+        write, explain, call, stats = rest.splitlines()
+        sh(tmp_path, shell, policy + end + write)
         story = sh(tmp_path, shell, explain)
-        met = [sh(tmp_path, shell, call).strip()]
         # An edit is in force within a second, and an answer is kept a little after it was given.
-        while met[-1] != "x-llmgw-cache: hit":
-            met.append(sh(tmp_path, shell, call).strip())
+        met = until(lambda: sh(tmp_path, shell, call).strip(), lambda last: last == "x-llmgw-cache: hit")
+        figures = sh(tmp_path, shell, stats)
 
     assert "looked up, kept for 1d (the policy's rule for faq)" in story
     assert "shared in organisation default" in story
     assert {each for each in met[:-1] if each != "x-llmgw-cache: bypass"} == {"x-llmgw-cache: miss"}
+    assert re.search(r"faq: \S+% of \d+", figures)
 
 
 def test_the_policy_compiles(tmp_path: Path) -> None:

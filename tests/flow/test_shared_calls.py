@@ -140,6 +140,7 @@ def worker_that_asks(house: Served, provider: Chaosprov) -> int:
     return found
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("workers", [2, 4])
 async def test_a_hundred_streams_are_one_call_though_the_client_of_the_first_leaves(
     tmp_path: Path,
@@ -149,7 +150,7 @@ async def test_a_hundred_streams_are_one_call_though_the_client_of_the_first_lea
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
 ) -> None:
-    for limit in ("store.redis.server.LIMIT", "cache.shared.flights.ALLOWANCE", "cache.purges.MISSED"):
+    for limit in ("cache.shared.flights.ALLOWANCE", "cache.purges.MISSED"):
         monkeypatch.setattr(f"gateway.{limit}", PATIENCE)
     goes_on = asyncio.Event()
     provider.will(Say("Hel"), Until(goes_on), Say("lo"), Finish(), Usage(9, 2))

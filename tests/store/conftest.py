@@ -60,12 +60,6 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a test of what Redis answers, however busy the machine; how long a caller waits is said by test_redis.py."""
-    monkeypatch.setattr("gateway.store.redis.server.LIMIT", 10.0)
-
-
-@pytest.fixture
 async def opens(url: str, tmp_path: Path) -> AsyncIterator[Opens]:
     """Opens the store once more, as another worker does."""
     opened: list[Store] = []

@@ -6,6 +6,6 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """How long a call waits is a matter of the tests that say so."""
     monkeypatch.setattr("gateway.cache.semantic.tier.LIMIT", 30.0)

@@ -49,9 +49,8 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def stores(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Store]]:
-    """The store as two gateways open it. How long a caller waits for it is said elsewhere."""
-    monkeypatch.setattr("gateway.store.redis.server.LIMIT", 10.0)
+async def stores(redis: RedisServer, patient: None) -> AsyncIterator[list[Store]]:
+    """The store as two gateways open it."""
     redis.send("FLUSHALL")
     stores = [await open_redis(redis.url, pepper=Secret("p" * 32), clock=Clock()) for _ in range(2)]
     yield list(stores)

@@ -32,10 +32,9 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine; that nobody waits for long is tested where a store is away."""
     gc.collect()
-    monkeypatch.setattr("gateway.store.redis.server.LIMIT", 10.0)
     monkeypatch.setattr("gateway.cache.shared.flights.ALLOWANCE", 10.0)
     monkeypatch.setattr("gateway.cache.shared.flights.LINGER", 0.05)
     monkeypatch.setattr(local, "GRACE", 0.0)

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 import pytest
 
-from gateway.ingress.request import Limits
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import Finish, Say, Sleep, Usage
 from tests.flow.client import post
 from tests.flow.raw import chat, connected, request
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway waits 0.3 s, and not a minute, for a client to take something. To be asked for before the house."""
-    monkeypatch.setattr("gateway.app.Limits", partial(Limits, write_stall=0.3))
 
 
 @pytest.mark.usefixtures("impatient")

@@ -49,6 +49,7 @@ from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.route.router import Router
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, Store
 from gateway.store.fleet import Fleet
@@ -167,6 +168,7 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
+            route=Router(clock, random),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
             trace=Recorder(
@@ -177,7 +179,6 @@ async def running(
                 clock,
                 random,
             ),
-            random=random,
         )
 
         refused: Counter[str] = Counter()

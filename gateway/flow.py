@@ -6,7 +6,6 @@ A call goes ingress → auth → template → budget → cache → route → ups
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 
 from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
@@ -16,6 +15,7 @@ from gateway.core.errors import NotFound
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
+from gateway.route.router import Router
 from gateway.template import apply
 from gateway.trace.recorder import Recorder
 from gateway.upstream.open import Upstream
@@ -27,10 +27,10 @@ class Flow:
     auth: Keyring
     budget: Budgets
     cache: Cache
+    route: Router
     upstream: Upstream
     meter: Meter
     trace: Recorder
-    random: Random
 
     async def run(self, ingress: Arrival, reply: Reply) -> None:
         """Answers one call. Leaving a block settles what it held, however the call ends; errors are ingress's to tell."""
@@ -44,12 +44,12 @@ class Flow:
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
                 tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
-                decision = record.decide(plan.decide(call, tenant, policy.routes, lambda: tokens))
+                decision = record.decide(self.route.decide(call, tenant, policy.routes, lambda: tokens))
                 purse = hold.of(decision.model)
 
                 async with self.cache.claim(tenant, call, decision, policy.cache, reply) as claim:
                     record.cache(claim)
-                    deployments = plan.order(decision.model, self.random)
+                    deployments = self.route.order(decision.model)
                     record.route(deployments)
 
                     async with claim.hit or self.upstream.open(deployments, call, record.attempts, purse) as answer:

@@ -18,7 +18,7 @@ STAGES = SENTENCE.split(" → ")
 MARKS = {
     "ingress": "ingress: Arrival",
     "template": "apply.template(",
-    "route": "plan.order(",
+    "route": "self.route.order(",
     "meter": "self.meter.bill(",
     "budget": "self.budget.hold(",
     "trace": "self.trace.record(",

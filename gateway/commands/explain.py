@@ -40,7 +40,8 @@ from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy
 from gateway.policy.mistakes import PolicyError
 from gateway.policy.snapshot import Snapshot
-from gateway.route.plan import Decision, decide, order
+from gateway.route.decision import Circumstances, Decision
+from gateway.route.plan import decide, order
 from gateway.settings import add_store_flags, policy_environment, shipped_policies
 from gateway.store.contract import OpenError, Store
 from gateway.store.open import open_store
@@ -100,7 +101,7 @@ async def _explain(args: argparse.Namespace) -> int:
     tenant = tenant_of(key, snapshot.tenants)
     print(f"tenant    {tenant.name}, key {tenant.key_name or tenant.key_id or 'of nobody'}")
     count = await tokens.sent(call, call.model)
-    decision = decide(call, tenant, snapshot.routes, lambda: count)
+    decision = decide(call, tenant, snapshot.routes, Circumstances(lambda: count, clock.now()))
     deployments = order(decision.model, Random())
     for line in _story(call, tenant, decision, deployments, snapshot):
         print(line)

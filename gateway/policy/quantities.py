@@ -1,12 +1,15 @@
-"""Durations, windows of time, sizes, shares and token ranges as an admin writes them."""
+"""Durations, windows and times of the week, sizes, shares, money and token ranges as an admin writes them."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
+from zoneinfo import available_timezones
 
 from gateway.budget.windows import Calendar, Forever, Period, Rolling, Window
+from gateway.core.money import NANO
 from gateway.policy.mistakes import nearest
+from gateway.route.hours import DAYS, Hours
 from gateway.route.rules import Span
 
 SHORTEST = 60
@@ -19,6 +22,10 @@ _TOKENS = {"": 1, "k": 10**3, "M": 10**6}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%")
 _PERIODS = {period.value: period for period in Period}
+_DOLLARS_PER_DAY = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) ?(?:USD|\$) ?(?:/|per) ?day")
+_HOURS = re.compile(
+    r"(?:(?P<days>[a-z,-]+) +)?(?P<first>[0-9]{1,2}:[0-9]{2}) ?- ?(?P<last>[0-9]{1,2}:[0-9]{2})(?: +(?P<zone>\S+))?"
+)
 _COMPARISON = re.compile(r"(<=|>=|<|>) ?(\S+)")
 _RANGE = re.compile(r"(\S+?) ?\.\. ?(\S+)")
 
@@ -67,6 +74,50 @@ def window(written: object) -> Window:
     if not (length.is_integer() and SHORTEST <= length <= LONGEST):
         raise ValueError(f"{_shown(written)} is not a window of whole seconds, from 60s to 366d")
     return Rolling(int(length))
+
+
+def dollars_per_day(written: object) -> int:
+    """`20 USD/day` as nano-USD. Raises ValueError."""
+    found = _DOLLARS_PER_DAY.fullmatch(written) if isinstance(written, str) else None
+    nano = int(Decimal(found[1]) * NANO) if found is not None else 0
+    if not 0 < nano <= 1_000_000 * NANO:
+        raise ValueError(f"{_shown(written)} is not an amount such as 20 USD/day")
+    return nano
+
+
+def time_of_week(written: object) -> Hours:
+    """`22:00-06:00`, `mon-fri 08:00-18:00` or `sat,sun 10:00-12:00 Europe/Berlin`. Raises ValueError."""
+    found = _HOURS.fullmatch(written.strip()) if isinstance(written, str) else None
+    if found is None:
+        raise ValueError(
+            f'{_shown(written)} is not a time such as "22:00-06:00" or "mon-fri 08:00-18:00 Europe/Berlin"'
+        )
+    first, last = _minute(found["first"]), _minute(found["last"])
+    if first == last:
+        raise ValueError(f"no time is in {found['first']}-{found['last']}")
+    zone = found["zone"] or "UTC"
+    if zone not in available_timezones():
+        raise ValueError(f"there is no time zone {zone!r}{nearest(zone, available_timezones())}")
+    return Hours(first, last, _days(found["days"] or "mon-sun"), zone)
+
+
+def _minute(written: str) -> int:
+    hour, minute = (int(part) for part in written.split(":"))
+    if hour * 60 + minute > 24 * 60 or minute > 59:
+        raise ValueError(f"{written} is not a time of day")
+    return hour * 60 + minute
+
+
+def _days(written: str) -> frozenset[int]:
+    days: set[int] = set()
+    for part in written.split(","):
+        first, _, last = part.partition("-")
+        unknown = {first, last or first} - set(DAYS)
+        if unknown:
+            raise ValueError(f"there is no day {min(unknown)!r}; they are {', '.join(DAYS)}")
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return frozenset(days)
 
 
 def token_span(written: object) -> Span:

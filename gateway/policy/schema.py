@@ -13,6 +13,7 @@ from pydantic.functional_validators import AfterValidator, PlainValidator
 
 from gateway.policy.quantities import bytes_count, seconds, tokens
 from gateway.policy.schema_cache import Caches
+from gateway.policy.schema_routes import Candidate, Guarantee, Route
 from gateway.policy.shapes import (
     Amount,
     Count,
@@ -27,15 +28,14 @@ from gateway.policy.shapes import (
     Size,
     Text,
     Tokens,
-    TokenSpan,
     number_or_text,
     shape,
 )
 
 LATER = frozenset(
     {
-        *("candidates", "evaluations", "export", "guarantee", "guardrails", "judge", "litellm", "pins"),
-        *("region", "retention", "strategy", "template", "templates"),
+        *("evaluations", "export", "guardrails", "litellm", "pins"),
+        *("region", "retention", "template", "templates"),
         *("anthropic", "bedrock", "responses", "vertex"),
     }
 )
@@ -229,38 +229,6 @@ class Model(Limited):
     """The most output tokens of a call under a hard budget whose client named no cap. Default 4096."""
 
 
-class Match(Section):
-    """What a call must be like. Names may be patterns such as billing-*; of a list, one must fit."""
-
-    model: OneOrMany | None = None
-    """The model that the client asked for."""
-    key: OneOrMany | None = None
-    """The name of the virtual key."""
-    tenant: OneOrMany | None = None
-    """The organisation, or organisation/team."""
-    tags: OneOrMany | None = None
-    """Tags that the call must have, all of them."""
-    headers: dict[str, str] = {}
-    """Request headers and the pattern that each must fit."""
-    tokens_in: TokenSpan | None = None
-    """The estimated number of input tokens, such as "< 400" or "100..500"."""
-    has: Features | None = None
-    """Features that the call must use, all of them."""
-    has_not: Features | None = None
-    """Features of which it must use none."""
-    stream: bool | None = None
-    """Whether a stream was asked for."""
-
-
-class Route(Section):
-    """A rule: the first whose match fits a call says which model answers it."""
-
-    name: Name
-    match: Match = Match()
-    """Left out in the last route, which takes every call."""
-    model: str
-
-
 class Users(Limited):
     """What each end user, the call's `user`, may spend and how fast."""
 
@@ -376,6 +344,10 @@ class Policy(Section):
     """The names that clients may ask for."""
     routes: list[Route] = []
     """Rules, of which the first that fits a call says which model answers it."""
+    policies: dict[Name, Candidate] = {}
+    """Ways to answer with cheaper models, for routes to name as candidates."""
+    guarantee: dict[Literal["default"], Guarantee] = {}
+    """`default`: what candidates must have shown, unless their route says otherwise."""
     cache: dict[Name, Caches] = {}
     """Which answers are kept: by the name of a route, and `default` for every other call. Without this section none are."""
     tenants: dict[Name, Tenant] = {}

@@ -9,7 +9,18 @@ from pydantic.functional_validators import PlainValidator
 
 from gateway.budget.windows import Period, Window
 from gateway.core.call import FEATURES
-from gateway.policy.quantities import bytes_count, count, seconds, share, token_span, tokens, window
+from gateway.policy.quantities import (
+    bytes_count,
+    count,
+    dollars_per_day,
+    seconds,
+    share,
+    time_of_week,
+    token_span,
+    tokens,
+    window,
+)
+from gateway.route.hours import Hours
 from gateway.route.rules import Span
 
 
@@ -38,6 +49,12 @@ Per = Annotated[
     WithJsonSchema({"anyOf": [{"enum": [*(each.value for each in Period), "ever"]}, {"type": ["number", "string"]}]}),
 ]
 TokenSpan = Annotated[Span, PlainValidator(token_span), WithJsonSchema({"type": "string", "examples": ["< 400"]})]
+TimeOfWeek = Annotated[
+    Hours, PlainValidator(time_of_week), WithJsonSchema({"type": "string", "examples": ["mon-fri 08:00-18:00"]})
+]
+DollarsPerDay = Annotated[
+    int, PlainValidator(dollars_per_day), WithJsonSchema({"type": "string", "examples": ["20 USD/day"]})
+]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
 Feature = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FEATURES)})]
 Features = Annotated[

@@ -14,7 +14,8 @@ from gateway.policy.mistakes import Place
 from gateway.policy.sections.cases import Case
 from gateway.policy.shapes import listed
 from gateway.policy.snapshot import Snapshot
-from gateway.route.plan import Decision, decide
+from gateway.route.decision import Circumstances, Decision
+from gateway.route.plan import decide
 
 TokensIn = Callable[[Call], int]
 
@@ -44,9 +45,8 @@ def _outcome(request: schema.Request, snapshot: Snapshot, tokens_in: TokensIn) -
     call = _call(request)
     given = request.tokens_in
     try:
-        return decide(
-            call, _tenant(request, snapshot), snapshot.routes, lambda: tokens_in(call) if given is None else given
-        )
+        count = Circumstances(lambda: tokens_in(call) if given is None else given)
+        return decide(call, _tenant(request, snapshot), snapshot.routes, count)
     except CallerError as error:
         return error
 

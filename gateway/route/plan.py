@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from random import Random
 
@@ -11,27 +9,20 @@ from gateway.core.call import Call
 from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import NotFound
 from gateway.core.tenant import Tenant
+from gateway.route.choose import choose
+from gateway.route.decision import Circumstances, Decision
 from gateway.route.rules import Match, Routes
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """`route` is None when the client named the model and no rule changed that; `reason` says why this model answers."""
-
-    route: str | None
-    model: Model
-    reason: str = "named"
-
-
-def decide(call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], int]) -> Decision:
-    """The first route that fits the call, or the model it names. `tokens_in` is asked only by routes that want it.
+def decide(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> Decision:
+    """The first route that fits the call says who answers, or else the model it names does.
 
     Raises NotFound, in the same words for a model that does not exist and one that the caller may not use.
     """
     named = check(call.model, tenant, routes)
     for route in routes.rules:
-        if fits(route.match, call, tenant, tokens_in):
-            return Decision(route=route.name, model=route.model, reason="rule")
+        if fits(route.match, call, tenant, given):
+            return choose(route, call, tenant, given)
     if named is None:
         raise unknown_model(call.model)
     return Decision(route=None, model=named)
@@ -50,7 +41,7 @@ def visible(tenant: Tenant, routes: Routes) -> list[str]:
     return sorted(name for name in {*routes.models, *routes.aliases} if may_use(tenant, name))
 
 
-def fits(match: Match, call: Call, tenant: Tenant, tokens_in: Callable[[], int]) -> bool:
+def fits(match: Match, call: Call, tenant: Tenant, given: Circumstances) -> bool:
     """Whether every condition of `match` holds, the cheap ones asked first."""
     return (
         (not match.models or _any(match.models, call.model))
@@ -61,7 +52,8 @@ def fits(match: Match, call: Call, tenant: Tenant, tokens_in: Callable[[], int])
         and (not match.keys or _any(match.keys, tenant.key_name))
         and (not match.tenants or _any(match.tenants, tenant.name))
         and all(_header(call, name, pattern) for name, pattern in match.headers)
-        and (match.tokens_in is None or tokens_in() in match.tokens_in)
+        and (match.time is None or given.now in match.time)
+        and (match.tokens_in is None or given.tokens_in() in match.tokens_in)
     )
 
 

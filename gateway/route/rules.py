@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.deployment import Model
+from gateway.route.candidates import Canary, Candidate, Guarantee, Hedge, Mirror
+from gateway.route.hours import Hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,23 @@ class Match:
     has: frozenset[str] = frozenset()
     has_not: frozenset[str] = frozenset()
     stream: bool | None = None
+    time: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A named rule. `model` answers the calls that `match` fits."""
+    """A named rule. `model` answers the calls that `match` fits, unless one of `candidates`, the cheapest first, has shown
+    that it may. With `sticky` a conversation keeps the model that it began with."""
 
     name: str
     match: Match
     model: Model
+    candidates: tuple[Candidate, ...] = ()
+    guarantee: Guarantee | None = None
+    canary: Canary | None = None
+    mirror: Mirror | None = None
+    hedge: Hedge | None = None
+    sticky: bool = True
 
 
 @dataclass(frozen=True, slots=True)

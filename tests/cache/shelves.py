@@ -28,7 +28,7 @@ from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
 from gateway.meter.bill import Bill
-from gateway.route.plan import Decision
+from gateway.route.decision import Decision
 from gateway.store.contract import Store
 from tests.cache.test_replay import Shelf
 

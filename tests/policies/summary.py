@@ -11,7 +11,9 @@ from gateway.cache.rules import CacheRules
 from gateway.core.deployment import MAX_OUTPUT, Deadlines, Deployment, Model, Provider, Retries
 from gateway.core.money import NANO, Price
 from gateway.policy.snapshot import Snapshot
-from gateway.route.rules import Match
+from gateway.route.candidates import Candidate, Cascade, Learned
+from gateway.route.hours import DAYS, Hours
+from gateway.route.rules import Match, Route
 from gateway.trace.rules import Capture, Inbound, TraceRules
 
 
@@ -30,7 +32,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     for pattern, resolve in snapshot.routes.wildcards:
         yield f"models {pattern}, such as X: {_model(resolve(pattern.replace('*', 'X')))}"
     for route in snapshot.routes.rules:
-        yield f"route {route.name}: {_match(route.match)} → {route.model.name}"
+        yield " | ".join([f"route {route.name}: {_match(route.match)} → {route.model.name}", *_routing(route)])
     if snapshot.routes.aliases:
         yield f"aliases: {', '.join(sorted(snapshot.routes.aliases))}"
     yield from _tenants(snapshot.tenants)
@@ -154,9 +156,52 @@ def _match(match: Match) -> str:
         "tokens_in": match.tokens_in and f"{match.tokens_in.least}..{match.tokens_in.most}",
         "has": "+".join(sorted(match.has)),
         "has_not": "+".join(sorted(match.has_not)),
+        "time": match.time and _hours(match.time),
         "stream": match.stream if match.stream is None else str(match.stream),
     }
     return ", ".join(f"{name}={value}" for name, value in written.items() if value) or "every call"
+
+
+def _hours(hours: Hours) -> str:
+    days = "" if len(hours.days) == 7 else ",".join(DAYS[day] for day in sorted(hours.days)) + " "
+    first, last = (f"{minute // 60:02}:{minute % 60:02}" for minute in (hours.first, hours.last))
+    return f"{days}{first}-{last} {hours.zone}"
+
+
+def _routing(route: Route) -> Iterator[str]:
+    if route.candidates:
+        yield "candidates " + ", ".join(_candidate(each) for each in route.candidates)
+    if route.guarantee is not None:
+        promised = route.guarantee
+        judge = "" if promised.judge is None else f" {promised.judge.name} (wrong {promised.judge_error:.0%})"
+        yield (
+            f"loss at most {promised.max_loss:.0%} of {promised.reference.name} at {promised.confidence:.0%}, "
+            f"by {promised.scorer.value}{judge}, shadow {promised.shadow:.0%}, audit {promised.audit:.0%}"
+            f"{_per_day(promised.budget)}"
+        )
+    if route.canary is not None:
+        units = "conversations" if route.canary.by_conversation else "calls"
+        yield f"canary {route.canary.model.name} {route.canary.share:.0%} of {units}"
+    if route.mirror is not None:
+        yield f"mirrored by {route.mirror.model.name} {route.mirror.share:.0%}{_per_day(route.mirror.budget)}"
+    if route.hedge is not None:
+        yield f"hedged after {route.hedge.after:g} s in {route.hedge.share:.0%}"
+    if not route.sticky:
+        yield "not sticky"
+
+
+def _candidate(candidate: Candidate) -> str:
+    if isinstance(candidate, Cascade):
+        second = "" if candidate.second is None else f" against {candidate.second.name} ({candidate.on.value})"
+        checks = ", ".join(sorted(check.value for check in candidate.when))
+        return f"{candidate.name} = {candidate.cheap.name}{second} unless {checks} then {candidate.strong.name}"
+    if isinstance(candidate, Learned):
+        return f"{candidate.name} = {candidate.weak.name} or {candidate.strong.name} ({candidate.strong_share:.0%})"
+    return candidate.name
+
+
+def _per_day(budget: int | None) -> str:
+    return "" if budget is None else f", {budget / NANO:g} USD a day"
 
 
 def _member(member: Member) -> str:

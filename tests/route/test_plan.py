@@ -14,6 +14,7 @@ from gateway.core.deployment import Deployment, Model, Provider
 from gateway.core.errors import NotFound
 from gateway.core.tenant import Tenant
 from gateway.route import plan
+from gateway.route.decision import Circumstances, Decision
 from gateway.route.rules import Match, Route, Routes, Span
 
 PROVIDER = Provider("p", "openai")
@@ -35,6 +36,9 @@ def never() -> int:
     raise AssertionError("no route asked for the number of tokens")
 
 
+NEVER = Circumstances(never)
+
+
 @pytest.mark.parametrize(
     ("match", "fitting", "other"),
     [
@@ -54,14 +58,14 @@ def never() -> int:
 )
 def test_each_condition(match: Match, fitting: Call | None, other: Call | None) -> None:
     if fitting is not None:
-        assert plan.fits(match, fitting, ACME, never)
+        assert plan.fits(match, fitting, ACME, NEVER)
     if other is not None:
-        assert not plan.fits(match, other, ACME, never)
+        assert not plan.fits(match, other, ACME, NEVER)
 
 
 @pytest.mark.parametrize(("tokens", "fits"), [(9, False), (10, True), (20, True), (21, False)])
 def test_a_range_of_tokens_has_both_its_ends(tokens: int, fits: bool) -> None:
-    assert plan.fits(Match(tokens_in=Span(10, 20)), call(), ACME, lambda: tokens) is fits
+    assert plan.fits(Match(tokens_in=Span(10, 20)), call(), ACME, Circumstances(lambda: tokens)) is fits
 
 
 def test_the_first_route_that_fits_decides_and_else_the_model_that_was_named() -> None:
@@ -75,11 +79,11 @@ def test_the_first_route_that_fits_decides_and_else_the_model_that_was_named() -
         aliases=frozenset({"auto"}),
     )
 
-    assert plan.decide(call(), ACME, routes, never) == plan.Decision("auto", CHEAP, reason="rule")
-    assert plan.decide(call("cheap", has=frozenset({"tools"})), ACME, routes, never) == plan.Decision(
+    assert plan.decide(call(), ACME, routes, NEVER) == Decision("auto", CHEAP, reason="rule")
+    assert plan.decide(call("cheap", has=frozenset({"tools"})), ACME, routes, NEVER) == Decision(
         "tools", STRONG, reason="rule"
     )
-    assert plan.decide(call("strong"), ACME, routes, never) == plan.Decision(None, STRONG)
+    assert plan.decide(call("strong"), ACME, routes, NEVER) == Decision(None, STRONG)
 
 
 def test_an_unknown_and_a_forbidden_model_are_answered_alike() -> None:
@@ -89,7 +93,7 @@ def test_an_unknown_and_a_forbidden_model_are_answered_alike() -> None:
     answers = []
     for tenant, name in ((ACME, "nope-x"), (narrow, "strong")):
         with pytest.raises(NotFound) as refused:
-            plan.decide(call(name), tenant, routes, never)
+            plan.decide(call(name), tenant, routes, NEVER)
         answers.append((refused.value.status, refused.value.code, refused.value.message.replace(name, "X")))
 
     assert answers[0] == answers[1]
@@ -99,9 +103,9 @@ def test_an_unknown_and_a_forbidden_model_are_answered_alike() -> None:
 def test_a_wildcard_is_resolved_by_the_name_asked_for() -> None:
     routes = Routes(rules=(), models={}, wildcards=(("p/*", lambda name: Model(name, (deployment(name),))),))
 
-    assert plan.decide(call("p/new"), ACME, routes, never).model.name == "p/new"
+    assert plan.decide(call("p/new"), ACME, routes, NEVER).model.name == "p/new"
     with pytest.raises(NotFound):
-        plan.decide(call("q/new"), ACME, routes, never)
+        plan.decide(call("q/new"), ACME, routes, NEVER)
 
 
 def test_weights_decide_who_is_first_and_fallbacks_come_last_in_their_order() -> None:
@@ -167,5 +171,5 @@ def test_a_name_that_only_routes_know_is_no_model_when_none_of_them_fits() -> No
 
     assert plan.check("auto", ACME, routes) is None
     with pytest.raises(NotFound):
-        plan.decide(call(), ACME, routes, never)
+        plan.decide(call(), ACME, routes, NEVER)
     assert plan.visible(ACME, routes) == ["auto", "strong"]

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from gateway.core.call import FEATURES
 from gateway.core.deployment import Model
-from gateway.policy import schema
+from gateway.policy import schema, schema_routes
 from gateway.policy.mistakes import Mistakes, Path, nearest
+from gateway.policy.sections.candidates import OWN, Candidates, compile_candidates
 from gateway.policy.sections.models import Models, unknown
 from gateway.policy.shapes import listed
+from gateway.route.candidates import MOST_HEDGED, Canary, Hedge, Mirror
 from gateway.route.rules import Match, Route, Routes
 
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
@@ -19,9 +21,9 @@ _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "pr
 def compile_routes(policy: schema.Policy, at: Sequence[int], models: Models, mistakes: Mistakes) -> Routes:
     """`at` gives for each route its position among those written, as the wrong ones are no longer there."""
     paths: list[Path] = [("routes", index) for index in at]
+    candidates = compile_candidates(policy, models, mistakes)
     rules = [
-        Route(route.name, _match(route.match, path, mistakes), _model(route.model, path, models, mistakes))
-        for path, route in zip(paths, policy.routes, strict=True)
+        _route(route, path, candidates, models, mistakes) for path, route in zip(paths, policy.routes, strict=True)
     ]
     _note_unreachable(rules, paths, mistakes)
     return Routes(
@@ -43,15 +45,59 @@ def _is_alias(name: str, models: Models) -> bool:
     return not set(name) & set("*?[") and name not in models.models
 
 
-def _model(name: str, path: Path, models: Models, mistakes: Mistakes) -> Model:
+def _route(
+    written: schema_routes.Route, path: Path, candidates: Candidates, models: Models, mistakes: Mistakes
+) -> Route:
+    guarantee = None
+    if written.candidates is not None:
+        guarantee = candidates.guarantee(written.guarantee, written.model, (*path, "guarantee"))
+    else:
+        if written.model is None:
+            mistakes.add(path, "'model' is missing: who answers, or `candidates` of which one may")
+        if written.guarantee is not None:
+            mistakes.add((*path, "guarantee"), "a guarantee is about `candidates`, and there are none", key=True)
+    model = (
+        guarantee.reference
+        if guarantee is not None
+        else _model(written.model or "", (*path, "model"), models, mistakes)
+    )
+    canary, mirror, hedge = written.canary, written.shadow, written.hedge
+    if (mirror is not None or guarantee is not None) and candidates.wants_own:
+        key = "shadow" if mirror is not None else "candidates"
+        mistakes.add(
+            (*path, key), f"`tenants` needs an organisation {OWN!r}: it pays for what is asked beside the calls"
+        )
+    return Route(
+        name=written.name,
+        match=_match(written.match, path, mistakes),
+        model=model,
+        candidates=() if guarantee is None else candidates.named(written.candidates or [], (*path, "candidates")),
+        guarantee=guarantee,
+        canary=None
+        if canary is None
+        else Canary(
+            _model(canary.model, (*path, "canary", "model"), models, mistakes),
+            canary.share,
+            canary.by == "conversation",
+        ),
+        mirror=None
+        if mirror is None
+        else Mirror(_model(mirror.model, (*path, "shadow", "model"), models, mistakes), mirror.share, mirror.budget),
+        hedge=None if hedge is None else Hedge(hedge.after, hedge.share or MOST_HEDGED),
+        sticky=written.sticky == "conversation",
+    )
+
+
+def _model(name: str, where: Path, models: Models, mistakes: Mistakes) -> Model:
     model = models.find(name)
     if model is None:
-        mistakes.add((*path, "model"), unknown(name, models))
+        if name:
+            mistakes.add(where, unknown(name, models))
         return Model(name, ())
     return model
 
 
-def _match(written: schema.Match, path: Path, mistakes: Mistakes) -> Match:
+def _match(written: schema_routes.Match, path: Path, mistakes: Mistakes) -> Match:
     path = (*path, "match")
     has, has_not = frozenset(listed(written.has)), frozenset(listed(written.has_not))
     for key, features in (("has", has), ("has_not", has_not)):
@@ -72,6 +118,7 @@ def _match(written: schema.Match, path: Path, mistakes: Mistakes) -> Match:
         has=has,
         has_not=has_not,
         stream=written.stream,
+        time=written.time,
     )
 
 

@@ -1,0 +1,137 @@
+"""Who answers the calls of one route: its model, a canary, or a candidate that has shown that it may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.core.call import Call, Operation
+from gateway.core.deployment import Model
+from gateway.core.tenant import Tenant
+from gateway.route.candidates import Candidate, Cascade, Guarantee, Learned, Standing
+from gateway.route.conversation import Conversation, conversation_of, draw
+from gateway.route.decision import Circumstances, Considered, Decision, Trial, Verdict
+from gateway.route.rules import Route
+
+_ONE_ANSWER = frozenset({"n", "logprobs", "audio"})
+"""What calls must not ask for, if their answers are to be compared or checked."""
+
+
+def choose(route: Route, call: Call, tenant: Tenant, given: Circumstances) -> Decision:
+    """The route fits the call already."""
+    if not (route.candidates or route.canary or route.mirror):
+        return Decision(route.name, route.model, reason="rule", hedge=route.hedge)
+    return _Choice(route, call, conversation_of(call, tenant), given).made()
+
+
+class _Choice:
+    def __init__(self, route: Route, call: Call, conversation: Conversation, given: Circumstances) -> None:
+        self._route = route
+        self._call = call
+        self._conversation = conversation
+        self._given = given
+        self._considered = tuple(self._look(each) for each in route.candidates)
+        self._verdict: Verdict | None = None
+
+    def made(self) -> Decision:
+        chosen, reason = self._pinned() or self._canary() or self._certified() or self._reference()
+        return Decision(
+            route=self._route.name,
+            model=self._model(chosen),
+            reason=reason,
+            cascade=chosen if isinstance(chosen, Cascade) else None,
+            candidate=chosen.name if chosen in self._route.candidates else None,
+            considered=self._considered,
+            verdict=self._verdict,
+            trials=tuple(self._trials(chosen)),
+            hedge=self._route.hedge,
+            conversation=self._conversation.id,
+        )
+
+    def _look(self, candidate: Candidate) -> Considered:
+        standing = self._given.standing(self._route.name, candidate.name)
+        reason = None
+        if isinstance(candidate, Cascade) and not _can_be_checked(self._call):
+            reason = "a stream" if self._call.stream else "an answer that cannot be checked"
+        elif isinstance(candidate, Learned) and self._given.scores is None:
+            reason = "nothing is learned yet"
+        elif standing is not Standing.CERTIFIED:
+            reason = standing.value
+        return Considered(candidate.name, standing, reason)
+
+    def _pinned(self) -> tuple[Candidate, str] | None:
+        """Whoever answered in the conversation before, if that is anybody the route still knows."""
+        if self._conversation.is_new or not self._route.sticky:
+            return None
+        name = self._given.pin(f"{self._route.name}\0{self._conversation.id}")
+        for each, seen in zip(self._route.candidates, self._considered, strict=True):
+            if (
+                each.name == name
+                and seen.standing in (Standing.CERTIFIED, Standing.UNCERTIFIED)
+                and _serves(each, self._call)
+            ):
+                return each, "sticky"
+        canary = self._route.canary
+        if canary is not None and canary.model.name == name:
+            return canary.model, "sticky"
+        return (self._route.model, "sticky") if self._route.model.name == name else None
+
+    def _canary(self) -> tuple[Candidate, str] | None:
+        canary = self._route.canary
+        if canary is None:
+            return None
+        unit = self._conversation.id if canary.by_conversation else self._call.id
+        return (canary.model, "canary") if draw("canary", self._route.name, unit) < canary.share else None
+
+    def _certified(self) -> tuple[Candidate, str] | None:
+        """The first, which is the cheapest, that has shown that it may."""
+        for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
+            if seen.reason is None:
+                return candidate, "score" if isinstance(candidate, Learned) else "candidate"
+        return None
+
+    def _reference(self) -> tuple[Candidate, str]:
+        return self._route.model, "reference" if self._route.candidates else "rule"
+
+    def _model(self, chosen: Candidate) -> Model:
+        if isinstance(chosen, Cascade):
+            return chosen.model
+        if isinstance(chosen, Learned):
+            if self._given.scores is None:
+                return chosen.strong
+            self._verdict = self._given.scores.judge(self._route.name, chosen, self._call)
+            return chosen.strong if self._verdict.is_strong else chosen.weak
+        return chosen
+
+    def _trials(self, chosen: Candidate) -> Iterator[Trial]:
+        """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
+        mirror, guarantee = self._route.mirror, self._route.guarantee
+        if mirror is not None and draw("mirror", self._route.name, self._call.id) < mirror.share:
+            yield Trial(mirror.model, mirror.share, mirror.model.name, budget=mirror.budget)
+        if guarantee is None or not _is_comparable(self._call):
+            return
+        for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
+            trial = self._trial(candidate, seen, chosen, guarantee)
+            if trial is not None and draw("trial", self._route.name, candidate.name, self._call.id) < trial.probability:
+                yield trial
+
+    def _trial(self, candidate: Candidate, seen: Considered, chosen: Candidate, guarantee: Guarantee) -> Trial | None:
+        """An audit of the candidate that serves asks the reference; what is not certified yet is asked beside the reference."""
+        share, asks = guarantee.shadow, candidate
+        if candidate is chosen and seen.standing is Standing.CERTIFIED:
+            share, asks = guarantee.audit, guarantee.reference
+        elif chosen is not guarantee.reference or seen.standing is not Standing.UNCERTIFIED:
+            return None
+        return Trial(asks, share, candidate.name, guarantee, guarantee.budget)
+
+
+def _serves(candidate: Candidate, call: Call) -> bool:
+    return not isinstance(candidate, Cascade) or _can_be_checked(call)
+
+
+def _can_be_checked(call: Call) -> bool:
+    """An answer is checked before its first byte leaves."""
+    return not call.stream and _is_comparable(call)
+
+
+def _is_comparable(call: Call) -> bool:
+    return call.operation is Operation.CHAT and not call.has & _ONE_ANSWER

@@ -1,0 +1,48 @@
+"""Which conversation a call belongs to, and the draws that are the same for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from gateway.core.call import Call
+from gateway.core.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`id` is the same for all calls of one conversation of one virtual key; `is_new`: nobody has answered in it yet.
+    `is_bound`: it cannot go on at another provider, as a tool's result is on its way or the last answer is kept there."""
+
+    id: str
+    is_new: bool = True
+    is_bound: bool = False
+
+
+def conversation_of(call: Call, tenant: Tenant) -> Conversation:
+    """By the client's own name for it; else by its beginning, up to the first message of the user's."""
+    messages = call.fields.get("messages")
+    turns: Sequence[Any] = messages if isinstance(messages, list) else ()
+    roles = [turn.get("role") if isinstance(turn, dict) else None for turn in turns]
+    beginning = call.conversation
+    if beginning is None:
+        first = roles.index("user") + 1 if "user" in roles else len(roles)
+        beginning = orjson.dumps(turns[:first], option=orjson.OPT_SORT_KEYS).decode() if turns else call.id
+    digest = blake2b(digest_size=16)
+    for part in (tenant.org, tenant.team or "", tenant.key_id, beginning):
+        digest.update(b"%d:" % len(part) + part.encode("utf-8", "surrogatepass"))
+    return Conversation(
+        id=digest.hexdigest(),
+        is_new="assistant" not in roles,
+        is_bound=bool(roles) and roles[-1] == "tool",
+    )
+
+
+def draw(*names: str) -> float:
+    """A number from 0 to below 1, evenly spread over names and always the same for the same ones."""
+    digest = blake2b("\0".join(names).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest) / (1 << 64)

@@ -48,15 +48,14 @@ class _Choice:
         )
 
     def _look(self, candidate: Candidate) -> Considered:
-        standing = self._given.standing(self._route.name, candidate.name)
-        reason = None
+        held, reason = self._given.held(self._route, candidate), None
         if isinstance(candidate, Cascade) and not _can_be_checked(self._call):
             reason = "a stream" if self._call.stream else "an answer that cannot be checked"
         elif isinstance(candidate, Learned) and self._given.scores is None:
             reason = "nothing is learned yet"
-        elif standing is not Standing.CERTIFIED:
-            reason = standing.value
-        return Considered(candidate.name, standing, reason)
+        elif held.standing is not Standing.CERTIFIED:
+            reason = held.standing.value
+        return Considered(candidate.name, held, reason)
 
     def _pinned(self) -> tuple[Candidate, str] | None:
         """Whoever answered in the conversation before, if that is anybody the route still knows."""
@@ -64,11 +63,7 @@ class _Choice:
             return None
         name = self._given.pin(f"{self._route.name}\0{self._conversation.id}")
         for each, seen in zip(self._route.candidates, self._considered, strict=True):
-            if (
-                each.name == name
-                and seen.standing in (Standing.CERTIFIED, Standing.UNCERTIFIED)
-                and _serves(each, self._call)
-            ):
+            if each.name == name and seen.reason is None:
                 return each, "sticky"
         canary = self._route.canary
         if canary is not None and canary.model.name == name:
@@ -106,7 +101,7 @@ class _Choice:
         """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
         mirror, guarantee = self._route.mirror, self._route.guarantee
         if mirror is not None and draw("mirror", self._route.name, self._call.id) < mirror.share:
-            yield Trial(mirror.model, mirror.share, mirror.model.name, budget=mirror.budget)
+            yield Trial(mirror.model, mirror.share, mirror.model)
         if guarantee is None or not _is_comparable(self._call):
             return
         for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
@@ -116,16 +111,12 @@ class _Choice:
 
     def _trial(self, candidate: Candidate, seen: Considered, chosen: Candidate, guarantee: Guarantee) -> Trial | None:
         """An audit of the candidate that serves asks the reference; what is not certified yet is asked beside the reference."""
-        share, asks = guarantee.shadow, candidate
-        if candidate is chosen and seen.standing is Standing.CERTIFIED:
-            share, asks = guarantee.audit, guarantee.reference
-        elif chosen is not guarantee.reference or seen.standing is not Standing.UNCERTIFIED:
+        asks = candidate
+        if candidate is chosen and seen.held.standing is Standing.CERTIFIED:
+            asks = guarantee.reference
+        elif chosen is not guarantee.reference or seen.held.standing is not Standing.UNCERTIFIED:
             return None
-        return Trial(asks, share, candidate.name, guarantee, guarantee.budget)
-
-
-def _serves(candidate: Candidate, call: Call) -> bool:
-    return not isinstance(candidate, Cascade) or _can_be_checked(call)
+        return Trial(asks, seen.held.share, candidate, guarantee, seen.held.certificate)
 
 
 def _can_be_checked(call: Call) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 from gateway.core.call import Call
 from gateway.core.deployment import Model
 from gateway.route.candidates import Candidate, Cascade, Guarantee, Hedge, Learned, Standing
+from gateway.route.rules import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What is known of a candidate on a route: how it stands, the share of the route's calls that are tried to know more, and
+    the name of its certificate."""
+
+    standing: Standing = Standing.UNCERTIFIED
+    share: float = 0.0
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Considered:
-    """A candidate of the call's route, how it stands, and why it could not be chosen, if so."""
+    """A candidate of the call's route, what is known of it, and why it could not be chosen, if so."""
 
     name: str
-    standing: Standing
+    held: Held
     reason: str | None = None
 
 
@@ -38,15 +49,19 @@ class Considered:
 class Trial:
     """Somebody else who is asked the same call, in the background and served to nobody.
 
-    `probability` is the share of such calls that are tried. With a guarantee the two answers are compared; `candidate` is
-    whom the comparison is about, whether it is the one who serves (an audit) or not.
+    `probability` is the share of such calls that are tried. With a guarantee the two answers are compared, and what comes of
+    it counts for the `certificate` of `candidate`, whether that is who serves (then this is an audit) or who is asked.
     """
 
     asks: Candidate
     probability: float
-    candidate: str
+    candidate: Candidate
     guarantee: Guarantee | None = None
-    budget: int | None = None
+    certificate: str = ""
+
+    @property
+    def is_audit(self) -> bool:
+        return self.asks is not self.candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +90,8 @@ class Scores(Protocol):
     def judge(self, route: str, learned: Learned, call: Call) -> Verdict: ...
 
 
-def _nobody(_: str, __: str) -> Standing:
-    return Standing.UNCERTIFIED
+def _nobody(_: Route, __: Candidate) -> Held:
+    return Held()
 
 
 def _nothing(_: str) -> str | None:
@@ -91,12 +106,12 @@ def _zero() -> int:
 class Circumstances:
     """What a decision rests on besides the call and the policy.
 
-    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `standing` of a route's candidate, both by name;
-    `pin` is the model or candidate that a conversation began with; without `scores` a learned candidate does not serve.
+    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `held` is known of a route's candidate; `pin` is the
+    model or candidate that a conversation began with; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
     now: float = 0.0
-    standing: Callable[[str, str], Standing] = _nobody
+    held: Callable[[Route, Candidate], Held] = _nobody
     pin: Callable[[str], str | None] = _nothing
     scores: Scores | None = None

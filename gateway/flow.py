@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
 from gateway.cache.claim import Cache
-from gateway.core.arrival import Arrival, Asked, Reply, Verdict
+from gateway.core.arrival import Arrival, Asked, Reply, Tried, Verdict
 from gateway.core.errors import NotFound
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
@@ -51,6 +51,7 @@ class Flow:
                     record.cache(claim)
                     deployments = self.route.order(decision.model)
                     record.route(deployments)
+                    trials = self.route.trials(decision, call)
 
                     async with claim.hit or self.upstream.open(deployments, call, record.attempts, purse) as answer:
                         await hold.admit()
@@ -62,6 +63,7 @@ class Flow:
                         try:
                             async for chunk in hold.within(answer):
                                 claim.keep(chunk)
+                                trials.keep(chunk)
                                 await reply.send(chunk)
                         finally:
                             answer.close()  # a provider that is still talking stops before its tokens are counted
@@ -70,7 +72,14 @@ class Flow:
 
                     last = answer.ending(bill.cost, bill.usage)
                     await claim.complete(last, answer, bill)
+                    trials.begin(last, answer, record.span)
         reply.end(last, headers=record.closing_headers())
+
+    def trial(self, ingress: Tried) -> None:
+        """Records what came of asking somebody else a call that was answered before."""
+        policy = self.policy.current
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            record.trial(ingress.result)
 
     async def models(self, ingress: Asked) -> list[str]:
         """The names the caller may ask for."""

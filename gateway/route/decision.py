@@ -83,6 +83,26 @@ class Decision:
     hedge: Hedge | None = None
     conversation: str | None = None
 
+    def told(self) -> Mapping[str, object]:
+        """What the record keeps of it, as plain values. Empty where there was nothing to choose from."""
+        told: dict[str, object] = {}
+        if self.considered:
+            told["candidates"] = [
+                {"name": each.name, "standing": each.held.standing.value, "skipped": each.reason}
+                for each in self.considered
+            ]
+            told["candidate"] = self.candidate
+        if self.verdict is not None:
+            told["score"] = round(self.verdict.score, 6)
+            told["threshold"] = round(self.verdict.threshold, 6)
+            told["parts"] = {name: round(part, 6) for name, part in self.verdict.parts.items()}
+        if self.trials:
+            told["trials"] = [
+                {"asks": each.asks.name, "of": each.candidate.name, "probability": each.probability}
+                for each in self.trials
+            ]
+        return told
+
 
 class Scores(Protocol):
     """What has been learned of each route's calls."""

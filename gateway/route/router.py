@@ -11,8 +11,10 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
 from gateway.core.tenant import Tenant
 from gateway.route import plan
+from gateway.route.certificate.certificates import Certificates
 from gateway.route.decision import Circumstances, Decision
 from gateway.route.rules import Routes
+from gateway.route.trials import Trials, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,16 @@ class Router:
 
     clock: Clock
     random: Random
+    certificates: Certificates
+    beside: Trials
 
     def decide(self, call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], int]) -> Decision:
         """Raises NotFound, as plan.decide does."""
-        return plan.decide(call, tenant, routes, Circumstances(tokens_in, self.clock.now()))
+        return plan.decide(call, tenant, routes, Circumstances(tokens_in, self.clock.now(), self.certificates.held))
+
+    def trials(self, decision: Decision, call: Call) -> Watched:
+        """Is shown the answer, and then starts what is tried beside it."""
+        return self.beside.of(decision, call)
 
     def order(self, model: Model) -> tuple[Deployment, ...]:
         """The model's deployments in the order in which they are to be tried."""

@@ -5,6 +5,7 @@ Times in UTC seconds or milliseconds, money in nano-USD. docs/observability.md s
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from gateway.core.attempt import Attempt
@@ -76,6 +77,7 @@ def row_of(record: Record) -> Row:
         "template": None,
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
+        "decision": dict(decision.told()) if decision else None,
         **_cache(record),
         "deployment": last.deployment[:_LONGEST] if last else None,
         "provider": last.provider if last else None,
@@ -105,6 +107,8 @@ def row_of(record: Record) -> Row:
     if record.rules.capture is not Capture.OFF and call is not None:
         row["content"] = content(call, served, tenant, record.rules)
         row["content_in_spans"] = record.rules.capture is Capture.SPANS
+    if record.tried is not None:
+        row["trial"] = asdict(record.tried)
     if record.said is not None:
         row["feedback"] = {
             "request_id": record.said.request_id,

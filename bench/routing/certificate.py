@@ -317,23 +317,23 @@ def _drifts(sizes: Sizes) -> Iterator[str]:
         "|---|---|---|",
     ]
     for loss in (0.0, 0.025, 0.05):
-        found = [_until_revoked(loss, seed, most=50_000, before=loss) for seed in range(max(4, sizes.drifts // 2))]
+        found = [_until_revoked(loss, seed, most=50_000, warm=0) for seed in range(max(4, sizes.drifts // 2))]
         labelled = sum(one[0] for one in found) / sum(one[1] for one in found)
         lines.append(f"| {loss:.1%} | {sum(one[2] for one in found) / len(found):.0%} | {labelled:.1%} |")
     yield "\n".join(lines) + "\n"
 
 
-def _until_revoked(loss: float, seed: int, *, most: int, before: float = 0.01) -> tuple[int, int, bool]:
-    """Labels and calls after the change, and whether it was revoked then; 10,000 calls with a loss of `before` came before it."""
+def _until_revoked(loss: float, seed: int, *, most: int, warm: int = 10_000) -> tuple[int, int, bool]:
+    """Labels and calls after the change, and whether it was revoked then. `warm` calls with 1 % lost came before it."""
     rng = random.Random(seed)
     learner = Learner(Terms())
     learner.until_verdict(partial(_right_or_wrong, 0.0), rng, 200)
     labels = 0
-    for call in range(-10_000, most):
+    for call in range(-warm, most):
         if rng.random() >= learner.share:
             continue
         labels += call >= 0
-        if learner.learn(_right_or_wrong(before if call < 0 else loss, rng)) is Status.REVOKED:
+        if learner.learn(_right_or_wrong(0.01 if call < 0 else loss, rng)) is Status.REVOKED:
             return labels, max(call, 0) + 1, call >= 0
     return labels, most, False
 

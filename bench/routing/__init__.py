@@ -1,0 +1,1 @@
+"""What routing to cheaper models saves, and loses, on graded answers."""

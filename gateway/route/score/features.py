@@ -1,29 +1,32 @@
 """A prompt as its words and as a closed set of named features, from one reading of its text.
 
-Of a text longer than 3,000 characters the first 2,000 and the last 1,000 are read. A number is read as its length: `#`, `##` or
-`###` for three digits and more, so that no number is ever a word; a word longer than 20 letters, such as a key or a token, is
-no word either.
+Of a text longer than 3,000 characters the first 2,000 and the last 1,000 are read. Each digit is read as 0.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+import string
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import mul
 
 from gateway.route.score.prompt import Prompt
 
 LONGEST_TEXT = 3_000
 _FROM_THE_END = 1_000
-_LONGEST_WORD = 20
 _MOST_COUNTED = 50
 
-_ASCII_TOKEN = re.compile(r"[a-z]+|[0-9]+|[!-/:-@\[-`{-~]")
-_TOKEN = re.compile(r"[぀-ヿ㐀-鿿]|[^\W\d_]+|\d+|[^\w\s]|_+")
-_CAPITAL = re.compile(r"[A-Z]")
-_LIST_ITEMS = ("\n- ", "\n* ", "\n1. ", "\n2. ", "\n1) ", "\n2) ")
+_CAPITALS = string.ascii_uppercase.encode()
+_ASCII_TOKEN = re.compile(r"[a-z]+|0+|[!-/:-@\[-`{-~]")
+_TOKEN = re.compile(r"[぀-ヿ㐀-鿿]|[^\W\d_]+|0+|[^\w\s]|_")
+_DIGIT = re.compile(r"\d")
+_LOWER_AND_ZEROS = bytes.maketrans(_CAPITALS + b"123456789", string.ascii_lowercase.encode() + b"000000000")
+_DIGITS = range(1, 21)
+_RUNS = ["0" * _digits for _digits in _DIGITS]
+_LIST_ITEMS = (b"\n- ", b"\n* ", b"\n1. ", b"\n2. ")
 _SCRIPTS = (re.compile(r"[぀-ヿ㐀-鿿가-힯]"), re.compile(r"[֐-ۿ]"), re.compile(r"[Ͱ-ӿ]"))
 
 _COUNTED = {
@@ -88,14 +91,15 @@ _COUNTED = {
     "exclamation marks": "! ！",
     "bars": "|",
     "at signs": "@",
+    "underscores": "_",
+    "links": "http https www",
     "dashes": "– —",
 }
 """Features that count tokens: the name, and the tokens. One that stands in two counts for the first."""
 _MEASURED = (
-    *("words", "lines", "length of lines", "length of sentences", "length of words", "long words", "different words"),
-    *("single letters", "blanks", "numbers", "digits", "longest number", "large numbers", "different numbers"),
-    *("capitals", "list items", "links", "json", "messages", "not ASCII", "Chinese, Japanese or Korean"),
-    *("Arabic or Hebrew", "Cyrillic or Greek"),
+    *("words and signs", "lines", "length of lines", "length of sentences", "length of words", "different words"),
+    *("single letters", "numbers", "digits", "longest number", "large numbers", "capitals", "list items", "json"),
+    *("not ASCII", "Chinese, Japanese or Korean", "Arabic or Hebrew", "Cyrillic or Greek", "messages"),
 )
 NAMES = (*_COUNTED, *_MEASURED)
 _PLACES: dict[str, int] = {}
@@ -110,12 +114,15 @@ Word = str | tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`words` are different from each other and in the order in which they first come; `features` are as long as NAMES;
-    `length` is the logarithm of the whole text's characters."""
+    """`words` and `pairs` in the order of the text, `words` without repetitions; `features` are as long as NAMES; `length` is
+    the logarithm of the whole text's characters; `size` is what each word counts, so that long prompts weigh no more than short.
+    """
 
-    words: tuple[Word, ...]
+    words: list[str]
+    pairs: list[tuple[str, str]]
     features: list[float]
     length: float
+    size: float
 
 
 def read(prompt: Prompt) -> Reading:
@@ -123,66 +130,54 @@ def read(prompt: Prompt) -> Reading:
     length = math.log1p(len(text))
     if len(text) > LONGEST_TEXT:
         text = f"{text[: LONGEST_TEXT - _FROM_THE_END]}\n{text[-_FROM_THE_END + 1 :]}"
-    tokens = (_ASCII_TOKEN if text.isascii() else _TOKEN).findall(text.lower())
-    numbers = [token for token in tokens if token.isdecimal()]
-    words = [token for token in tokens if token.isalpha()]
-    features = [*_counted(tokens), *_measured(text, tokens, words, numbers, prompt.messages)]
-    return Reading(_bag(tokens), features, length)
+    plain = text.encode("ascii", "ignore")
+    if len(plain) == len(text):
+        tokens = _ASCII_TOKEN.findall(plain.translate(_LOWER_AND_ZEROS).decode())
+    else:
+        tokens = _TOKEN.findall(_DIGIT.sub("0", text.lower()))
+    counts = Counter(tokens)
+    row = [token for token in tokens if token.isalnum()]
+    words = [token for token in counts if token.isalnum()]
+    features = [*_counted(counts), *_measured(text, plain, counts, row), math.log1p(max(prompt.messages, 0))]
+    return Reading(words, [*pairwise(row)], features, length, 1 / math.sqrt(len(words) + len(row) or 1))
 
 
-def _bag(tokens: Iterable[str]) -> tuple[Word, ...]:
-    row = [
-        "###"[: len(token)] if token.isdecimal() else token
-        for token in tokens
-        if token.isalnum() and (len(token) <= _LONGEST_WORD or token.isdecimal())
-    ]
-    return (*dict.fromkeys(row), *dict.fromkeys(pairwise(row)))
-
-
-def _counted(tokens: Iterable[str]) -> list[float]:
+def _counted(tokens: Counter[str]) -> list[float]:
     counts = [0] * len(_COUNTED)
-    place_of = _PLACES.get
-    for token in tokens:
-        place = place_of(token)
-        if place is not None:
-            counts[place] += 1
-    return [_ROOTS[count if count < _MOST_COUNTED else _MOST_COUNTED] for count in counts]
+    for token in tokens.keys() & _PLACES.keys():
+        counts[_PLACES[token]] += tokens[token]
+    return [_ROOTS[count] if count < _MOST_COUNTED else _ROOTS[_MOST_COUNTED] for count in counts]
 
 
-def _measured(text: str, tokens: list[str], words: list[str], numbers: list[str], messages: int) -> list[float]:
-    lines = text.count("\n") + 1
-    sentences = text.count(". ") + text.count("? ") + text.count(".\n") + text.count("?\n") + 1
-    lengths = [*map(len, words)]
-    digits = [*map(len, numbers)]
-    many_words = max(len(words), 1)
+def _measured(text: str, plain: bytes, counts: Counter[str], row: list[str]) -> list[float]:
+    """`plain` is the text without what is not ASCII."""
     log = math.log1p
+    tokens = counts.total()
+    lines = text.count("\n") + 1
+    lengths = [*map(len, row)]
+    numbers = [counts.get(run, 0) for run in _RUNS]
     return [
-        log(len(tokens)),
+        log(tokens),
         log(lines),
         log(len(text) / lines),
-        log(len(tokens) / sentences),
-        sum(lengths) / many_words,
-        sum([length > 8 for length in lengths]) / many_words,
-        len({*tokens}) / max(len(tokens), 1),
+        log(tokens / (sum([counts.get(end, 0) for end in ".?!"]) + 1)),
+        sum(lengths) / max(len(lengths), 1),
+        len(counts) / max(tokens, 1),
         log(lengths.count(1)),
-        log(text.count("__")),
-        log(len(numbers)),
-        log(sum(digits)),
-        math.sqrt(min(max(digits, default=0), _MOST_COUNTED)),
-        log(sum([length > 2 for length in digits])),
-        log(len({*numbers})),
-        len(_CAPITAL.findall(text)) / max(len(text), 1),
-        log(sum([text.count(item) for item in _LIST_ITEMS])),
-        log(text.count("://")),
-        float('":' in text or '" :' in text),
-        log(max(messages, 0)),
-        *_scripts(text),
+        log(sum(numbers)),
+        log(sum(map(mul, numbers, _DIGITS))),
+        math.sqrt(max([digits for digits, count in zip(_DIGITS, numbers, strict=True) if count], default=0)),
+        log(sum(numbers[2:])),
+        (len(plain) - len(plain.translate(None, _CAPITALS))) / max(len(text), 1),
+        log(sum([plain.count(item) for item in _LIST_ITEMS])) if lines > 1 else 0.0,
+        float('":' in text),
+        *_scripts(text, plain),
     ]
 
 
-def _scripts(text: str) -> tuple[float, float, float, float]:
-    if text.isascii():
+def _scripts(text: str, plain: bytes) -> tuple[float, float, float, float]:
+    foreign = len(text) - len(plain)
+    if not foreign:
         return (0.0, 0.0, 0.0, 0.0)
-    foreign = len(text) - len(text.encode("ascii", "ignore"))
     asian, semitic, other = (len(script.findall(text)) / len(text) for script in _SCRIPTS)
     return (math.log1p(foreign), asian, semitic, other)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import islice
 from statistics import fmean
 from typing import TypeVar
 
 from gateway.route.score.features import NAMES, Reading, Word, read
 from gateway.route.score.prompt import Label
 from gateway.route.score.ridge import Dense, Sparse, solve
-from gateway.route.score.score import PRIOR_LOSS, PRIOR_SLOPE, Column, Score, Usual, word_size
+from gateway.route.score.score import PRIOR_LOSS, PRIOR_SLOPE, Column, Score, Usual
 
 _Name = TypeVar("_Name", bound=Hashable)
 
@@ -25,6 +26,9 @@ MOST_LABELS = 1_000
 _MOST_WORDS = 20_000
 _FEWEST_PROMPTS = 2
 """A word that fewer prompts have is not kept."""
+
+_LONGEST_WORD = 20
+"""In letters or digits: a longer one is not kept."""
 
 _MEAN = 1.0
 _ROUTE = 0.01
@@ -66,8 +70,8 @@ def fit(labels: Sequence[Label], *, most: int = MOST_LABELS) -> Score:
         [(categories[label.prompt.route, label.prompt.category],) for label in labels], ones, len(categories), _CATEGORY
     )
     word_block = Sparse(
-        [[vocabulary[word] for word in one.words if word in vocabulary] for one in readings],
-        [word_size(one) for one in readings],
+        [[vocabulary[word] for word in _different(one) if word in vocabulary] for one in readings],
+        [one.size for one in readings],
         len(vocabulary),
         _WORDS,
     )
@@ -129,9 +133,18 @@ def _columns(readings: Sequence[Reading]) -> list[Column]:
 def _vocabulary(labels: Sequence[Label], readings: Sequence[Reading]) -> dict[Word, int]:
     """The words that at least two different prompts have; of too many the most frequent, and of those the first that came."""
     different = {label.prompt.text: one for label, one in zip(labels, readings, strict=True)}
-    prompts = Counter(word for one in different.values() for word in one.words)
-    kept = [word for word, count in prompts.most_common(_MOST_WORDS) if count >= _FEWEST_PROMPTS]
-    return {word: place for place, word in enumerate(kept)}
+    prompts = Counter(word for one in different.values() for word in _different(one))
+    kept = (word for word, count in prompts.most_common() if count >= _FEWEST_PROMPTS and not _is_secret(word))
+    return {word: place for place, word in enumerate(islice(kept, _MOST_WORDS))}
+
+
+def _is_secret(word: Word) -> bool:
+    """A key, a token or the like, by its length."""
+    return max(map(len, (word,) if isinstance(word, str) else word)) > _LONGEST_WORD
+
+
+def _different(reading: Reading) -> Iterable[Word]:
+    return (*reading.words, *dict.fromkeys(reading.pairs))
 
 
 def _numbered(names: Iterable[_Name]) -> dict[_Name, int]:

@@ -83,21 +83,24 @@ class Score:
 
     def of(self, prompt: Prompt) -> Scored:
         reading = read(prompt)
-        find = self.words.get
-        found = [weight for word in reading.words if (weight := find(word)) is not None]
-        return self._scored(prompt, reading, sum(found), sum(self._by_feature(reading.features)))
+        return self._scored(prompt, reading, self._by_feature(reading.features))
 
     def explain(self, prompt: Prompt) -> Explained:
         """As `of`, with the words and the features that matter most."""
         reading = read(prompt)
-        size = word_size(reading)
-        by_word = [(shown(word), self.words[word] * size) for word in reading.words if word in self.words]
-        by_feature = [*self._by_feature(reading.features)]
+        by_word = [(shown(word), self.words[word] * reading.size) for word in sorted(self._known(reading), key=shown)]
+        by_feature = self._by_feature(reading.features)
         names = [NAMES[column.place] for column in self.columns]
-        scored = self._scored(
-            prompt, reading, sum(self.words.get(word, 0.0) for word in reading.words), sum(by_feature)
+        return Explained(
+            self._scored(prompt, reading, by_feature),
+            _strongest(by_word),
+            _strongest(zip(names, by_feature, strict=True)),
         )
-        return Explained(scored, _strongest(by_word), _strongest(zip(names, by_feature, strict=True)))
+
+    def _known(self, reading: Reading) -> set[Word]:
+        """Those of its words and pairs that have a weight."""
+        known = self.words.keys()
+        return (known & reading.words) | (known & reading.pairs)
 
     def _by_feature(self, features: list[float]) -> list[float]:
         parts = []
@@ -111,11 +114,12 @@ class Score:
             parts.append(distance * column.weight)
         return parts
 
-    def _scored(self, prompt: Prompt, reading: Reading, words: float, features: float) -> Scored:
+    def _scored(self, prompt: Prompt, reading: Reading, by_feature: list[float]) -> Scored:
         route = self.routes.get(prompt.route, 0.0)
         category = self.categories.get((prompt.route, prompt.category), 0.0)
         length = self.slope * self.lengths.get(prompt.route, self.usual_length).distance(reading.length)
-        words *= word_size(reading)
+        words = reading.size * math.fsum(map(self.words.__getitem__, self._known(reading)))
+        features = sum(by_feature)
         return Scored(
             loss=self.mean + route + category + length + words + features,
             mean=self.mean,
@@ -125,11 +129,6 @@ class Score:
             words=words,
             features=features,
         )
-
-
-def word_size(reading: Reading) -> float:
-    """What each of a prompt's words counts, so that a prompt of many words weighs no more than one of few."""
-    return 1 / math.sqrt(len(reading.words) or 1)
 
 
 def shown(word: Word) -> str:

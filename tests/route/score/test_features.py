@@ -37,7 +37,7 @@ SHOWN_BY = {
     "list items": "these:\n- one\n- two",
     "links": "see https://example.com",
     "json": '{"a": 1}',
-    "blanks": "the capital is ____",
+    "underscores": "the capital is ____",
     "not ASCII": "é",
     "Chinese, Japanese or Korean": "日本",
     "Arabic or Hebrew": "שלום",
@@ -71,14 +71,18 @@ def test_features_are_finite_whatever_the_text(text: str) -> None:
 def test_words_are_read_one_by_one_and_two_by_two() -> None:
     reading = read(Prompt("The cat, the CAT; 7 cats paid 123456"))
 
-    assert reading.words == (
-        *("the", "cat", "#", "cats", "paid", "###"),
-        *(("the", "cat"), ("cat", "the"), ("cat", "#"), ("#", "cats"), ("cats", "paid"), ("paid", "###")),
-    )
+    assert reading.words == ["the", "cat", "0", "cats", "paid", "000000"]
+    assert reading.pairs == [
+        *(("the", "cat"), ("cat", "the"), ("the", "cat"), ("cat", "0"), ("0", "cats")),
+        *(("cats", "paid"), ("paid", "000000")),
+    ]
 
 
 def test_scripts_without_spaces_are_read_by_the_character() -> None:
-    assert read(Prompt("日本")).words == ("日", "本", ("日", "本"))
+    reading = read(Prompt("日本٣"))
+
+    assert reading.words == ["日", "本", "0"]
+    assert reading.pairs == [("日", "本"), ("本", "0")]
 
 
 def test_of_a_long_text_the_beginning_and_the_end_are_read_and_all_of_it_is_counted() -> None:

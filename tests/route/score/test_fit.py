@@ -148,7 +148,7 @@ def test_no_number_and_no_key_is_ever_kept() -> None:
 
     kept = json.dumps(save(fit([Label(Prompt(f"{text} {word}"), 1, 0) for word in ("one", "two", "three")])))
 
-    assert "account ###" in kept
+    assert "account 0000000000000000" in kept
     assert key not in kept
     assert not any(digits in kept for digits in ("4929", "12345"))
 

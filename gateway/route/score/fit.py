@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import fmean
 from typing import TypeVar
 
-from gateway.route.score.features import NAMES, Reading, Word, read
-from gateway.route.score.prompt import Label
-from gateway.route.score.ridge import Dense, Sparse, solve
+from gateway.route.score.features import Reading, Word, read
+from gateway.route.score.prompt import Label, Prompt
+from gateway.route.score.ridge import Block, Dense, Sparse, solve
 from gateway.route.score.score import PRIOR_LOSS, PRIOR_SLOPE, Column, Score, Usual
 
 _Name = TypeVar("_Name", bound=Hashable)
@@ -55,57 +56,90 @@ def fit(labels: Sequence[Label], *, most: int = MOST_LABELS) -> Score:
     labels = [label for label in labels if math.isfinite(label.loss)][-most:]
     if not labels:
         return Score()
-    readings = [read(label.prompt) for label in labels]
-    usual_length, lengths = _usual_lengths(labels, readings)
-    distances = [lengths[label.prompt.route].distance(one.length) for label, one in zip(labels, readings, strict=True)]
-    columns = _columns(readings)
-    vocabulary = _vocabulary(labels, readings)
-    routes = _numbered(label.prompt.route for label in labels)
-    categories = _numbered((label.prompt.route, label.prompt.category) for label in labels)
-    ones = [1.0] * len(labels)
-
-    mean_block = Sparse([(0,)] * len(labels), ones, 1, _MEAN)
-    route_block = Sparse([(routes[label.prompt.route],) for label in labels], ones, len(routes), _ROUTE)
-    category_block = Sparse(
-        [(categories[label.prompt.route, label.prompt.category],) for label in labels], ones, len(categories), _CATEGORY
-    )
-    word_block = Sparse(
-        [[vocabulary[word] for word in _different(one) if word in vocabulary] for one in readings],
-        [one.size for one in readings],
-        len(vocabulary),
-        _WORDS,
-    )
-    feature_block = Dense(
-        [[column.usual.distance(one.features[column.place]) for column in columns] for one in readings],
-        _FEATURES / max(len(columns), 1),
-    )
-    length_block = Dense([[distance] for distance in distances], _LENGTH)
-    blocks = (mean_block, route_block, category_block, word_block, feature_block, length_block)
-
+    design = _design(labels)
     losses = [max(-1.0, min(1.0, label.loss)) for label in labels]
-    targets = [loss - PRIOR_LOSS - PRIOR_SLOPE * distance for loss, distance in zip(losses, distances, strict=True)]
+    targets = [
+        loss - PRIOR_LOSS - PRIOR_SLOPE * distance for loss, distance in zip(losses, design.distances, strict=True)
+    ]
+    blocks = _blocks(design)
     alpha = solve(blocks, targets, _NOISE + _NOISE_OF_FEW / len(labels))
-    mean, by_route, by_category, by_word, by_feature, by_length = (_rounded(block.weights(alpha)) for block in blocks)
+    mean, by_route, by_category, by_length, by_word, by_feature = (_rounded(block.weights(alpha)) for block in blocks)
     return Score(
         labels=len(labels),
         mean=PRIOR_LOSS + mean[0],
         slope=PRIOR_SLOPE + by_length[0],
-        routes=dict(zip(routes, by_route, strict=True)),
-        categories=dict(zip(categories, by_category, strict=True)),
-        usual_length=usual_length,
-        lengths=lengths,
+        routes=dict(zip(design.routes, by_route, strict=True)),
+        categories=dict(zip(design.categories, by_category, strict=True)),
+        usual_length=design.usual_length,
+        lengths=design.lengths,
         columns=tuple(
-            Column(column.place, column.usual, weight) for column, weight in zip(columns, by_feature, strict=True)
+            replace(column, weight=weight) for column, weight in zip(design.columns, by_feature, strict=True)
         ),
-        words={word: weight for word, weight in zip(vocabulary, by_word, strict=True) if weight},
+        words={word: weight for word, weight in zip(design.vocabulary, by_word, strict=True) if weight},
     )
 
 
-def _usual_lengths(labels: Sequence[Label], readings: Sequence[Reading]) -> tuple[Usual, dict[str, Usual]]:
+@dataclass(frozen=True, slots=True)
+class _Design:
+    """What tells the labels' prompts from each other: `routes`, `categories` and `vocabulary` have the number of each name;
+    `distances` are those of the prompts' lengths from what is usual in their routes."""
+
+    prompts: list[Prompt]
+    readings: list[Reading]
+    routes: dict[str, int]
+    categories: dict[tuple[str, str], int]
+    usual_length: Usual
+    lengths: dict[str, Usual]
+    distances: list[float]
+    vocabulary: dict[Word, int]
+    columns: list[Column]
+
+
+def _design(labels: Sequence[Label]) -> _Design:
+    prompts = [label.prompt for label in labels]
+    readings = [read(prompt) for prompt in prompts]
+    usual_length, lengths = _usual_lengths(prompts, readings)
+    return _Design(
+        prompts=prompts,
+        readings=readings,
+        routes=_numbered(prompt.route for prompt in prompts),
+        categories=_numbered((prompt.route, prompt.category) for prompt in prompts),
+        usual_length=usual_length,
+        lengths=lengths,
+        distances=[lengths[prompt.route].distance(one.length) for prompt, one in zip(prompts, readings, strict=True)],
+        vocabulary=_vocabulary(prompts, readings),
+        columns=_columns(readings),
+    )
+
+
+def _blocks(design: _Design) -> tuple[Block, ...]:
+    """Mean, routes, categories, length, words, features."""
+    routes, categories, vocabulary = design.routes, design.categories, design.vocabulary
+    ones = [1.0] * len(design.prompts)
+    words = [[vocabulary[word] for word in _different(one) if word in vocabulary] for one in design.readings]
+    distances = [
+        [column.usual.distance(one.features[column.place]) for column in design.columns] for one in design.readings
+    ]
+    return (
+        Sparse([(0,)] * len(ones), ones, 1, _MEAN),
+        Sparse([(routes[prompt.route],) for prompt in design.prompts], ones, len(routes), _ROUTE),
+        Sparse(
+            [(categories[prompt.route, prompt.category],) for prompt in design.prompts],
+            ones,
+            len(categories),
+            _CATEGORY,
+        ),
+        Dense([[distance] for distance in design.distances], _LENGTH),
+        Sparse(words, [one.size for one in design.readings], len(vocabulary), _WORDS),
+        Dense(distances, _FEATURES / max(len(design.columns), 1)),
+    )
+
+
+def _usual_lengths(prompts: Sequence[Prompt], readings: Sequence[Reading]) -> tuple[Usual, dict[str, Usual]]:
     """Of all prompts, and of each route's."""
     by_route: dict[str, list[float]] = {}
-    for label, one in zip(labels, readings, strict=True):
-        by_route.setdefault(label.prompt.route, []).append(one.length)
+    for prompt, one in zip(prompts, readings, strict=True):
+        by_route.setdefault(prompt.route, []).append(one.length)
     everywhere = _usual([one.length for one in readings], Score().usual_length)
     return everywhere, {route: _usual(lengths, everywhere) for route, lengths in by_route.items()}
 
@@ -126,15 +160,14 @@ def _columns(readings: Sequence[Reading]) -> list[Column]:
             mean = fmean(values)
             variance = fmean([(value - mean) ** 2 for value in values]) + _LEAST_VARIANCE / len(values)
             columns.append(Column(place, Usual(round(mean, _DIGITS), round(math.sqrt(variance), _DIGITS)), 0.0))
-    assert len(columns) <= len(NAMES)
     return columns
 
 
-def _vocabulary(labels: Sequence[Label], readings: Sequence[Reading]) -> dict[Word, int]:
+def _vocabulary(prompts: Sequence[Prompt], readings: Sequence[Reading]) -> dict[Word, int]:
     """The words that at least two different prompts have; of too many the most frequent, and of those the first that came."""
-    different = {label.prompt.text: one for label, one in zip(labels, readings, strict=True)}
-    prompts = Counter(word for one in different.values() for word in _different(one))
-    kept = (word for word, count in prompts.most_common() if count >= _FEWEST_PROMPTS and not _is_secret(word))
+    different = {prompt.text: one for prompt, one in zip(prompts, readings, strict=True)}
+    found = Counter(word for one in different.values() for word in _different(one))
+    kept = (word for word, count in found.most_common() if count >= _FEWEST_PROMPTS and not _is_secret(word))
     return {word: place for place, word in enumerate(islice(kept, _MOST_WORDS))}
 
 

@@ -1,1 +1,1 @@
-"""What routing to cheaper models saves, and loses, on graded answers."""
+"""Routing to cheaper models, judged on prompts whose answers by several models were graded."""

@@ -16,7 +16,7 @@ from gateway.cache.answered import Bill, Given, Held
 from gateway.cache.entry import Entry
 from gateway.cache.flights import Flight, Flights, Joined, failure_of
 from gateway.cache.hits import Rendered
-from gateway.cache.keep import Answered, Asked, Keeper
+from gateway.cache.keep import Answered, Asked, Keeper, Removal
 from gateway.cache.replay import Replays, Unclaimed
 from gateway.cache.rules import CacheRules
 from gateway.cache.semantic.asked import NO_SEMANTIC, Found, Meanings
@@ -79,21 +79,21 @@ class Cache:
         """What runs as long as the worker does."""
         return {} if self.shared is None else self.shared.loops()
 
-    async def report(self, name: str | None, *, is_good: bool, by_meaning: bool) -> bool:
-        """A user's word on the answer kept under this name, served by its meaning or not; whether it was forgotten.
+    async def report(self, name: str | None, *, is_good: bool, by_meaning: bool, answer: str | None = None) -> bool:
+        """A user's word on what was kept under this name, served by its meaning or not; whether it was forgotten.
 
-        Raises Overloaded.
+        `answer` is the id of the one that is meant: another that has taken its place stays. Raises Overloaded.
         """
         if name is None:
             return False
-        is_forgotten = not is_good and await self.keeper.remove(
-            name
-        )  # first: what fails here is said again, and counts once
+        removal: Removal = "gone"
+        if not is_good:  # first: what fails here is said again, and counts once
+            removal = await self.keeper.remove(name, answer)
         if by_meaning:
-            await self.meanings.report(name, bad=not is_good)
-        elif not is_good:
+            await self.meanings.report(name, bad=not is_good, is_replaced=removal == "replaced")
+        elif not is_good and removal != "replaced":
             await self.meanings.forget([name])
-        return is_forgotten
+        return removal == "removed"
 
 
 class Bypassed(Unclaimed):
@@ -218,14 +218,14 @@ class Looked(Bypassed):
                 break
             if await self._join(flight):
                 return
-        self._lead(flights.begin(name, self._asked.call, purges))
+        self._lead(flights.begin(name, self._asked.call, purges, "" if self._ticket is None else self._ticket.flight))
 
     async def _board(self) -> Flight | None:
         """The flight of an identical call of another worker."""
         return None if self._ticket is None else await self._ticket.board()
 
     def _lead(self, flight: Flight) -> None:
-        self._flight = flight
+        self._flight, self.answer = flight, flight.answer
         self._reply.share(flight)
         if self._ticket is not None:
             self._ticket.lead(flight)
@@ -279,6 +279,7 @@ class Looked(Bypassed):
             return True
         if flight.form == (call.stream, call.wants_usage) and flight.chunks:
             self.hit, self.kind, self.reason = Joined(flight, call, now=self._cache.clock.now()), "joined", None
+            self.answer = flight.answer
             return True
         self._joined = None
         flight.exit()
@@ -290,7 +291,7 @@ class Looked(Bypassed):
     def _serve(self, entry: Entry, kind: str, name: str) -> None:
         now = self._cache.clock.now()
         self.hit = Rendered(entry.document, self._asked.call, now=now, pace=self._asked.rule.pace)
-        self.kind, self.reason, self.entry = kind, None, name
+        self.kind, self.reason, self.entry, self.answer = kind, None, name, entry.id
         self._saved = (entry.cost, entry.took)
 
     def _land(self, flight: Flight, error: BaseException | None) -> None:
@@ -304,7 +305,9 @@ class Looked(Bypassed):
         """Off the client's way: decides whether the answer is kept, and keeps it."""
         near, kept = self._near, None
         try:
-            found = await self._cache.keeper.keep(self._asked, answered, question=near.question if near else "")
+            found = await self._cache.keeper.keep(
+                self._asked, answered, id=flight.answer, question=near.question if near else ""
+            )
             kept = found if isinstance(found, Entry) else None
         except Overloaded:
             pass

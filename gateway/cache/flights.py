@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from copy import copy
 from itertools import islice
@@ -26,8 +27,10 @@ class Flight:
     `failure`, which is the provider's, or for its leader's own reasons. `ended` is called when it is lost or settled.
     """
 
-    def __init__(self, form: tuple[bool, bool], purges: int) -> None:
-        """`form` is the leader's: whether it wants a stream, and usage in that."""
+    def __init__(self, form: tuple[bool, bool], purges: int, id: str = "") -> None:
+        """`form` is the leader's: whether it wants a stream, and usage in that. `id` is 16 hex digits, drawn if not given; all
+        workers call the flight so."""
+        self.id = id or secrets.token_hex(8)
         self.purges = purges
         self.form = form
         self.listeners = 0
@@ -44,6 +47,11 @@ class Flight:
         self.is_settled = False
         self.entry: Entry | None = None
         self._changed = asyncio.Event()
+
+    @property
+    def answer(self) -> str:
+        """The id under which its answer is known, where that is kept."""
+        return f"ce_{self.id}"
 
     def enter(self) -> None:
         self.listeners += 1
@@ -110,9 +118,9 @@ class Flights:
         flight = self._flying.get(name)
         return flight if flight is not None and flight.purges >= purges else None
 
-    def begin(self, name: str, call: Call, purges: int) -> Flight:
+    def begin(self, name: str, call: Call, purges: int, id: str = "") -> Flight:
         """Those who come join it from now on, and no longer one that was under way before."""
-        flight = Flight((call.stream, call.wants_usage), purges)
+        flight = Flight((call.stream, call.wants_usage), purges, id)
         self.adopt(name, flight)
         return flight
 

@@ -408,6 +408,49 @@ async def test_a_reported_answer_is_gone_at_once_though_it_has_only_just_been_ma
     assert (await stage.answer())[0].result == "miss"
 
 
+@pytest.mark.parametrize("which", ["the maker", "a hit"])
+async def test_a_late_report_leaves_the_answer_that_has_taken_the_place(stage: Stage, which: str) -> None:
+    made, _ = await stage.answer()
+    await settled(stage)
+    hit, _ = await stage.answer()
+    judged = made if which == "the maker" else hit
+    assert judged.answer is not None
+    assert await stage.cache.report(judged.entry, is_good=False, by_meaning=False, answer=judged.answer)
+    await stage.answer()
+    await settled(stage)
+
+    assert not await stage.cache.report(judged.entry, is_good=False, by_meaning=False, answer=judged.answer)
+    newer, _ = await stage.answer()
+    assert newer.result == "hit"
+    assert newer.answer != judged.answer
+    assert await stage.cache.report(newer.entry, is_good=False, by_meaning=False, answer=newer.answer)
+    assert (await stage.answer())[0].result == "miss"
+
+
+@pytest.mark.parametrize("which", ["the maker", "one that joined"])
+async def test_a_report_reaches_an_answer_that_is_only_about_to_be_kept(stage: Stage, which: str) -> None:
+    goes_on = asyncio.Event()
+    making = asyncio.create_task(stage.answer(pause=goes_on))
+    await asyncio.sleep(0)
+    joining = asyncio.create_task(stage.answer())
+    await asyncio.sleep(0.01)
+    stage.drawer.is_kept.clear()
+    goes_on.set()
+    (made, _), (joined, _) = await asyncio.gather(making, joining)
+    assert joined.kind == "joined"
+    assert not stage.drawer.kept
+    judged = made if which == "the maker" else joined
+
+    reporting = asyncio.create_task(
+        stage.cache.report(judged.entry, is_good=False, by_meaning=False, answer=judged.answer)
+    )
+    await asyncio.sleep(0.01)
+    stage.drawer.is_kept.set()
+
+    assert await reporting
+    assert not stage.drawer.kept
+
+
 async def test_two_workers_of_one_store_share_answers_but_not_flights() -> None:
     drawer, told = Drawer(), Told()
     one, other = Stage(drawer, told), Stage(drawer, told)

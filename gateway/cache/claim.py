@@ -231,7 +231,8 @@ class Looked(Bypassed):
             self._ticket.lead(flight)
 
     async def _find(self) -> None:
-        get = None if self._ticket is None or self._asked.rule.semantic is not None else self._ticket.get
+        is_last = self._asked.rule.semantic is None or self._near is not None
+        get = self._ticket.get if self._ticket is not None and is_last else None
         try:
             found = await self._cache.keeper.find(self._asked, self._control, get)
         except Overloaded:
@@ -249,18 +250,31 @@ class Looked(Bypassed):
             return
         near = self._near = await cache.meanings.look(cache.keeper.asked_by_meaning(self._asked, rule))
         self.reason, self.similarity = near.reason, near.similarity
-        if near.verdict != "serve" or near.name is None:
-            return
+        if near.verdict == "serve" and near.name is not None:
+            await self._take(near.name)
+        if self.hit is None and self._ticket is not None:
+            await self._find_kept_meanwhile()
+
+    async def _find_kept_meanwhile(self) -> None:
+        """The answer of an identical call that has ended while this one was looking by meaning."""
+        reason = self.reason
+        await self._find()
+        if self.hit is None and self.is_looked_up:
+            self.reason = reason
+
+    async def _take(self, name: str) -> None:
+        """What was found by its meaning, if it may be given."""
+        cache = self._cache
         try:
-            found = await cache.keeper.find_by_name(near.name)
+            found = await cache.keeper.find_by_name(name)
         except Overloaded:
             found = "store_away"
         if isinstance(found, Entry):
-            self._serve(found, "semantic", near.name)
+            self._serve(found, "semantic", name)
             return
         self.reason = found
         if found not in ("store_away", "unsure"):
-            cache.tasks.start(cache.meanings.forget([near.name]), name="forget meaning")
+            cache.tasks.start(cache.meanings.forget([name]), name="forget meaning")
 
     async def _join(self, flight: Flight) -> bool:
         """Whether that was all: it gave this call its answer, or the call goes its own way. Raises UpstreamError."""

@@ -198,10 +198,7 @@ class Looked(Bypassed):
         while True:
             if not self._control.may_read:
                 self.reason = "no_cache"
-                flight = flights.find(name, purges)
-                if flight is None or flight.entry is not None:
-                    break
-                return
+                break
             flight = flights.find(name, purges)
             landed = None
             if flight is None or flight.entry is not None:
@@ -266,14 +263,14 @@ class Looked(Bypassed):
         """What was found by its meaning, if it may be given."""
         cache = self._cache
         try:
-            found = await cache.keeper.find_by_name(name)
+            found = await cache.keeper.find_by_name(name, self._control.max_age)
         except Overloaded:
             found = "store_away"
         if isinstance(found, Entry):
             self._serve(found, "semantic", name)
             return
         self.reason = found
-        if found not in ("store_away", "unsure"):
+        if found not in ("store_away", "unsure", "too_old"):
             cache.tasks.start(cache.meanings.forget([name]), name="forget meaning")
 
     async def _join(self, flight: Flight) -> bool:
@@ -319,10 +316,11 @@ class Looked(Bypassed):
         """Off the client's way: decides whether the answer is kept, and keeps it."""
         near, kept = self._near, None
         try:
-            found = await self._cache.keeper.keep(
-                self._asked, answered, id=flight.answer, question=near.question if near else ""
-            )
-            kept = found if isinstance(found, Entry) else None
+            if not flight.is_superseded:
+                found = await self._cache.keeper.keep(
+                    self._asked, answered, id=flight.answer, question=near.question if near else ""
+                )
+                kept = found if isinstance(found, Entry) else None
         except Overloaded:
             pass
         finally:

@@ -25,6 +25,7 @@ class Flight:
     `purges` is the number of the last order to forget that it knows, `entry` its answer once that has been admitted to the
     cache; `cost`, in nano-USD, and `took`, in seconds, are known when it has landed. One that is lost has ended early: by
     `failure`, which is the provider's, or for its leader's own reasons. `ended` is called when it is lost or settled.
+    `successor` began later and is joined in its place.
     """
 
     def __init__(self, form: tuple[bool, bool], purges: int, id: str = "") -> None:
@@ -46,6 +47,7 @@ class Flight:
         self.failure: GatewayError | None = None
         self.is_settled = False
         self.entry: Entry | None = None
+        self.successor: Flight | None = None
         self._changed = asyncio.Event()
 
     @property
@@ -82,6 +84,11 @@ class Flight:
         """Whether it was admitted to the cache is known."""
         self.entry, self.is_settled = entry, True
         self._end()
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether the answer to a later call is kept by now, which this one's is not to replace."""
+        return self.successor is not None and (self.successor.entry is not None or self.successor.is_superseded)
 
     def has_begun_for(self, call: Call) -> bool:
         """Whether it is known what this call can have of it: the same bytes from the first on, or the kept answer."""
@@ -126,6 +133,9 @@ class Flights:
 
     def adopt(self, name: str, flight: Flight) -> None:
         """As `begin`, for a flight that is led elsewhere."""
+        before = self._flying.get(name)
+        if before is not None:
+            before.successor = flight
         self._flying[name] = flight
 
     def lose(self, name: str, flight: Flight, failure: GatewayError | None) -> None:

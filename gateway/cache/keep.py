@@ -134,12 +134,12 @@ class Keeper:
             return "unsure"
         return self._judge(await (get or self._store.get)(asked.name), asked.key, control.max_age)
 
-    async def find_by_name(self, name: str) -> Entry | str:
+    async def find_by_name(self, name: str, max_age: float | None = None) -> Entry | str:
         """The same for an answer that was found by its meaning."""
         if not self._orders.is_current(self._clock.monotonic()):
             return "unsure"
         key = key_of(name)
-        return "corrupt" if key is None else self._judge(await self._store.get(name), key, None)
+        return "corrupt" if key is None else self._judge(await self._store.get(name), key, max_age)
 
     def asked_by_meaning(self, asked: Asked, rule: SemanticRule) -> semantic.Asked:
         org = asked.name.partition(":")[0]

@@ -139,6 +139,48 @@ async def test_a_client_may_want_a_new_answer_which_is_kept_then(stage: Stage) -
     assert stage.asked == 2
 
 
+def saying(text: str) -> bytes:
+    return BODY.replace(b"Paris", text.encode())
+
+
+@pytest.mark.parametrize("ends_first", ["the new one", "the old one"])
+async def test_a_new_answer_is_kept_though_an_identical_call_is_under_way(stage: Stage, ends_first: str) -> None:
+    old_goes_on, new_goes_on = asyncio.Event(), asyncio.Event()
+    old = asyncio.ensure_future(stage.answer(body=saying("old"), pause=old_goes_on))
+    await asyncio.sleep(0.01)
+    fresh = call(headers={b"cache-control": b"no-cache"})
+    new = asyncio.ensure_future(stage.answer(fresh, body=saying("new"), pause=new_goes_on))
+    await asyncio.sleep(0.01)
+    late = asyncio.ensure_future(stage.answer())
+    await asyncio.sleep(0.01)
+    order = [(new_goes_on, new), (old_goes_on, old)]
+    for goes_on, task in order if ends_first == "the new one" else reversed(order):
+        goes_on.set()
+        await task
+        await settled(stage)
+
+    assert stage.asked == 2
+    assert (await new)[0].reason == "no_cache"
+    assert b"new" in (await late)[1]
+    claim, got = await stage.answer()
+    assert (claim.kind, b"new" in got) == ("exact", True)
+
+
+async def test_the_old_answer_is_kept_if_the_new_one_fails(stage: Stage) -> None:
+    pause = asyncio.Event()
+    old = asyncio.ensure_future(stage.answer(body=saying("old"), pause=pause))
+    await asyncio.sleep(0.01)
+    with pytest.raises(Unavailable):
+        async with stage.claim(call(headers={b"cache-control": b"no-cache"})):
+            raise Unavailable("it is away")
+    pause.set()
+    await old
+    await settled(stage)
+
+    assert b"old" in (await stage.answer())[1]
+    assert stage.asked == 1
+
+
 async def test_a_new_answer_is_kept_though_the_old_one_has_only_just_been_made(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,10 +156,12 @@ class Looked(Bypassed):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._joined is not None:
-            self._saved = (self._joined.cost, self._joined.took)
-            self._joined.exit()
-            self._joined = None
+        joined, self._joined = self._joined, None
+        if joined is not None:
+            self._saved = (joined.cost, joined.took) if joined.has_landed else None
+            joined.exit()
+        if error is not None:
+            self._saved = None
         if self._flight is not None:
             self._land(self._flight, error)
         await super().__aexit__(kind, error, traceback)

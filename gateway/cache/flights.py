@@ -172,11 +172,12 @@ class Joined(Hit):
 
     async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
         flight, place = self._flight, 0
-        if self._call.operation is Operation.EMBEDDINGS:
-            yield flight.chunks[0]
-            return
         if not self.is_stream:
-            yield fresh_json(flight.chunks[0], id=self._shown.id, created=self._shown.created)
+            is_vectors = self._call.operation is Operation.EMBEDDINGS
+            whole = flight.chunks[0]
+            yield whole if is_vectors else fresh_json(whole, id=self._shown.id, created=self._shown.created)
+            while not (flight.has_landed or flight.is_lost):  # what it has cost is known then
+                await flight.changes()
             return
         while True:
             while place < len(flight.chunks):

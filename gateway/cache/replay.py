@@ -61,7 +61,7 @@ class Unclaimed:
 
     @property
     def saved(self) -> tuple[int, float] | None:
-        """Nano-USD and seconds that a hit has saved."""
+        """Nano-USD and seconds that a hit has saved; None: there was none, or its client has left before the end."""
         return self._saved
 
     def begin(self, answer: Given, held: Held) -> None:

@@ -291,6 +291,44 @@ async def test_a_late_call_gets_the_beginning_and_then_what_comes(stage: Stage) 
     await leader
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_one_who_listened_knows_what_that_saved_however_soon_it_has_the_answer(
+    stage: Stage, stream: bool
+) -> None:
+    pause = asyncio.Event()
+    leader = asyncio.ensure_future(stage.answer(call(stream=stream), pause=pause))
+    await asyncio.sleep(0.01)
+    follower = asyncio.ensure_future(stage.answer(call(stream=stream)))
+    await asyncio.sleep(0.01)
+    pause.set()
+    claim, _ = await follower
+    await leader
+
+    assert claim.kind == "joined"
+    assert claim.saved is not None
+    assert claim.saved[0] == 50
+
+
+@pytest.mark.parametrize("kind", ["joined", "exact"])
+async def test_one_who_leaves_early_has_saved_nothing_that_is_known(stage: Stage, kind: str) -> None:
+    pause = asyncio.Event()
+    leader = asyncio.ensure_future(stage.answer(pause=pause))
+    await asyncio.sleep(0.01)
+    if kind == "exact":
+        pause.set()
+        await leader
+        await settled(stage)
+    claim = stage.claim(call())
+    await claim.__aenter__()
+    assert claim.kind == kind
+    left = asyncio.CancelledError()
+    await claim.__aexit__(type(left), left, None)
+    pause.set()
+    await leader
+
+    assert claim.saved is None
+
+
 async def test_what_came_before_a_late_call_reaches_it_piece_by_piece() -> None:
     asked = call(stream=True)
     flight = Flight((True, False), 0)

@@ -244,6 +244,7 @@ async def running(
                 metrics=telemetry.metrics,
                 purges=purges,
                 meanings=meanings,
+                reports=flow.cache,
                 unready=unready,
                 clock=clock,
                 tell=tell,

@@ -107,5 +107,7 @@ class Flow:
             call = await self.trace.find(said.request_id)
             if call is None or (call.get("org"), call.get("team")) != (tenant.org, tenant.team):
                 raise NotFound("there is no such call of yours", code="call_not_found", param="request_id")
-            by_meaning = call.get("cache_kind") == "semantic"
-            return await self.cache.report(call.get("cache_entry"), is_good=said.is_good, by_meaning=by_meaning)
+            by_meaning, answer = call.get("cache_kind") == "semantic", call.get("cache_answer")
+            return await self.cache.report(
+                call.get("cache_entry"), is_good=said.is_good, by_meaning=by_meaning, answer=answer
+            )

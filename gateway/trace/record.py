@@ -88,6 +88,9 @@ class Claim(Protocol):
     def entry(self) -> str | None: ...
 
     @property
+    def answer(self) -> str | None: ...
+
+    @property
     def saved(self) -> tuple[int, float] | None: ...
 
 

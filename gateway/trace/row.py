@@ -33,7 +33,10 @@ PARAMETERS = (
 )
 """What of the client's request is told besides, where it is a number or a short text."""
 _NAMES = frozenset(PARAMETERS)
-_OF_CACHE = ("cache", "cache_kind", "cache_reason", "similarity", "cache_entry", "saved_nano_usd", "saved_ms")
+_OF_CACHE = (
+    *("cache", "cache_kind", "cache_reason", "similarity"),
+    *("cache_entry", "cache_answer", "saved_nano_usd", "saved_ms"),
+)
 _UNDECIDED = STAGES.index("cache")
 """Stages passed by a call for which no model has been chosen yet."""
 _LONGEST = 256
@@ -163,6 +166,7 @@ def _cache(record: Record) -> Row:
         claim.reason,
         claim.similarity,
         claim.entry,
+        claim.answer,
         None if saved is None else saved[0],
         None if saved is None else _milliseconds(saved[1]),
     )

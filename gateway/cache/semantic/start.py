@@ -55,8 +55,8 @@ class OnDemand:
     async def learn(self, found: Found, kept: bytes, real: bytes) -> None:
         await self._made.learn(found, kept, real)
 
-    async def report(self, name: str, *, bad: bool) -> None:
-        await self._made.report(name, bad=bad)
+    async def report(self, name: str, *, bad: bool, is_replaced: bool = False) -> None:
+        await self._made.report(name, bad=bad, is_replaced=is_replaced)
 
     async def forget(self, names: Collection[str]) -> None:
         await self._made.forget(names)

@@ -52,6 +52,7 @@ from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.route.certificate.certificates import Certificates
+from gateway.route.learned import LearnedScores
 from gateway.route.router import Router
 from gateway.route.trials import Trials
 from gateway.settings import Settings
@@ -221,7 +222,7 @@ async def running(
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
             **flow.cache.loops(),
-            "certificates": router.certificates.run(lambda: policy.current.routes),
+            **router.loops(lambda: policy.current.routes),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -289,8 +290,9 @@ def _open_budgets(
 def _open_router(store: Store, own_calls: OwnCalls, *, tasks: Tasks, clock: Clock, random: Random) -> Router:
     pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
     certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
-    trials = Trials(certificates, own_calls, own_calls.note, tasks, random, assemble=assemble)
-    return Router(clock, random, certificates, trials)
+    scores = LearnedScores(store.meanings.earned, pepper=pepper)
+    trials = Trials(certificates, scores, own_calls, own_calls.note, tasks, random, assemble=assemble)
+    return Router(clock, random, certificates, scores, trials)
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

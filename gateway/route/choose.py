@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Model
@@ -91,11 +92,13 @@ class _Choice:
         if isinstance(chosen, Cascade):
             return chosen.model
         if isinstance(chosen, Learned):
-            if self._given.scores is None:
-                return chosen.strong
-            self._verdict = self._given.scores.judge(self._route.name, chosen, self._call)
+            self._verdict = self._judged(chosen)
             return chosen.strong if self._verdict.is_strong else chosen.weak
         return chosen
+
+    def _judged(self, candidate: Learned) -> Verdict:
+        assert self._given.scores is not None
+        return self._verdict or self._given.scores.judge(self._route.name, candidate, self._call)
 
     def _trials(self, chosen: Candidate) -> Iterator[Trial]:
         """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
@@ -107,11 +110,13 @@ class _Choice:
         for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
             trial = self._trial(candidate, seen, chosen, guarantee)
             if trial is not None and draw("trial", self._route.name, candidate.name, self._call.id) < trial.probability:
-                yield trial
+                yield replace(trial, verdict=self._judged(candidate)) if isinstance(candidate, Learned) else trial
 
     def _trial(self, candidate: Candidate, seen: Considered, chosen: Candidate, guarantee: Guarantee) -> Trial | None:
         """An audit of the candidate that serves asks the reference; what is not certified yet is asked beside the reference."""
         asks = candidate
+        if isinstance(candidate, Learned) and self._given.scores is None:
+            return None
         if candidate is chosen and seen.held.standing is Standing.CERTIFIED:
             asks = guarantee.reference
         elif chosen is not guarantee.reference or seen.held.standing is not Standing.UNCERTIFIED:

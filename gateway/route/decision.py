@@ -15,10 +15,11 @@ from gateway.route.rules import Route
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of a learned candidate on one call: `score` is the quality that the weak model is expected to lose, of which `parts`
-    by name are its sum; the strong model answers above `threshold`."""
+    by name are its sum; the strong model answers above `threshold`. It rests on so many `labels`."""
 
     score: float
     threshold: float
+    labels: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -51,6 +52,7 @@ class Trial:
 
     `probability` is the share of such calls that are tried. With a guarantee the two answers are compared, and what comes of
     it counts for the `certificate` of `candidate`, whether that is who serves (then this is an audit) or who is asked.
+    `verdict` is that of a learned candidate.
     """
 
     asks: Candidate
@@ -58,6 +60,7 @@ class Trial:
     candidate: Candidate
     guarantee: Guarantee | None = None
     certificate: str = ""
+    verdict: Verdict | None = None
 
     @property
     def is_audit(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from gateway.core.call import Call
 from gateway.core.clock import Clock
@@ -13,6 +14,7 @@ from gateway.core.tenant import Tenant
 from gateway.route import plan
 from gateway.route.certificate.certificates import Certificates
 from gateway.route.decision import Circumstances, Decision
+from gateway.route.learned import LearnedScores
 from gateway.route.rules import Routes
 from gateway.route.trials import Trials, Watched
 
@@ -24,11 +26,18 @@ class Router:
     clock: Clock
     random: Random
     certificates: Certificates
+    scores: LearnedScores
     beside: Trials
 
     def decide(self, call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], int]) -> Decision:
         """Raises NotFound, as plan.decide does."""
-        return plan.decide(call, tenant, routes, Circumstances(tokens_in, self.clock.now(), self.certificates.held))
+        return plan.decide(
+            call, tenant, routes, Circumstances(tokens_in, self.clock.now(), self.certificates.held, scores=self.scores)
+        )
+
+    def loops(self, routes: Callable[[], Routes]) -> Mapping[str, Coroutine[Any, Any, None]]:
+        """What runs as long as the worker does; `routes` gives those in force."""
+        return {"certificates": self.certificates.run(routes), "scores": self.scores.run(routes)}
 
     def trials(self, decision: Decision, call: Call) -> Watched:
         """Is shown the answer, and then starts what is tried beside it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import openai
@@ -20,6 +20,7 @@ models:
   cheap: {{use: school/cheap, price: {{in: 1, out: 4}}}}
   second: {{use: school/second, price: {{in: 1, out: 4}}}}
 policies:
+  learned: {{choose: [cheap, strong], strong_share: 60%}}
   checked: {{try: cheap, escalate_to: strong, when: [truncated, {{disagrees_with: second, on: json}}]}}
 routes:
   - {{name: sums, match: {{model: auto}}, model: strong, candidates: [{candidates}], guarantee: {{{guarantee}}}}}
@@ -36,7 +37,8 @@ class Pupil:
     def __init__(self, house: House, scholars: Scholars) -> None:
         self.house = house
         self.scholars = scholars
-        self.number = 0
+        self.number = 1000
+        self.some_are_hard = False
 
     async def policy(self, candidates: str = "cheap", guarantee: str = "max_loss: 5%, shadow: 100%") -> None:
         await self.house.adopt(ROUTED.format(url=self.scholars.base_url, candidates=candidates, guarantee=guarantee))
@@ -48,15 +50,20 @@ class Pupil:
 
     async def _one(self, client: openai.AsyncOpenAI, stream: bool) -> str:
         self.number += 1
-        messages: Any = [{"role": "user", "content": f"{self.number}+{self.number * 7}"}]
+        word = ("easy", "hard")[self.number % 2] if self.some_are_hard else "easy"
+        messages: Any = [{"role": "user", "content": f"{word} {self.number}+{self.number * 7}"}]
         if stream:
             async with client.chat.completions.with_streaming_response.create(
                 model="auto", messages=messages, stream=True
             ) as answer:
                 await answer.read()
                 return answer.headers["x-llmgw-model"]
-        answer = await client.chat.completions.with_raw_response.create(model="auto", messages=messages)
-        return answer.headers["x-llmgw-model"]
+        whole = await client.chat.completions.with_raw_response.create(model="auto", messages=messages)
+        return whole.headers["x-llmgw-model"]
+
+    async def last(self) -> Mapping[str, Any]:
+        """The record of the last question."""
+        return [record for record in await self.house.records() if record["org"] == "default"][-1]
 
     async def settled(self) -> None:
         """Until no trial is under way, and the store has what they showed."""
@@ -110,7 +117,7 @@ async def test_a_candidate_that_is_worse_than_allowed_is_refused_and_asked_no_mo
     assert set(answered) == {"school/strong"}
     assert 0 < asked < 100
     assert pupil.scholars.asked["cheap"] == asked
-    assert (await pupil.house.records())[-1]["decision"]["candidates"] == [
+    assert (await pupil.last())["decision"]["candidates"] == [
         {"name": "cheap", "standing": "refused", "skipped": "refused"}
     ]
 
@@ -147,3 +154,27 @@ async def test_trials_cost_no_more_than_their_budget(pupil: Pupil) -> None:
     assert "budget" in {record["trial"]["reason"] for record in records if "trial" in record}
     spent = sum(record["cost_nano_usd"] or 0 for record in records if record["org"] == "llmgw")
     assert 0 < spent <= 20_000_000
+
+
+async def test_a_score_learns_which_calls_the_weak_model_can_answer(
+    pupil: Pupil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.route.learned.INTERVAL", 0.1)
+    pupil.some_are_hard = True
+    await pupil.policy(candidates="learned")
+    for _ in range(12):
+        await pupil.ask(20)
+        await pupil.settled()
+        if (await pupil.last())["decision"]["candidate"] == "learned":
+            break
+
+    answered = await pupil.ask(20)
+
+    numbers = range(pupil.number - 19, pupil.number + 1)
+    assert answered == [("school/cheap", "school/strong")[number % 2] for number in numbers]
+    told = await pupil.last()
+    assert (told["reason"], told["decision"]["score"] > told["decision"]["threshold"]) == (
+        "score",
+        pupil.number % 2 == 1,
+    )
+    assert sum(told["decision"]["parts"].values()) == pytest.approx(told["decision"]["score"], abs=1e-4)

@@ -72,8 +72,8 @@ class Flow:
 
                     last = answer.ending(bill.cost, bill.usage)
                     await claim.complete(last, answer, bill)
-                    trials.begin(last, answer, record.span)
         reply.end(last, headers=record.closing_headers())
+        trials.begin(last, answer, record.span)
 
     def trial(self, ingress: Tried) -> None:
         """Records what came of asking somebody else a call that was answered before."""

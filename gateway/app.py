@@ -91,6 +91,7 @@ class Running:
     journal: Journal
     cache: CacheStore
     meanings: Meanings
+    route: Router
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -213,6 +214,7 @@ async def running(
             journal=telemetry.journal,
             cache=store.cache,
             meanings=meanings,
+            route=router,
             tasks=tasks,
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {

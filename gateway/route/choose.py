@@ -9,7 +9,7 @@ from gateway.core.call import Call, Operation
 from gateway.core.deployment import Model
 from gateway.core.tenant import Tenant
 from gateway.route.candidates import Candidate, Cascade, Guarantee, Learned, Standing
-from gateway.route.conversation import Conversation, conversation_of, draw
+from gateway.route.conversation import Conversation, conversation_of, draw, system_prompt
 from gateway.route.decision import Circumstances, Considered, Decision, Trial, Verdict
 from gateway.route.rules import Route
 
@@ -30,6 +30,9 @@ class _Choice:
         self._call = call
         self._conversation = conversation
         self._given = given
+        self._prompt = ""
+        if route.guarantee is not None and route.guarantee.per_prompt:
+            self._prompt = system_prompt(call)
         self._considered = tuple(self._look(each) for each in route.candidates)
         self._verdict: Verdict | None = None
 
@@ -49,7 +52,7 @@ class _Choice:
         )
 
     def _look(self, candidate: Candidate) -> Considered:
-        held, reason = self._given.held(self._route, candidate), None
+        held, reason = self._given.held(self._route, candidate, self._prompt), None
         if isinstance(candidate, Cascade) and not _can_be_checked(self._call):
             reason = "a stream" if self._call.stream else "an answer that cannot be checked"
         elif isinstance(candidate, Learned) and self._given.scores is None:

@@ -113,7 +113,7 @@ class Scores(Protocol):
     def judge(self, route: str, learned: Learned, call: Call) -> Verdict: ...
 
 
-def _nobody(_: Route, __: Candidate) -> Held:
+def _nobody(_: Route, __: Candidate, ___: str) -> Held:
     return Held()
 
 
@@ -129,12 +129,13 @@ def _zero() -> int:
 class Circumstances:
     """What a decision rests on besides the call and the policy.
 
-    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `held` is known of a route's candidate; `pin` is the
+    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `held` is known of a route's candidate, for
+    calls with a system prompt (see conversation.system_prompt; "" where it does not matter); `pin` is the
     model or candidate that a conversation began with; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
     now: float = 0.0
-    held: Callable[[Route, Candidate], Held] = _nobody
+    held: Callable[[Route, Candidate, str], Held] = _nobody
     pin: Callable[[str], str | None] = _nothing
     scores: Scores | None = None

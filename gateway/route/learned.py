@@ -64,7 +64,9 @@ class _Kept:
         if not self.ordered:
             return float("inf") if self.learned.strong_share < 1 else float("-inf")
         place = round(len(self.ordered) * (1 - self.learned.strong_share))
-        return self.ordered[min(place, len(self.ordered) - 1)]
+        if not 0 < place < len(self.ordered):
+            return float("-inf") if place == 0 else float("inf")
+        return (self.ordered[place - 1] + self.ordered[place]) / 2
 
     def note(self, score: float) -> None:
         if len(self.recent) == RECENT:

@@ -39,6 +39,11 @@ class Router:
         """What runs as long as the worker does; `routes` gives those in force."""
         return {"certificates": self.certificates.run(routes), "scores": self.scores.run(routes)}
 
+    async def flush(self, routes: Routes) -> None:
+        """Writes and reads now what is learned; `loops` does so every second."""
+        await self.scores.flush(routes)
+        await self.certificates.flush(routes)
+
     def trials(self, decision: Decision, call: Call) -> Watched:
         """Is shown the answer, and then starts what is tried beside it."""
         return self.beside.of(decision, call)

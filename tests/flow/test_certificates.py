@@ -34,24 +34,28 @@ async def scholars() -> AsyncIterator[Scholars]:
 
 
 class Pupil:
-    def __init__(self, house: House, scholars: Scholars) -> None:
+    def __init__(self, house: House, sdk: openai.AsyncOpenAI, scholars: Scholars) -> None:
         self.house = house
+        self.sdk = sdk
         self.scholars = scholars
         self.number = 1000
         self.some_are_hard = False
+        self.system: str | None = None
 
     async def policy(self, candidates: str = "cheap", guarantee: str = "max_loss: 5%, shadow: 100%") -> None:
         await self.house.adopt(ROUTED.format(url=self.scholars.base_url, candidates=candidates, guarantee=guarantee))
 
     async def ask(self, count: int, *, stream: bool = False) -> list[str]:
         """Who answered each of so many new questions."""
-        async with openai.AsyncOpenAI(base_url=f"{self.house.url}/v1", api_key=self.house.key, max_retries=0) as client:
-            return [await self._one(client, stream) for _ in range(count)]
+        return [await self._one(stream) for _ in range(count)]
 
-    async def _one(self, client: openai.AsyncOpenAI, stream: bool) -> str:
+    async def _one(self, stream: bool) -> str:
+        client = self.sdk
         self.number += 1
         word = ("easy", "hard")[self.number % 2] if self.some_are_hard else "easy"
         messages: Any = [{"role": "user", "content": f"{word} {self.number}+{self.number * 7}"}]
+        if self.system is not None:
+            messages.insert(0, {"role": "system", "content": self.system})
         if stream:
             async with client.chat.completions.with_streaming_response.create(
                 model="auto", messages=messages, stream=True
@@ -70,12 +74,12 @@ class Pupil:
         async with asyncio.timeout(20):
             while any(task.get_name() == "trial" for task in asyncio.all_tasks()):
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(1.2)
+        await self.house.worker.route.flush(self.house.worker.policy.current.routes)
 
 
 @pytest.fixture
-async def pupil(house: House, scholars: Scholars) -> Pupil:
-    return Pupil(house, scholars)
+async def pupil(house: House, sdk: openai.AsyncOpenAI, scholars: Scholars) -> Pupil:
+    return Pupil(house, sdk, scholars)
 
 
 async def until(pupil: Pupil, model: str, *, most: int) -> int:
@@ -140,6 +144,28 @@ async def test_what_was_shown_outlives_the_policy_s_words_but_not_another_model(
 
     await pupil.policy(candidates="second")
     assert await pupil.ask(1) == ["school/strong"]
+
+
+async def test_each_system_prompt_has_a_certificate_of_its_own(pupil: Pupil) -> None:
+    await pupil.policy()
+    await until(pupil, "school/cheap", most=150)
+
+    pupil.system = "Today is the 7th."
+    assert await pupil.ask(1) == ["school/strong"]
+
+    await pupil.policy(guarantee="max_loss: 5%, shadow: 100%, per: route")
+    await pupil.settled()
+    assert await pupil.ask(1) == ["school/cheap"]
+
+
+async def test_streams_are_compared_too(pupil: Pupil) -> None:
+    await pupil.policy()
+
+    await pupil.ask(3, stream=True)
+    await pupil.settled()
+
+    trials = [record["trial"] for record in await pupil.house.records() if "trial" in record]
+    assert [trial["candidate_quality"] for trial in trials] == [1.0] * 3
 
 
 async def test_trials_cost_no_more_than_their_budget(pupil: Pupil) -> None:

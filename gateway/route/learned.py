@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -23,8 +23,9 @@ from gateway.core.seal import seal, unseal
 from gateway.route.candidates import Learned
 from gateway.route.decision import Verdict
 from gateway.route.rules import Routes
+from gateway.route.score.asked import asked
 from gateway.route.score.fit import MOST_LABELS, fit
-from gateway.route.score.prompt import Label, Prompt
+from gateway.route.score.prompt import Label
 from gateway.route.score.score import Score
 from gateway.route.score.state import load, save
 
@@ -85,7 +86,7 @@ class LearnedScores:
 
     def judge(self, route: str, learned: Learned, call: Call) -> Verdict:
         kept = self._of(route, learned)
-        scored = kept.score.of(prompt_of(call, route))
+        scored = kept.score.of(asked(call, route=route))
         threshold = kept.threshold()
         kept.note(scored.loss)
         parts = {
@@ -101,7 +102,7 @@ class LearnedScores:
     def learn(self, route: str, learned: Learned, call: Call, *, weak: float) -> None:
         """A label: the weak model's quality, where the strong one's is 1."""
         kept = self._of(route, learned)
-        kept.labels.append(Label(prompt_of(call, route), 1.0, weak))
+        kept.labels.append(Label(asked(call, route=route), 1.0, weak))
         kept.new += 1
 
     async def run(self, routes: Callable[[], Routes]) -> None:
@@ -166,24 +167,6 @@ class LearnedScores:
             else:
                 kept = self._kept[key] = _Kept(name, learned)
         return kept
-
-
-def prompt_of(call: Call, route: str) -> Prompt:
-    """The text that the user wrote last; the category is what else there is: the system prompt, the format, the tools."""
-    messages = call.fields.get("messages")
-    turns = [turn for turn in messages if isinstance(turn, Mapping)] if isinstance(messages, list) else []
-    asked = [turn for turn in turns if turn.get("role") == "user"]
-    system = [turn.get("content") for turn in turns if turn.get("role") in ("system", "developer")]
-    known = [system, call.fields.get("response_format"), call.fields.get("tools"), sorted(call.has)]
-    category = blake2b(orjson.dumps(known, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
-    return Prompt(_text(asked[-1].get("content")) if asked else "", route, category, len(turns))
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(part["text"] for part in parts if isinstance(part, Mapping) and isinstance(part.get("text"), str))
 
 
 def _name(route: str, learned: Learned, pepper: bytes) -> str:

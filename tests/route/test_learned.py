@@ -11,7 +11,7 @@ from gateway.core.deployment import Deployment, Model, Provider
 from gateway.core.errors import Overloaded
 from gateway.core.neighbour import Versioned
 from gateway.route.candidates import Learned
-from gateway.route.learned import ENOUGH, FIRST, LearnedScores, prompt_of
+from gateway.route.learned import ENOUGH, FIRST, LearnedScores
 from gateway.route.rules import Match, Route, Routes
 
 PROVIDER = Provider("p", "openai")
@@ -165,26 +165,3 @@ async def test_no_text_of_a_prompt_is_kept_in_the_store() -> None:
     (kept,) = states.values.values()
     assert b"common" in kept.value
     assert b"hidden" not in kept.value
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"messages": None},
-        {"messages": ["x"]},
-        {"messages": [{"role": "user"}]},
-        {"messages": [{"role": "user", "content": [1, {"text": "a"}, {"text": 5}]}]},
-    ],
-)
-def test_odd_messages_have_a_prompt_too(fields: dict[str, Any]) -> None:
-    odd = Call(id="r", operation=Operation.CHAT, received=0, model="auto", body=b"", fields=fields)
-
-    assert prompt_of(odd, "sums").text in ("", "a")
-
-
-def test_the_category_is_what_there_is_besides_the_text() -> None:
-    one, other = prompt_of(call("a"), "sums"), prompt_of(call("b"), "sums")
-    with_format = prompt_of(call("a", response_format={"type": "json_object"}), "sums")
-
-    assert one.category == other.category != with_format.category

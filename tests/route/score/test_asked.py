@@ -15,9 +15,9 @@ SYSTEM = {"role": "system", "content": "You sort invoices."}
 USER = {"role": "user", "content": "Which is it?"}
 
 
-def prompt(fields: Mapping[str, Any], *, has: frozenset[str] = frozenset(), key: str = "k") -> Prompt:
+def prompt(fields: Mapping[str, Any], *, has: frozenset[str] = frozenset()) -> Prompt:
     call = Call("1", Operation.CHAT, 0.0, "auto", b"", fields, has=has)
-    return asked(call, route="invoices", key=key)
+    return asked(call, route="invoices")
 
 
 def test_the_text_is_what_the_user_said_last() -> None:
@@ -34,13 +34,13 @@ def test_the_category_is_the_same_while_only_the_user_changes() -> None:
     assert prompt({"messages": [SYSTEM, USER]}).category == prompt({"messages": [SYSTEM, other]}).category
 
 
-def test_keys_instructions_and_features_in_use_are_categories_of_their_own() -> None:
+def test_formats_instructions_and_features_in_use_are_categories_of_their_own() -> None:
     fields = {"messages": [SYSTEM, USER]}
     developer = {"role": "developer", "content": "You sort letters."}
 
     categories = {
         prompt(fields).category,
-        prompt(fields, key="other").category,
+        prompt({**fields, "response_format": {"type": "json_object"}}).category,
         prompt(fields, has=frozenset({"tools"})).category,
         prompt({"messages": [developer, USER]}).category,
         prompt({"messages": [USER]}).category,

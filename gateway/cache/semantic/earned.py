@@ -28,6 +28,8 @@ from enum import Enum
 
 import msgspec
 
+from gateway.core import bet
+
 LADDER = (0.98, 0.96, 0.94, 0.92, 0.90, 0.88, 0.86, 0.84, 0.82, 0.80)
 """The thresholds that can be earned, the strictest first."""
 
@@ -37,13 +39,13 @@ _FIRST = LADDER.index(0.88)
 _ORDERS = ((tuple(range(_FIRST, len(LADDER))), 0.8), ((4, 2, 1, 0), 0.2))
 """The orders in which rungs are tried, each with its share of alpha: from .88 on to wider ones, and from .90 to stricter."""
 
-_BETS = ((0.08, 0.2), (0.25, 0.4), (0.5, 0.4))
-"""The shares of wrong hits that are bet on, as parts of the limit, with their weights."""
+_BETS = ((0.92, 0.2), (0.75, 0.4), (0.5, 0.4))
+"""By how much of the limit the shares of wrong hits that are bet on stay under it, with their weights."""
+
+_RIGHT, _WRONG = bet.cell(1, 1), bet.cell(1, 0)
 
 _DRIFT = 2.5
 """The bet on drift is on a share this many times the limit."""
-
-_HALVINGS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,28 +202,17 @@ class Earned:
 
 
 def wealth(right: int, wrong: int, limit: float) -> float:
-    """What 1 became, bet against "each hit is wrong with a chance of `limit` or more, given all before it".
-
-    A mix of likelihood ratios of Bernoulli draws at shares below the limit; a non-negative supermartingale under that
-    hypothesis (Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting, 2024).
-    """
-    total = 0.0
-    for part, weight in _BETS:
-        share = part * limit
-        log = wrong * math.log(part) + right * math.log((1 - share) / (1 - limit))
-        total += weight * math.exp(min(log, 700.0))
-    return total
+    """What 1 became, bet against "each hit is wrong with a chance of `limit` or more, given all before it" (see core.bet)."""
+    return math.exp(min(bet.below(_counts(right, wrong), limit, _BETS), 700.0))
 
 
 def upper_bound(right: int, wrong: int, alpha: float) -> float:
     """The least share against which the bet has won, 1 if there is none: an upper bound that holds at all times at once."""
-    low, high = 0.0, 1.0 - 1e-9
-    if wealth(right, wrong, high) < 1 / alpha:
-        return 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if middle > 0 and wealth(right, wrong, middle) >= 1 / alpha else (middle, high)
-    return high
+    return bet.upper_bound(_counts(right, wrong), alpha, _BETS)
+
+
+def _counts(right: int, wrong: int) -> dict[int, int]:
+    return {_RIGHT: right, _WRONG: wrong}
 
 
 def _band(score: float) -> int | None:

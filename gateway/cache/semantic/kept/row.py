@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from gateway.cache.semantic.embedder import Vector, unit
-from gateway.cache.semantic.seal import seal, unseal
+from gateway.core.seal import seal, unseal
 
 LARGEST = 64 * 1024
 """Bytes of a row that is read or written, whatever it says."""

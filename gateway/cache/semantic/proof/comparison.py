@@ -7,14 +7,14 @@ enough knows a quarter of the good ones at best (`python -m bench.cache.answers`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 import orjson
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,9})?$")
+from gateway.core.comparison import number, plain
+
 _LONGEST = 100_000
 
 
@@ -47,19 +47,15 @@ def compare(kept: str, real: str) -> Alike:
     """Of two texts of answers."""
     if len(kept) > _LONGEST or len(real) > _LONGEST:
         return Alike.YES if kept == real else Alike.NO
-    if _plain(kept) == _plain(real):
+    if plain(kept).casefold() == plain(real).casefold():
         return Alike.YES
     one, other = _json(kept), _json(real)
     if isinstance(one, dict | list) or isinstance(other, dict | list):
         return Alike.YES if _sorted(one) == _sorted(other) else Alike.NO
-    number, other_number = _number(kept), _number(real)
-    if number is not None or other_number is not None:
-        return Alike.YES if number == other_number else Alike.NO
+    first, second = number(kept), number(real)
+    if first is not None or second is not None:
+        return Alike.YES if first == second else Alike.NO
     return Alike.UNCLEAR
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".!")
 
 
 def _json(text: str) -> Any:
@@ -71,8 +67,3 @@ def _json(text: str) -> Any:
 
 def _sorted(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _number(text: str) -> float | None:
-    bare = text.strip().rstrip(".")
-    return float(bare.replace(",", "")) if _NUMBER.match(bare) else None

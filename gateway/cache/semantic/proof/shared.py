@@ -16,9 +16,9 @@ import msgspec
 
 from gateway.cache.semantic.earned import LADDER, Choice, Earned, Promise, State, fresh
 from gateway.cache.semantic.outside import States
-from gateway.cache.semantic.seal import seal, unseal
 from gateway.core.errors import Overloaded
 from gateway.core.neighbour import Versioned
+from gateway.core.seal import seal, unseal
 
 MOST_PENDING = 5000
 """Comparisons that wait to be written; of more, right ones are given up."""

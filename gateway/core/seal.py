@@ -11,6 +11,7 @@ _HEAD = len(_FORM) + _SUM_BYTES
 
 
 def seal(body: bytes, *, place: str, pepper: bytes) -> bytes:
+    """Places of different parts of the gateway must differ."""
     return _FORM + _checksum(body, place, pepper) + body
 
 

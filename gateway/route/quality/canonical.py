@@ -1,0 +1,62 @@
+"""JSON in one form, so that values that mean the same are the same text."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+LONGEST = 1_000_000
+"""Characters; longer texts are not read."""
+
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL | re.IGNORECASE)
+_LARGEST = 2.0**53
+
+
+class NotJson(ValueError):
+    """The text is no JSON, or too long or too deep to be read."""
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text. Raises NotJson, also for NaN, Infinity and the name of a member that comes twice."""
+    if len(text) > LONGEST:
+        raise NotJson("longer than is read")
+    try:
+        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_members)
+    except (ValueError, RecursionError) as error:
+        raise NotJson(str(error)) from error
+
+
+def unfenced(text: str) -> str:
+    """The inside of a text that is one code block of Markdown; any other text as it is."""
+    found = _FENCED.fullmatch(text)
+    return found.group(1) if found else text
+
+
+def canonical(value: Any) -> str:
+    """Members in order; 1, 1.0 and 1e0 are one number. Raises NotJson for what is too deep."""
+    try:
+        return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+    except RecursionError as error:
+        raise NotJson("too deep") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST:
+        return int(value)
+    return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise NotJson("a member comes twice")
+    return members
+
+
+def _no_number(name: str) -> NoReturn:
+    raise NotJson(f"{name} is no number of JSON")

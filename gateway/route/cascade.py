@@ -103,6 +103,7 @@ class Cascading(Generic[AnswerT]):
         if cascade.second is not None:
             second = self._beside(cascade.second, reason="second", is_needed=False)
         try:
+            asked.start()  # and holds its money before the second does
             if second is not None:
                 second.start()
             because, answer = await self._looked_at(asked, second)

@@ -5,6 +5,7 @@ Times in UTC seconds or milliseconds, money in nano-USD. docs/observability.md s
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.attempt import Attempt
@@ -114,6 +115,16 @@ def row_of(record: Record) -> Row:
     if record.span.state:
         row["trace_state"] = record.span.state
     return row
+
+
+def answered(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The attempt whose answer the row tells of: the one that was served, or else the last, if that had one."""
+    attempts: Sequence[Mapping[str, Any]] = row["attempts"]
+    if not attempts:
+        return None
+    served = next((each for each in attempts if each.get("served")), None)
+    last = attempts[-1]
+    return served or (last if last["first_byte_ms"] is not None and "served" not in last else None)
 
 
 def storable(value: object) -> object:
@@ -259,6 +270,7 @@ def _attempt(attempt: Attempt, record: Record) -> Row:
     if (bill := attempt.paid) is not None:
         row["served"] = attempt is record.attempts.served
         row |= {"input_tokens": bill.usage.input, "output_tokens": bill.usage.output}
+        row |= {"cached_tokens": bill.usage.cached, "reasoning_tokens": bill.usage.reasoning}
         row |= {"estimated": bill.usage.estimated, "cost_nano_usd": bill.cost}
     return row
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.core.errors import CLIENT_LEFT, CallerError
+from gateway.core.errors import CLIENT_LEFT, SUPERSEDED, CallerError
 from gateway.trace.spans.span import Span
 from gateway.trace.spans.tell import trace_of
 
@@ -26,6 +26,15 @@ _ENDINGS = {
 _REASONS = {
     "named": "the client named it",
     "rule": "the first route that fits says so",
+}
+
+_WHY = {
+    "retry": ", once more",
+    "fallback": ", as a fallback",
+    "try": ", the cheap model first",
+    "second": ", for a second opinion",
+    "escalation": ", the strong model",
+    "hedge": ", as the one before was silent",
 }
 
 
@@ -126,21 +135,29 @@ def _amount(stage: Mapping[str, Any], name: str) -> str:
 
 
 def _tried(attempt: Mapping[str, Any], row: Row) -> str:
-    why = {"retry": ", once more", "fallback": ", as a fallback"}.get(attempt["reason"], "")
     took = _seconds(attempt["duration_ms"])
-    start = f"Attempt {attempt['number']}{why}: {attempt['deployment']}"
+    start = f"Attempt {attempt['number']}{_WHY.get(attempt['reason'], '')}: {attempt['deployment']}"
     if attempt["error"] is None:
         first = attempt.get("first_byte_ms")
         began = f", its first byte after {_seconds(first)}" if first is not None and row.get("stream") else ""
-        return f"{start} answered {attempt['status']} in {took}{began}."
+        return f"{start} answered {attempt['status']} in {took}{began}{_paid(attempt)}."
+    if attempt["error"] == SUPERSEDED:
+        return f"{start} was stopped after {took}{_paid(attempt)}."
     status = f" {attempt['status']}" if attempt["status"] is not None else ""
     if attempt.get("fault") == CallerError.fault:
         what = "the client left" if attempt["error"] == CLIENT_LEFT else f"it refused the call{status}"
-        return f"{start}: after {took} {what}: {attempt['error']}."
+        return f"{start}: after {took} {what}: {attempt['error']}{_paid(attempt)}."
     detail = f" ({attempt['detail']})" if attempt.get("detail") else ""
     verb = "failed" if attempt["status"] is None or attempt["status"] >= 400 else "answered"
     broken = " and ended early" if verb == "answered" else ""
-    return f"{start} {verb}{status}{broken} after {took}: {attempt['error']}{detail}."
+    return f"{start} {verb}{status}{broken} after {took}: {attempt['error']}{detail}{_paid(attempt)}."
+
+
+def _paid(attempt: Mapping[str, Any]) -> str:
+    """Of one of several: what it cost, and why it was not served."""
+    cost, because = attempt.get("cost_nano_usd"), attempt.get("because")
+    told = f", for {dollars(cost)}" if cost is not None else ""
+    return f"{told}; not served: {because}" if because is not None else told
 
 
 def _cost(row: Row) -> Iterator[str]:

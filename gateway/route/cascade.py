@@ -12,7 +12,7 @@ import orjson
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment, Model
-from gateway.core.errors import CallerError, Overloaded, UpstreamError
+from gateway.core.errors import Broken, CallerError, Overloaded, UpstreamError
 from gateway.route.candidates import Cascade, Comparison
 from gateway.route.quality import answer as quality
 from gateway.route.quality.agreement import Agreement, agree
@@ -164,9 +164,12 @@ class Cascading(Generic[AnswerT]):
 
 
 async def _read(answer: Answer) -> quality.Answer:
-    """Raises UpstreamError where it broke off."""
+    """Raises UpstreamError where it broke off, or holds what clients may not be able to read either."""
     body = b"".join([chunk async for chunk in answer.chunks()])
-    return quality.read(orjson.loads(body))
+    try:
+        return quality.read(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        raise Broken("the provider's answer cannot be checked") from None
 
 
 def _of_second(because: str | None) -> str:

@@ -114,17 +114,24 @@ def _passed_over(row: Row) -> Iterator[str]:
 
 
 def _held(row: Row) -> Iterator[str]:
-    for stage in row.get("stages") or ():
-        if stage["name"] != "budget":
-            continue
+    asked = [stage for stage in row.get("stages") or () if stage["name"] == "budget"]
+    for stage in asked:
         took = _seconds(stage["duration_ms"])
         if stage["result"] == "denied":
-            asked = (_amount(stage, name) for name in ("limit", "remaining", "asked"))
-            of = "of {}, {} were left, and the call needs {}".format(*asked) if "limit" in stage else "no answer came"
+            needs = (_amount(stage, name) for name in ("limit", "remaining", "asked"))
+            of = "of {}, {} were left, and the call needs {}".format(*needs) if "limit" in stage else "no answer came"
             yield f"The budget {stage.get('budget', '')} said no after {took}: {of}."
+        elif row.get("reserved_nano_usd") is None or (_several(row) and stage is not asked[-1]):
+            yield f"The budgets were asked ({stage['result']}, {took})."
         else:
-            held = f" {dollars(row['reserved_nano_usd'])} were held" if row.get("reserved_nano_usd") is not None else ""
-            yield f"The budgets were asked ({stage['result']}, {took}){':' if held else ''}{held}."
+            in_all = " in all" if _several(row) else ""
+            held = f"{dollars(row['reserved_nano_usd'])} were held{in_all}"
+            yield f"The budgets were asked ({stage['result']}, {took}): {held}."
+
+
+def _several(row: Row) -> list[Mapping[str, Any]]:
+    """The attempts whose answers were paid, where those are more than the one that was served."""
+    return [attempt for attempt in row.get("attempts") or () if "served" in attempt]
 
 
 def _amount(stage: Mapping[str, Any], name: str) -> str:
@@ -169,7 +176,8 @@ def _cost(row: Row) -> Iterator[str]:
     parts.append(f"{row['output_tokens']:,} out")
     if row.get("reasoning_tokens"):
         parts.append(f"{row['reasoning_tokens']:,} of them reasoning")
-    counted = ", by our own count" if row.get("estimated") else ", as the provider counted"
+    in_part = "in part " if not all(each["estimated"] for each in _several(row)) else ""
+    counted = f", {in_part}by our own count" if row.get("estimated") else ", as the provider counted"
     cost = (
         f", which cost {dollars(row['cost_nano_usd'])}" if row.get("cost_nano_usd") is not None else ", without a price"
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.budget.journal import EVERY
 from gateway.route import router
 from gateway.route.candidates import Standing
 from gateway.route.decision import Circumstances
@@ -25,6 +28,7 @@ from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import CUT, HANG, Finish, Json, Say, Status, Step, Tool, Until, Usage
 from tests.flow.client import post
 from tests.flow.raw import chat, connected, request
+from tests.ledger.gateway import Wanted, serving
 from tests.redis_server import redis_server
 
 CHEAP, SECOND, STRONG = 10 * 1000 + 5 * 2000, 10 * 500 + 5 * 1000, 10 * 30_000 + 5 * 60_000
@@ -491,3 +495,32 @@ async def test_the_same_is_paid_where_the_ledger_is_shared(tmp_path: Path, provi
 
             assert cost_of(answer) == CHEAP + SECOND + STRONG
             await scene.agree_on(CHEAP + SECOND + STRONG, 45)
+
+
+async def test_what_was_tried_stays_paid_when_the_worker_is_killed(tmp_path: Path) -> None:
+    async with Chaosprov() as cheap, Chaosprov() as second, Chaosprov() as strong:
+        urls = {"cheap": cheap.base_url, "second": second.base_url, "strong": strong.base_url}
+        policy = "version: 1" + RULES.format(**urls, compared="", usd="1000", cache="")
+        wanted = Wanted(policy, workers=1, module="tests.trace.matrix.certified")
+        cheap.will(*BAD)
+        strong.will(HANG)
+        async with serving(tmp_path, wanted) as gateway:
+            token = await gateway.create_key("app", "default")
+            async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+                asking = asyncio.create_task(client.post(f"{gateway.url}/chat/completions", json=asked()))
+                await strong.asked()
+                await asyncio.sleep(4 * EVERY)  # what is on the disk by then is not lost
+                os.killpg(gateway.pid, signal.SIGKILL)
+                with pytest.raises(httpx.TransportError):
+                    await asking
+            await gateway.stop()
+            await gateway.start()
+
+            account, name = None, "org:default:usd/ever|"
+            async with asyncio.timeout(20):
+                while account is None or account.spent < CHEAP:
+                    account = (await gateway.accounts()).get(name)
+                    await asyncio.sleep(0.05)
+            assert account.spent == CHEAP
+            assert account.limit is not None
+            assert account.committed <= account.limit

@@ -175,7 +175,9 @@ async def running(
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
             route=(router := _open_router(store, own_calls, tasks=tasks, clock=clock, random=random)),
-            upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
+            upstream=Upstream(
+                wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random, tasks=tasks
+            ),
             meter=Meter(tokens, tasks),
             trace=Recorder(
                 telemetry.journal.begin,

@@ -45,7 +45,7 @@ class Flow:
                 record.budget(hold)
                 tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
                 decision = record.decide(self.route.decide(call, tenant, policy.routes, lambda: tokens))
-                purse = hold.of(decision.model)
+                hold.of(decision.model)
 
                 async with self.cache.claim(tenant, call, decision, policy.cache, reply) as claim:
                     record.cache(claim)
@@ -53,7 +53,10 @@ class Flow:
                     record.route(deployments)
                     trials = self.route.trials(decision, call)
 
-                    async with claim.hit or self.upstream.open(deployments, call, record.attempts, purse) as answer:
+                    asking = self.upstream.asking(
+                        call, record.attempts, hold, decision.model, meter=self.meter, hedge=decision.hedge
+                    )
+                    async with claim.hit or self.route.open(decision, deployments, asking) as answer:
                         await hold.admit()
                         record.upstream(answer)
                         claim.begin(answer, hold)
@@ -67,8 +70,9 @@ class Flow:
                                 await reply.send(chunk)
                         finally:
                             answer.close()  # a provider that is still talking stops before its tokens are counted
-                            bill = record.meter(await self.meter.bill(call, answer))
-                            hold.settle(bill)
+                            paid = await self.meter.bill(call, answer)
+                            hold.settle(paid)
+                            bill = record.meter(paid)
 
                     last = answer.ending(bill.cost, bill.usage)
                     await claim.complete(last, answer, bill)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -12,6 +13,7 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
 from gateway.core.tenant import Tenant
 from gateway.route import plan
+from gateway.route.cascade import AnswerT, Asking, Cascading
 from gateway.route.certificate.certificates import Certificates
 from gateway.route.decision import Circumstances, Decision
 from gateway.route.learned import LearnedScores
@@ -47,6 +49,14 @@ class Router:
     def trials(self, decision: Decision, call: Call) -> Watched:
         """Is shown the answer, and then starts what is tried beside it."""
         return self.beside.of(decision, call)
+
+    def open(
+        self, decision: Decision, deployments: tuple[Deployment, ...], asking: Asking[AnswerT]
+    ) -> AbstractAsyncContextManager[AnswerT]:
+        """The call's answer: the model's own, or what its cascade comes to."""
+        if decision.cascade is None:
+            return asking.open(deployments)
+        return Cascading(decision.cascade, asking, self.order)
 
     def order(self, model: Model) -> tuple[Deployment, ...]:
         """The model's deployments in the order in which they are to be tried."""

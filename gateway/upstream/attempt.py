@@ -15,6 +15,7 @@ from gateway.core.deployment import Deployment
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
+    SUPERSEDED,
     Broken,
     CallerError,
     GatewayError,
@@ -101,7 +102,7 @@ class Try:
             codec,
             first=first,
             body=body,
-            deployment=self.deployment,
+            attempt=self.attempt,
             headers=head.headers,
             until=until,
             close=self.close,
@@ -115,6 +116,7 @@ class Try:
             exchange.phase, exchange.deadline = "the response headers", deadline
             exchange.is_whole = not self._call.stream
             exchange.send(request)
+            self.attempt.is_sent = True
             try:
                 return exchange, await exchange.head()
             except UpstreamError:
@@ -164,6 +166,8 @@ def _blame(error: BaseException) -> tuple[str, str]:
     """Why an attempt ended early, and whose fault that was."""
     if isinstance(error, GatewayError):
         return error.code, error.fault
+    if isinstance(error, asyncio.CancelledError) and error.args == (SUPERSEDED,):
+        return SUPERSEDED, GatewayError.fault
     if isinstance(error, asyncio.CancelledError) and error.args != (SHUTTING_DOWN,):
         return CLIENT_LEFT, CallerError.fault
     return "shutting_down" if isinstance(error, asyncio.CancelledError) else "internal_error", GatewayError.fault

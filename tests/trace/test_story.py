@@ -220,3 +220,48 @@ def test_a_record_of_an_older_version_has_a_story_and_no_spans() -> None:
 
 def test_a_record_that_lacks_what_a_story_needs_is_no_failure() -> None:
     assert tell({"id": "req_1", "at": 1e15})["spans"] == []
+
+
+def test_a_cascade_that_escalated() -> None:
+    paid = {"input_tokens": 600, "output_tokens": 17, "estimated": False}
+    told = row(
+        stages=[
+            AUTH,
+            stage("route", 0.6, 0.1, plan=["lab/cheap"]),
+            stage("budget", 1.0, 1.0, result="granted"),
+            stage("budget", 5.0, 1.0, result="granted"),
+        ],
+        estimated=True,
+        attempts=[
+            attempt(
+                deployment="lab/cheap",
+                reason="try",
+                because="schema_invalid",
+                served=False,
+                cost_nano_usd=120_000,
+                **paid,
+            ),
+            failed(
+                2,
+                deployment="lab/other",
+                reason="second",
+                error="superseded",
+                fault="gateway",
+                because="not_needed",
+                served=False,
+                cost_nano_usd=400,
+                **{**paid, "estimated": True},
+            ),
+            attempt(3, deployment="lab/strong", reason="escalation", served=True, cost_nano_usd=80_000, **paid),
+        ],
+    )
+
+    assert list(sentences(told))[2:-1] == [
+        "Route 'small' took it; to be tried in this order: lab/cheap.",
+        "The budgets were asked (granted, 1.0 ms).",
+        "The budgets were asked (granted, 1.0 ms): $0.0026376 were held in all.",
+        "Attempt 1, the cheap model first: lab/cheap answered 200 in 250.0 ms, for $0.00012; not served: schema_invalid.",
+        "Attempt 2, for a second opinion: lab/other was stopped after 250.0 ms, for $0.0000004; not served: not_needed.",
+        "Attempt 3, the strong model: lab/strong answered 200 in 250.0 ms, for $0.00008.",
+        "It used 1,200 tokens in, 34 out, in part by our own count, which cost $0.0002004.",
+    ]

@@ -5,19 +5,18 @@ Only the shape is checked here; what the names refer to is checked when a sectio
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
-from pydantic.functional_validators import AfterValidator, PlainValidator
+from pydantic.functional_validators import PlainValidator
 
 from gateway.policy.quantities import bytes_count, seconds, tokens
 from gateway.policy.schema_cache import Caches
+from gateway.policy.schema_price import Price
 from gateway.policy.schema_routes import Candidate, Guarantee, Route
 from gateway.policy.shapes import (
     Amount,
     Count,
-    Dollars,
     Duration,
     Features,
     Name,
@@ -40,14 +39,6 @@ LATER = frozenset(
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
-
-
-def rising(tiers: list[PriceTier]) -> list[PriceTier]:
-    """Raises ValueError when one is not above the one before it."""
-    for below, tier in pairwise(tiers):
-        if tier.above <= below.above:
-            raise ValueError(f"each tier must be above the one before it, and {tier.above} is not above {below.above}")
-    return tiers
 
 
 Redaction = Literal["secret", "email", "iban", "card", "phone"]
@@ -160,45 +151,6 @@ class Limited(Section):
     """What may be spent; every one of these holds."""
     rate: Rate | None = None
     """How fast calls may come."""
-
-
-class Rates(Section):
-    """USD per million tokens of each kind."""
-
-    input: Dollars | None = Field(None, alias="in", description="Input tokens.")
-    output: Dollars | None = Field(None, alias="out", description="Output tokens.")
-    cached_in: Dollars | None = None
-    """Input tokens that the provider found in its cache. Default: the same as other input."""
-    cache_write: Dollars | None = None
-    """Input tokens that the provider put into its cache. Default: the same as other input."""
-    audio_in: Dollars | None = None
-    """Input tokens of audio. Default: the same as other input."""
-    audio_out: Dollars | None = None
-    """Output tokens of audio. Default: the same as other output."""
-    image_in: Dollars | None = None
-    """Input tokens of images. Default: the same as other input."""
-    image_out: Dollars | None = None
-    """Output tokens of images. Default: the same as other output."""
-    reasoning: Dollars | None = None
-    """Output tokens of reasoning. Default: the same as other output."""
-
-
-class PriceTier(Rates):
-    """What a call with a long prompt costs instead, all of its tokens. What is left out costs what it costs in the tier below."""
-
-    above: Tokens
-    """It holds for calls with more input tokens than this, such as 200k."""
-
-
-class Price(Rates):
-    """What a deployment charges, in USD per million tokens."""
-
-    input: Dollars = Field(alias="in", description="Input tokens.")
-    output: Dollars = Field(alias="out", description="Output tokens.")
-    request: Dollars = 0.0
-    """What each call costs besides its tokens, in USD."""
-    tiers: Annotated[list[PriceTier], AfterValidator(rising)] = []
-    """Other prices for long prompts, the shortest first."""
 
 
 class Share(Section):

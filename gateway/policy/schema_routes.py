@@ -53,6 +53,8 @@ class Disagreement(Section):
     """The model; best one of another vendor, which makes other mistakes."""
     on: Literal["json", "tool_call", "text_exact"] = "json"
     """What is compared: the JSON of the answers, their tool calls, or their text."""
+    part: Annotated[str, Field(max_length=200)] = ""
+    """Of JSON, the member that alone is compared, such as answer; of text, perhaps last_number. Default: all of it."""
 
 
 Check = Annotated[

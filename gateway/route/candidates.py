@@ -41,9 +41,9 @@ class Scorer(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cascade:
-    """A cheap model is asked first, and the strong one where one of the checks fires. `second` is asked beside the first,
-    and where the two disagree in what `on` compares, that is a check that fires too. `model` stands for the whole: its name
-    is the policy's own and its deployments are the cheap model's."""
+    """A cheap model is asked first, and the strong one where one of the checks fires. `second` is asked beside the first, and
+    where the two disagree in what `on` compares (of which `part` alone, unless it is ""), that is a check that fires too.
+    `model` stands for the whole: its name is the policy's own and its deployments are the cheap model's."""
 
     model: Model
     cheap: Model
@@ -51,6 +51,7 @@ class Cascade:
     when: frozenset[Check]
     second: Model | None = None
     on: Comparison = Comparison.JSON
+    part: str = ""
 
     @property
     def name(self) -> str:

@@ -19,12 +19,13 @@ from gateway.core.span import SpanContext
 from gateway.core.tasks import Tasks
 from gateway.core.trial import TrialResult
 from gateway.route.candidates import Cascade, Guarantee, Learned
+from gateway.route.cascade import DISAGREES, FAILED, agreement
 from gateway.route.certificate.certificates import Certificates
 from gateway.route.decision import Decision, Trial
 from gateway.route.learned import ENOUGH, LearnedScores
 from gateway.route.quality import answer as answers
 from gateway.route.quality import checks, judge
-from gateway.route.quality.agreement import Agreement, agree
+from gateway.route.quality.agreement import agree
 from gateway.route.quality.scores import SCORERS, Unscored, unusable
 from gateway.route.rules import Route
 
@@ -306,7 +307,7 @@ async def _cascaded(cascade: Cascade, asked: _Asked) -> Document | str:
     found = await asyncio.gather(*(asked.of(model) for model in models), return_exceptions=True)
     for each in found:
         if isinstance(each, UpstreamError):
-            return "failed"
+            return FAILED
         if isinstance(each, BaseException):
             raise each
     documents = [each for each in found if not isinstance(each, BaseException)]
@@ -314,8 +315,8 @@ async def _cascaded(cascade: Cascade, asked: _Asked) -> Document | str:
     fired = checks.first((check.value for check in cascade.when), cheap, asked.fields)
     if fired is not None:
         return fired
-    if len(documents) > 1 and not agree(cheap, answers.read(documents[1]), Agreement(cascade.on.value)):
-        return "disagrees"
+    if len(documents) > 1 and not agree(cheap, answers.read(documents[1]), agreement(cascade)):
+        return DISAGREES
     return documents[0]
 
 

@@ -204,3 +204,21 @@ async def test_a_score_learns_which_calls_the_weak_model_can_answer(
         pupil.number % 2 == 1,
     )
     assert sum(told["decision"]["parts"].values()) == pytest.approx(told["decision"]["score"], abs=1e-4)
+
+
+async def test_a_cascade_is_certified_and_then_costs_less_than_the_strong_model_without_being_worse(
+    pupil: Pupil,
+) -> None:
+    pupil.scholars.knows |= {"cheap": 0.9, "second": 0.9}
+    await pupil.policy(candidates="checked")
+    await until(pupil, "school/cheap", most=200)
+
+    answered = await pupil.ask(60)
+
+    assert set(answered) == {"school/cheap", "school/strong"}
+    served = [record for record in await pupil.house.records() if record["org"] == "default"][-60:]
+    assert all(record["decision"]["candidate"] == "checked" for record in served)
+    always_strong = 60 * (100 * 10 + 20 * 40) * 1000
+    assert sum(record["cost_nano_usd"] for record in served) < 0.7 * always_strong
+    escalated = [record for record in served if record["deployment"] == "school/strong"]
+    assert {attempt["because"] for record in escalated for attempt in record["attempts"][:1]} == {"disagrees"}

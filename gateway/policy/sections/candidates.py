@@ -11,6 +11,7 @@ from gateway.policy import schema, schema_routes
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.models import Models, unknown
 from gateway.route.candidates import Candidate, Cascade, Check, Comparison, Guarantee, Learned, Scorer
+from gateway.route.quality.agreement import LAST
 
 OWN = "llmgw"
 """The organisation that the gateway's own calls are made as."""
@@ -151,6 +152,10 @@ def _cascade(
             if second is not None:
                 mistakes.add((*path, "when"), f"{second.name!r} cannot disagree with itself")
             return None
+        if others[0].part and (
+            others[0].on == "tool_call" or (others[0].on == "text_exact" and others[0].part != LAST)
+        ):
+            mistakes.add((*path, "when"), f"there is no part {others[0].part!r} to compare in {others[0].on}")
     if cheap is None or strong is None:
         return None
     cascade = Cascade(
@@ -160,6 +165,7 @@ def _cascade(
         when=checks,
         second=second,
         on=Comparison(others[0].on) if others else Comparison.JSON,
+        part=others[0].part if others else "",
     )
     _note_loss(cascade, path, mistakes)
     return cascade

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gateway.core.deployment import Deployment, Provider
 from gateway.core.money import Price
 from gateway.meter.price import nano
-from gateway.policy import schema
+from gateway.policy import schema, schema_price
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.providers import Providers
 
@@ -122,7 +122,7 @@ def _entries(model: str, written: schema.Model) -> Iterator[tuple[Path, str, sch
             yield from (((*path, index, name), name, share) for name, share in entry.items())
 
 
-def _price(written: schema.Price) -> Price:
+def _price(written: schema_price.Price) -> Price:
     base = _with(Price(input=0, output=0), written)
     tiers: list[tuple[int, Price]] = []
     for tier in written.tiers:
@@ -130,7 +130,7 @@ def _price(written: schema.Price) -> Price:
     return replace(base, request=nano(written.request), tiers=tuple(tiers))
 
 
-def _with(price: Price, written: schema.Rates) -> Price:
+def _with(price: Price, written: schema_price.Rates) -> Price:
     """The price with the rates that are written in place of its own."""
     rates = {
         "input": written.input,

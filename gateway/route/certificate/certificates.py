@@ -141,7 +141,11 @@ def _subject(route: Route, candidate: Candidate, prompt: str, guarantee: Guarant
 
 def _described(candidate: Candidate) -> str:
     if isinstance(candidate, Cascade):
-        second = "" if candidate.second is None else f" against {_written(candidate.second)} on {candidate.on.value}"
+        second = (
+            ""
+            if candidate.second is None
+            else f" against {_written(candidate.second)} on {candidate.on.value} {candidate.part}"
+        )
         checks = ",".join(sorted(check.value for check in candidate.when))
         return f"try {_written(candidate.cheap)}{second} unless {checks} then {_written(candidate.strong)}"
     if isinstance(candidate, Learned):

@@ -25,7 +25,7 @@ from gateway.trace.story import tell
 from tests.admin.conftest import admin_of, created, on_redis, opened
 from tests.conftest import POLICY, House
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.steps import CUT, HANG, Finish, Json, Say, Status, Step, Tool, Until, Usage
+from tests.faults.steps import CUT, HANG, Body, Finish, Head, Json, Say, Status, Step, Tool, Until, Usage
 from tests.flow.client import post
 from tests.flow.raw import chat, connected, request
 from tests.ledger.gateway import Wanted, serving
@@ -53,6 +53,7 @@ tenants:
   default: {{budget: [{{usd: {usd}, per: ever}}, {{tokens: 1000000, per: ever}}], rate: {{rpm: 1000, concurrent: 10}}}}
 """
 TOOL = {"type": "function", "function": {"name": "pay", "parameters": {"type": "object"}}}
+USED = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 COMPARED = ", {disagrees_with: second, on: json}"
 
 
@@ -291,6 +292,18 @@ async def test_the_strong_model_is_asked_where_the_cheap_one_fails(scene: Scene,
     assert await scene.account() == (STRONG + beside, 0)
     assert scene.house.account() == (STRONG + beside, 0)
     assert record["cost_nano_usd"] == STRONG + beside
+
+
+async def test_an_answer_that_no_check_can_read_is_none_and_is_paid(scene: Scene) -> None:
+    message = {"role": "assistant", "content": "{}"}
+    document = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": USED}
+    scene.cheap.will(Head(), Body(json.dumps(document)[:-1].encode() + b', "far": 1e999}'))
+    scene.strong.will(*GOOD)
+
+    answer = await scene.ask()
+
+    assert cost_of(answer) == CHEAP + STRONG
+    assert told(await scene.agree_on(CHEAP + STRONG, 30))[0] == ("weak/c", "try", "failed")
 
 
 async def test_a_cheap_models_own_fallback_answers_before_the_strong_one_is_asked(scene: Scene) -> None:

@@ -335,13 +335,18 @@ async def test_what_was_tried_is_paid_where_the_strong_model_fails(scene: Scene,
     assert not any(each.get("served") for each in record["attempts"])
 
 
-async def test_a_cheap_answer_that_cannot_be_paid_refuses_the_call_and_nobody_is_asked(scene: Scene) -> None:
-    await scene.rule(usd="0.000001")
+@pytest.mark.parametrize(("compared", "usd"), [(False, "0.000001"), (True, "0.000001"), (True, "0.0005")])
+async def test_a_cheap_answer_that_cannot_be_paid_refuses_the_call_and_nobody_is_asked(
+    scene: Scene, compared: bool, usd: str
+) -> None:
+    """The last budget has enough for the second opinion, which is of no use alone."""
+    await scene.rule(compared=compared, usd=usd)
 
-    answer = await scene.ask()
+    answer = await scene.ask(max_tokens=200)
 
     assert (answer.status_code, answer.json()["error"]["type"]) == (429, "insufficient_quota")
     assert not scene.cheap.calls
+    assert not scene.second.calls
     record = await scene.house.only_record()
     assert (record["outcome"], record["failed_in"], record["cost_nano_usd"]) == ("rejected_budget", "budget", None)
     assert scene.house.worker.budgets.refused == 1

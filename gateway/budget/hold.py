@@ -78,7 +78,7 @@ class Hold:
     ) -> None:
         for purse in self._purses():
             purse.close()
-        self.is_refused = error is not None and any(each.refusal is error for each in self._purses())
+            self.is_refused = self.is_refused or (error is not None and purse.refusal is error)
         self._joined.leave(self, self.bill)
 
     @property

@@ -302,6 +302,8 @@ class Purse:
 
     def _end(self, used: Used, *, keep: bool = False) -> None:
         """Settles all that is held; with `keep` not the place in the rates, if that was taken first."""
+        if not self.reservations:
+            return
         kept = [each for each in self.reservations if keep and each is self._kept]
         for reservation, amounts in self._spread(used):
             if reservation not in kept:
@@ -310,8 +312,6 @@ class Purse:
 
     def _spread(self, used: Used) -> Iterable[tuple[Reservation, list[int]]]:
         """What was used of each part: an account's earlier reservations are filled first, its last one takes what remains."""
-        if not self.reservations:
-            return ()
         if len(self.reservations) == 1:
             only = self.reservations[0]
             return ((only, [used[part.account.index] for part in only.parts]),)

@@ -87,6 +87,8 @@ class Attempts(list[Attempt]):
 
     def elsewhere(self, now: float) -> float:
         """Seconds until `now` that were a provider's, or spent waiting to try one again; what overlaps counts once."""
+        if len(self) == 1 and not self.waits:
+            return (self[0].ended or now) - self[0].started
         seconds, until = 0.0, -math.inf
         for began, ended in sorted([*((each.started, each.ended or now) for each in self), *self.waits]):
             seconds += max(0.0, ended - max(began, until))

@@ -40,6 +40,10 @@ AnswerT_co = TypeVar("AnswerT_co", bound=Answer, covariant=True)
 class Asked(Protocol[AnswerT_co]):
     """A model that is asked; see upstream.asked."""
 
+    async def holds(self) -> bool:
+        """Waits until it has money and is asked, or has failed."""
+        ...
+
     def start(self) -> object: ...
 
     async def answer(self) -> AnswerT_co:
@@ -102,8 +106,7 @@ class Cascading(Generic[AnswerT]):
         if cascade.second is not None:
             second = self._beside(cascade.second, reason="second", is_needed=False)
         try:
-            asked.start()  # and holds its money before the second does
-            if second is not None:
+            if second is not None and await asked.holds():  # where there is money for one, it is the first one's
                 second.start()
             because, answer = await self._looked_at(asked, second)
             if second is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
@@ -54,19 +55,33 @@ class Asked:
 
     def __init__(
         self,
-        opening: Opening,
+        opens: Callable[[Reserves], Opening],
         purse: Purse,
         call: Call,
         *,
         meter: Meter,
         tasks: Tasks,
     ) -> None:
-        self.opening = opening
+        """`opens` makes the opening, of what pays for its attempts."""
+        self.opening = opens(self)
+        self._held = asyncio.Event()
         self._purse = purse
         self._call = call
         self._meter = meter
         self._tasks = tasks
         self._task: asyncio.Task[Answer | GatewayError] | None = None
+
+    async def reserve(self, deployment: Deployment) -> int | None:
+        """For its opening alone."""
+        cap = await self._purse.reserve(deployment)
+        self._held.set()
+        return cap
+
+    async def holds(self) -> bool:
+        """Waits until money is held for it and it is asked, and says so; or until it has ended before that."""
+        self.start()
+        await self._held.wait()
+        return not isinstance(self.result, GatewayError)
 
     def start(self) -> asyncio.Task[Answer | GatewayError]:
         """The task that opens the answer; a failure is its result."""
@@ -110,6 +125,8 @@ class Asked:
             return await self.opening.__aenter__()
         except GatewayError as error:
             return error
+        finally:
+            self._held.set()
 
     async def _drop(
         self, task: asyncio.Task[Answer | GatewayError], because: str | None, error: BaseException | None

@@ -14,6 +14,7 @@ from gateway.upstream.answer import Answer
 from gateway.upstream.asked import Asked, Meter, Purse
 from gateway.upstream.hedge import Hedge, HedgeBudget, Hedged
 from gateway.upstream.opening import Opening, Reach
+from gateway.upstream.opening import Purse as Reserves
 
 
 class Hold(Protocol):
@@ -51,10 +52,9 @@ class Asking:
 
     def open(self, plan: tuple[Deployment, ...], *, reason: str = "primary") -> AbstractAsyncContextManager[Answer]:
         """The call's own answer. Entering it raises as Opening does."""
-        opening = Opening(self.reach, plan, self.call, self.attempts, self.hold.own, reason=reason)
         if self.hedge is None or len(plan) < 2:
-            return opening
-        first = self._asked(opening, self.hold.own)
+            return self._opening(plan, self.hold.own, reason=reason)
+        first = self._asked(plan, self.hold.own, reason=reason)
         return Hedged(first, self._second, self.hedge, budget=self.hedges, clock=self.reach.clock)
 
     def escalate(self, plan: tuple[Deployment, ...], model: Model) -> AbstractAsyncContextManager[Answer]:
@@ -65,14 +65,19 @@ class Asking:
 
     def beside(self, plan: tuple[Deployment, ...], model: Model, *, reason: str, is_needed: bool) -> Asked:
         """A further answer. If one that is needed cannot be paid, neither can the call."""
-        purse = self.hold.beside(model, is_needed=is_needed)
-        return self._asked(Opening(self.reach, plan, self.call, self.attempts, purse, reason=reason), purse)
+        return self._asked(plan, self.hold.beside(model, is_needed=is_needed), reason=reason)
 
     def _second(self, deployment: Deployment) -> Asked:
         purse = self.hold.beside(self.model, is_needed=False)
-        plan = (deployment,)
-        opening = Opening(self.reach, plan, self.call, self.attempts, purse, reason="hedge", is_single=True)
-        return self._asked(opening, purse)
+        return self._asked((deployment,), purse, reason="hedge", is_single=True)
 
-    def _asked(self, opening: Opening, purse: Purse) -> Asked:
-        return Asked(opening, purse, self.call, meter=self.meter, tasks=self.tasks)
+    def _asked(self, plan: tuple[Deployment, ...], purse: Purse, *, reason: str, is_single: bool = False) -> Asked:
+        def opens(pays: Reserves) -> Opening:
+            return self._opening(plan, pays, reason=reason, is_single=is_single)
+
+        return Asked(opens, purse, self.call, meter=self.meter, tasks=self.tasks)
+
+    def _opening(
+        self, plan: tuple[Deployment, ...], pays: Reserves, *, reason: str, is_single: bool = False
+    ) -> Opening:
+        return Opening(self.reach, plan, self.call, self.attempts, pays, reason=reason, is_single=is_single)

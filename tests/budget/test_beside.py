@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 
 from gateway.budget.hold import Hold
+from gateway.budget.limits import Limit
+from gateway.budget.purse import Purse
 from gateway.core.deployment import Deployment, Model, Provider
 from gateway.core.errors import BudgetExhausted
 from gateway.core.money import Price
@@ -157,3 +161,60 @@ async def test_what_is_told_is_what_all_answers_were_held_for(office: Office) ->
 def reserved(hold: Hold) -> int:
     assert hold.reserved_usd is not None
     return hold.reserved_usd
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_becomes_of_its_answers_a_call_pays_for_each_and_no_limit_is_passed(
+    office: Office, seed: int
+) -> None:
+    limit = tokens(6 * (SENT + 100))
+    office.limit(limit, AT_ONCE)
+    crowd = Crowd(office, limit, random.Random(seed))
+
+    for _ in range(8):
+        with suppress(BudgetExhausted), office.hold(max_tokens=100) as hold:
+            await crowd.ask(hold)
+
+        balance = await office.balance(limit)
+        assert (balance.held, balance.settled + balance.over) == (0, sum(crowd.paid))
+        assert (await office.balance(AT_ONCE)).held == 0
+
+
+class Crowd:
+    """Calls that ask up to four models, whose answers are paid, let go, or forgotten. `paid`, in tokens, is for each answer."""
+
+    def __init__(self, office: Office, limit: Limit, dice: random.Random) -> None:
+        self.office = office
+        self.limit = limit
+        self.dice = dice
+        self.paid: list[int] = []
+
+    async def ask(self, hold: Hold) -> None:
+        hold.of(MODEL)
+        await (hold.admit() if self.dice.random() < 0.5 else hold.reserve(DEPLOYMENT))
+        for _ in range(self.dice.randrange(4)):
+            with suppress(BudgetExhausted):
+                await self.ask_beside(hold.beside(MODEL, is_needed=False))
+        if self.dice.random() < 0.5:
+            await hold.reserve(DEPLOYMENT)
+            await self.check()
+            hold.settle(self.bill())
+
+    async def ask_beside(self, purse: Purse) -> None:
+        await purse.reserve(DEPLOYMENT)
+        await self.check()
+        fate = self.dice.randrange(3)
+        if fate == 0:
+            purse.settle(self.bill())
+        elif fate == 1:
+            purse.release()
+        await self.check()
+
+    def bill(self) -> Bill:
+        made = self.dice.randrange(100)
+        self.paid.append(SENT + made)
+        return Bill(Usage(SENT, made), made)
+
+    async def check(self) -> None:
+        balance = await self.office.balance(self.limit)
+        assert balance.settled + balance.held <= self.limit.amount

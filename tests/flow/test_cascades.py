@@ -24,7 +24,7 @@ from gateway.trace.story import tell
 from tests.admin.conftest import admin_of, created, on_redis, opened
 from tests.conftest import POLICY, House
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.steps import CUT, HANG, Finish, Json, Say, Status, Step, Tool, Until, Usage
+from tests.faults.steps import CUT, HANG, Body, Finish, Head, Json, Say, Status, Step, Tool, Until, Usage
 from tests.flow.client import post
 from tests.flow.raw import chat, connected, request
 from tests.ledger.gateway import Wanted, serving
@@ -52,6 +52,7 @@ tenants:
   default: {{budget: [{{usd: {usd}, per: ever}}, {{tokens: 1000000, per: ever}}], rate: {{rpm: 1000, concurrent: 10}}}}
 """
 TOOL = {"type": "function", "function": {"name": "pay", "parameters": {"type": "object"}}}
+USED = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 COMPARED = ", {disagrees_with: second, on: json}"
 
 
@@ -291,6 +292,18 @@ async def test_the_strong_model_is_asked_where_the_cheap_one_fails(scene: Scene,
     assert record["cost_nano_usd"] == STRONG + beside
 
 
+async def test_an_answer_that_no_check_can_read_is_none_and_is_paid(scene: Scene) -> None:
+    message = {"role": "assistant", "content": "{}"}
+    document = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": USED}
+    scene.cheap.will(Head(), Body(json.dumps(document)[:-1].encode() + b', "far": 1e999}'))
+    scene.strong.will(*GOOD)
+
+    answer = await scene.ask()
+
+    assert cost_of(answer) == CHEAP + STRONG
+    assert told(await scene.agree_on(CHEAP + STRONG, 30))[0] == ("weak/c", "try", "failed")
+
+
 async def test_a_cheap_models_own_fallback_answers_before_the_strong_one_is_asked(scene: Scene) -> None:
     scene.cheap.will(Status(503, headers=(("retry-after", "0"),)))
     scene.cheap.will(*GOOD)
@@ -320,13 +333,18 @@ async def test_what_was_tried_is_paid_where_the_strong_model_fails(scene: Scene,
     assert not any(each.get("served") for each in record["attempts"])
 
 
-async def test_a_cheap_answer_that_cannot_be_paid_refuses_the_call_and_nobody_is_asked(scene: Scene) -> None:
-    await scene.rule(usd="0.000001")
+@pytest.mark.parametrize(("compared", "usd"), [(False, "0.000001"), (True, "0.000001"), (True, "0.0005")])
+async def test_a_cheap_answer_that_cannot_be_paid_refuses_the_call_and_nobody_is_asked(
+    scene: Scene, compared: bool, usd: str
+) -> None:
+    """The last budget has enough for the second opinion, which is of no use alone."""
+    await scene.rule(compared=compared, usd=usd)
 
-    answer = await scene.ask()
+    answer = await scene.ask(max_tokens=200)
 
     assert (answer.status_code, answer.json()["error"]["type"]) == (429, "insufficient_quota")
     assert not scene.cheap.calls
+    assert not scene.second.calls
     record = await scene.house.only_record()
     assert (record["outcome"], record["failed_in"], record["cost_nano_usd"]) == ("rejected_budget", "budget", None)
     assert scene.house.worker.budgets.refused == 1

@@ -42,6 +42,7 @@ from gateway.ingress.request import Limits
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
+from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.own_calls import ORGANISATION, OwnCalls
@@ -49,7 +50,9 @@ from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.route.pins import Pins
 from gateway.route.router import Router
+from gateway.route.strategies import Known
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, Store
 from gateway.store.fleet import Fleet
@@ -61,6 +64,7 @@ from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
+from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
 from gateway.upstream.webhook import post
@@ -109,10 +113,10 @@ async def running(
     """
     clock, random, tasks = Clock(), Random(), Tasks()
     async with AsyncExitStack() as closing:
-        tokens, prices = Tokens(), PriceTable(clock)
+        tokens, prices, table = Tokens(), PriceTable(clock), ModelTable()
 
         def compile_folder(folder: Path = settings.policies) -> Snapshot:
-            snapshot = compile_policy(folder, settings.environment, prices.price)
+            snapshot = compile_policy(folder, settings.environment, prices.price, table.abilities)
             if snapshot.routes.counts_tokens or not snapshot.limits.is_empty:
                 tokens.load("")  # before calls come: it holds the interpreter for a tenth of a second
             return snapshot
@@ -137,7 +141,7 @@ async def running(
         def publish(deployment: str, until: float, reason: str) -> None:
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
-        health = Health(clock, publish)
+        health, observed = Health(clock, publish), Observed(clock)
         pool = Pool()
         closing.callback(pool.close)
         fleet = Fleet(store.versions)
@@ -168,8 +172,10 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=Router(clock, random),
-            upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
+            route=Router(clock, random, Known(observed, Bounds(tokens)), _pins(store, tasks, clock)),
+            upstream=Upstream(
+                wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random, observed=observed
+            ),
             meter=Meter(tokens, tasks),
             trace=Recorder(
                 telemetry.journal.begin,
@@ -235,6 +241,7 @@ async def running(
                 watch=watch,
                 compile_folder=compile_folder,
                 resting=health.resting,
+                observed=observed.all,
                 budgets=budgets,
                 metrics=telemetry.metrics,
                 purges=purges,
@@ -292,6 +299,10 @@ def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
         sock.close()
         raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
     return sock
+
+
+def _pins(store: Store, tasks: Tasks, clock: Clock) -> Pins:
+    return Pins(store.pins, tasks, clock, pepper=store.pepper.reveal().encode())
 
 
 def _pepper(settings: Settings) -> Secret | None:

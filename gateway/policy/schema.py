@@ -201,7 +201,18 @@ class Price(Rates):
     """Other prices for long prompts, the shortest first."""
 
 
-class Share(Section):
+class Able(Section):
+    """What deployments can do, where the table of models does not know it, or is wrong."""
+
+    context: Tokens | None = None
+    """The most tokens of a prompt and its answer together, such as 128k."""
+    can: Features | None = None
+    """Features that they have, whatever the table says."""
+    cannot: Features | None = None
+    """Features that they lack: calls that use one go elsewhere."""
+
+
+class Share(Able):
     """One deployment's part of a model."""
 
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
@@ -216,7 +227,7 @@ Entry = Annotated[
 ]
 
 
-class Model(Limited):
+class Model(Limited, Able):
     """A name that clients may ask for."""
 
     use: Annotated[Text | Annotated[list[Entry], Field(min_length=1), Tag("<list>")], Discriminator(shape)]
@@ -227,6 +238,10 @@ class Model(Limited):
     """What to try when all of `use` has failed, in order: provider/upstream-model, or the name of another model."""
     max_output: Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**7), number_or_text("8k")] | None = None
     """The most output tokens of a call under a hard budget whose client named no cap. Default 4096."""
+    strategy: Literal["weighted", "cheapest", "fastest", "least_busy"] = "weighted"
+    """Which deployment of `use` is tried first; of equal ones, and with `weighted`, by weight."""
+    sticky: Literal["conversation", "none"] = "none"
+    """`conversation`: a conversation keeps the deployment it began with, and so its provider's prompt cache."""
 
 
 class Users(Limited):

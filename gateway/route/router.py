@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -11,8 +11,14 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
 from gateway.core.tenant import Tenant
 from gateway.route import plan
-from gateway.route.decision import Circumstances, Decision
-from gateway.route.rules import Routes
+from gateway.route.abilities import may_be_long
+from gateway.route.candidates import models_of
+from gateway.route.choose import remembered
+from gateway.route.conversation import conversation_of
+from gateway.route.decision import Circumstances, Decision, Pin
+from gateway.route.pins import Pins
+from gateway.route.rules import Route, Routes
+from gateway.route.strategies import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +27,48 @@ class Router:
 
     clock: Clock
     random: Random
+    known: Known
+    pins: Pins
 
-    def decide(self, call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], int]) -> Decision:
-        """Raises NotFound, as plan.decide does."""
-        return plan.decide(call, tenant, routes, Circumstances(tokens_in, self.clock.now()))
+    async def decide(
+        self, call: Call, tenant: Tenant, routes: Routes, count: Callable[[Call], Awaitable[int]]
+    ) -> Decision:
+        """Raises NotFound and InvalidRequest, as plan.decide does. `count` gives the call's input tokens, and is asked only
+        where they decide something."""
+        counted = await count(call) if routes.counts_tokens else None
+        tokens, now = counted or 0, self.clock.now()
+        found = plan.find(call, tenant, routes, Circumstances(lambda: tokens, now))
+        if counted is None and may_be_long(_models(found), call):
+            counted = await count(call)
+        conversation = None
+        if isinstance(found, Route) and (found.candidates or found.canary):
+            conversation = conversation_of(call, tenant)
+            if (key := remembered(found, conversation)) is not None:
+                await self.pins.find(key)
+        given = Circumstances(lambda: tokens, now, pin=self.pins.known, sent=counted)
+        return plan.settle(found, call, tenant, given, conversation)
 
-    def order(self, model: Model) -> tuple[Deployment, ...]:
-        """The model's deployments in the order in which they are to be tried."""
-        return plan.order(model, self.random)
+    def order(self, decision: Decision, call: Call, model: Model | None = None) -> tuple[Deployment, ...]:
+        """The deployments of the model that was decided on, or of another one, in the order in which they are to be tried."""
+        return plan.order(model or decision.model, self.random, call, self.known, decision)
+
+    def begun(self, decision: Decision, deployment: Deployment) -> None:
+        """An answer has begun, from this deployment; one that was kept has none with a name."""
+        memory = decision.memory
+        if memory is not None and deployment.name:
+            pin = Pin(decision.candidate or decision.model.name, decision.model.name, deployment.name)
+            self.pins.keep(memory.key, pin, shared=memory.is_shared)
+
+
+def _models(found: Route | Model) -> Iterator[Model]:
+    """Everybody who may be asked."""
+    if isinstance(found, Model):
+        yield found
+        return
+    yield found.model
+    for candidate in found.candidates:
+        yield from models_of(candidate)
+    if found.canary is not None:
+        yield found.canary.model
+    if found.mirror is not None:
+        yield found.mirror.model

@@ -16,6 +16,7 @@ from gateway.core.errors import Overloaded, UpstreamError
 from gateway.upstream.answer import Answer
 from gateway.upstream.attempt import Try
 from gateway.upstream.health import Health
+from gateway.upstream.observed import Observed
 from gateway.upstream.retries import RetryBudget, backoff
 from gateway.upstream.wire import Wire
 
@@ -34,7 +35,16 @@ class Purse(Protocol):
 class Upstream:
     """`wires` maps a provider's dialect to the way it is reached."""
 
-    def __init__(self, *, wires: Mapping[str, Wire], health: Health, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        *,
+        wires: Mapping[str, Wire],
+        health: Health,
+        clock: Clock,
+        random: Random,
+        observed: Observed | None = None,
+    ) -> None:
+        self.observed = observed or Observed(clock)
         self.wires = wires
         self.health = health
         self.budget = RetryBudget()
@@ -109,7 +119,8 @@ class Opening:
             self._upstream.budget.earn(deployment.provider.name)
         context = self._attempts.context() if deployment.provider.propagate_trace else None
         wire = self._upstream.wires[deployment.provider.dialect]
-        self._try = Try(wire, deployment, self._call, cap, attempt, context, self._upstream.clock)
+        upstream = self._upstream
+        self._try = Try(wire, deployment, self._call, cap, attempt, context, upstream.clock, upstream.observed)
         return await self._try.start()
 
     def _judge(self, deployment: Deployment, error: BaseException | None) -> None:

@@ -14,6 +14,7 @@ from pydantic.functional_validators import AfterValidator, PlainValidator
 from gateway.policy.quantities import bytes_count, seconds, tokens
 from gateway.policy.schema_cache import Caches
 from gateway.policy.schema_routes import Candidate, Guarantee, Route
+from gateway.policy.schema_tests import Test
 from gateway.policy.shapes import (
     Amount,
     Count,
@@ -286,24 +287,6 @@ class Alerts(Section):
     """Whether it may be in a private network or on this machine."""
 
 
-class Request(Section):
-    """A call to decide about. What is left out takes no part in the decision."""
-
-    model: str = "auto"
-    key: str = "test"
-    """The name of the virtual key."""
-    tenant: str | None = None
-    """Organisation or organisation/team. Default: a caller who may ask for every model."""
-    tags: OneOrMany | None = None
-    headers: dict[str, str] = {}
-    content: str = ""
-    """The text of the one message."""
-    has: Features | None = None
-    stream: bool = False
-    tokens_in: Tokens | None = None
-    """Default: an estimate from the content."""
-
-
 class Capture(Section):
     """Prompts and answers kept for admins to read. Without this section none are."""
 
@@ -326,25 +309,6 @@ class Trace(Section):
     """What becomes of a caller's `traceparent`: our spans join its trace, link to it from one of their own, or ignore it."""
     capture: Capture | None = None
     """Prompts and answers kept for admins to read."""
-
-
-class Expectation(Section):
-    """What must come of it. What is left out may be anything."""
-
-    route: str | None = None
-    model: str | None = None
-    deployment: str | None = None
-    """One of the deployments to be tried first."""
-    error: Annotated[Text | Annotated[int, Tag("<other>")], Discriminator(shape)] | None = None
-    """The `code` or the HTTP status of the refusal."""
-
-
-class Test(Section):
-    """A requirement of this policy, run by `llmgw check`."""
-
-    name: Name
-    request: Request = Request()
-    expect: Expectation
 
 
 class Policy(Section):

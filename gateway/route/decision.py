@@ -132,12 +132,12 @@ class Circumstances:
     """What a decision rests on besides the call and the policy.
 
     `tokens_in` is asked only by routes that want it; `sent` is the same where the prompt is so long that it might not fit
-    somewhere; `now` in UTC seconds; `held` is known of a route's candidate; `pin` is who answered before in the conversation
-    that is remembered under a key; without `scores` a learned candidate does not serve.
+    somewhere; `now` in UTC seconds, without which no route with a time holds; `held` is known of a route's candidate; `pin` is
+    who answered before in the conversation that is remembered under a key; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
-    now: float = 0.0
+    now: float | None = None
     held: Callable[[Route, Candidate], Held] = _nobody
     pin: Callable[[str], Pin | None] = _nothing
     scores: Scores | None = None

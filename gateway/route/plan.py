@@ -72,7 +72,7 @@ def fits(match: Match, call: Call, tenant: Tenant, given: Circumstances) -> bool
         and (not match.keys or _any(match.keys, tenant.key_name))
         and (not match.tenants or _any(match.tenants, tenant.name))
         and all(_header(call, name, pattern) for name, pattern in match.headers)
-        and (match.time is None or given.now in match.time)
+        and (match.time is None or (given.now is not None and given.now in match.time))
         and (match.tokens_in is None or given.tokens_in() in match.tokens_in)
     )
 

@@ -52,7 +52,6 @@ from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.route.pins import Pins
 from gateway.route.router import Router
-from gateway.route.strategies import Known
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, Store
 from gateway.store.fleet import Fleet
@@ -172,7 +171,7 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=Router(clock, random, Known(observed, Bounds(tokens)), _pins(store, tasks, clock)),
+            route=Router(clock, random, observed, _pins(store, tasks, clock)),
             upstream=Upstream(
                 wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random, observed=observed
             ),

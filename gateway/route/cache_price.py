@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.money import Price
+from gateway.route.strategies import cost, in_tier
 
 
 def pays(stay: Price, switch: Price, *, sent: int, made: int) -> bool:
@@ -11,12 +12,9 @@ def pays(stay: Price, switch: Price, *, sent: int, made: int) -> bool:
     Who stays pays for the prompt as cached, and who switches as new. A switch to what is dearer anyway is not made for the
     money, and so is not judged by it; one to what is cheaper has to be cheaper with the cache lost.
     """
-    if _cost(switch, switch.input, sent, made) >= _cost(stay, stay.input, sent, made):
+    there, here = cost(switch, sent, made), cost(stay, sent, made)
+    if there >= here:
         return True
-    cached = stay.input if stay.cached_input is None else stay.cached_input
-    return _cost(switch, switch.input, sent, made) < _cost(stay, cached, sent, made)
-
-
-def _cost(price: Price, input: int, sent: int, made: int) -> int:
-    """In nano-USD per million, with a prompt of which each token costs `input`."""
-    return sent * input + made * price.output
+    rates = in_tier(stay, sent)
+    cached = rates.input if rates.cached_input is None else rates.cached_input
+    return there < here - sent * (rates.input - cached)

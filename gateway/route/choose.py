@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Model
@@ -26,22 +25,23 @@ def choose(
 ) -> Decision:
     """The route fits the call already. Raises InvalidRequest where whoever would answer surely cannot."""
     if not (route.candidates or route.canary or route.mirror):
-        return replace(named(route.model, call, tenant, given), route=route.name, reason="rule", hedge=route.hedge)
+        return plain(route.model, call, tenant, given, route)
     return _Choice(route, call, conversation or conversation_of(call, tenant), given).made()
 
 
-def named(model: Model, call: Call, tenant: Tenant, given: Circumstances) -> Decision:
-    """The model answers, without any choice. Raises InvalidRequest where it surely cannot."""
+def plain(model: Model, call: Call, tenant: Tenant, given: Circumstances, route: Route | None = None) -> Decision:
+    """The model answers, without any choice, as the route says or the client. Raises InvalidRequest where it surely cannot."""
     lack = obstacle(model, call, given.sent)
     if lack is not None:
         raise refusal(model, call, lack, given.sent)
+    name, reason, hedge = (None, "named", None) if route is None else (route.name, "rule", route.hedge)
     if not _goes_on(model, call):
-        return Decision(None, model, sent=given.sent)
+        return Decision(name, model, reason, hedge=hedge, sent=given.sent)
     conversation = conversation_of(call, tenant)
     key = f"\0{model.name}\0{conversation.id}"
     pin = None if conversation.is_new else given.pin(key)
     memory = Memory(key, pin, conversation.is_bound)
-    return Decision(None, model, conversation=conversation.id, sent=given.sent, memory=memory)
+    return Decision(name, model, reason, hedge=hedge, conversation=conversation.id, sent=given.sent, memory=memory)
 
 
 def remembered(route: Route, conversation: Conversation) -> str | None:

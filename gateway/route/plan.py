@@ -7,15 +7,15 @@ from fnmatch import fnmatchcase
 from random import Random
 
 from gateway.core.call import Call
-from gateway.core.deployment import Deployment, Model
+from gateway.core.deployment import Deployment, Model, Strategy
 from gateway.core.errors import NotFound
 from gateway.core.tenant import Tenant
 from gateway.route.abilities import able
-from gateway.route.choose import choose, named
+from gateway.route.choose import choose, plain
 from gateway.route.conversation import Conversation
 from gateway.route.decision import Circumstances, Decision, Memory
 from gateway.route.rules import Match, Route, Routes
-from gateway.route.strategies import Known, drawn, ranked
+from gateway.route.strategies import Seen, drawn, ranked
 
 
 def decide(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> Decision:
@@ -44,7 +44,7 @@ def settle(
     """Who answers, of the route or by the model that was found; `conversation` is the call's, where it is known already.
     Raises InvalidRequest as `decide` does."""
     if isinstance(found, Model):
-        return named(found, call, tenant, given)
+        return plain(found, call, tenant, given)
     return choose(found, call, tenant, given, conversation)
 
 
@@ -81,7 +81,7 @@ def order(
     model: Model,
     random: Random,
     call: Call | None = None,
-    known: Known | None = None,
+    seen: Seen | None = None,
     decision: Decision | None = None,
 ) -> tuple[Deployment, ...]:
     """The model's deployments, by its strategy or drawn by weight, and then its fallbacks as they are listed.
@@ -93,8 +93,8 @@ def order(
     deployments: Sequence[Deployment] = model.deployments
     if len(deployments) > 1:
         deployments = drawn(model, random, conversation if model.is_sticky else None)
-        if call is not None and known is not None:
-            deployments = ranked(model.strategy, deployments, call, known, random)
+        if call is not None and seen is not None and model.strategy is not Strategy.WEIGHTED:
+            deployments = ranked(model.strategy, deployments, call, seen, random)
     planned = (*deployments, *model.fallbacks)
     if decision is not None and decision.memory is not None:
         planned = _continued(planned, model, decision.memory)

@@ -18,7 +18,7 @@ from gateway.route.conversation import conversation_of
 from gateway.route.decision import Circumstances, Decision, Pin
 from gateway.route.pins import Pins
 from gateway.route.rules import Route, Routes
-from gateway.route.strategies import Known
+from gateway.route.strategies import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Router:
 
     clock: Clock
     random: Random
-    known: Known
+    seen: Seen
     pins: Pins
 
     async def decide(
@@ -50,7 +50,7 @@ class Router:
 
     def order(self, decision: Decision, call: Call, model: Model | None = None) -> tuple[Deployment, ...]:
         """The deployments of the model that was decided on, or of another one, in the order in which they are to be tried."""
-        return plan.order(model or decision.model, self.random, call, self.known, decision)
+        return plan.order(model or decision.model, self.random, call, self.seen, decision)
 
     def begun(self, decision: Decision, deployment: Deployment) -> None:
         """An answer has begun, from this deployment; one that was kept has none with a name."""

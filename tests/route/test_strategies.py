@@ -11,11 +11,9 @@ import pytest
 from gateway.core.call import Call
 from gateway.core.deployment import Abilities, Deployment, Model, Strategy
 from gateway.core.money import NANO, Price
-from gateway.meter.bound import Bounds
-from gateway.meter.tokens import Tokens
 from gateway.route import plan
 from gateway.route.decision import Decision, Memory, Pin
-from gateway.route.strategies import EXPLORED, Known
+from gateway.route.strategies import EXPLORED
 from tests.route.cast import call, deployment
 
 A, B, C = deployment("p/a"), deployment("p/b"), deployment("q/c")
@@ -58,8 +56,8 @@ def orders(
     decision: Decision | None = None,
     times: int = 2000,
 ) -> list[list[str]]:
-    random, known = Random(1), Known(seen or Watched(), Bounds(Tokens()))
-    plans = [plan.order(of, random, asked or call(), known, decision) for _ in range(times)]
+    random, watched = Random(1), seen or Watched()
+    plans = [plan.order(of, random, asked or call(), watched, decision) for _ in range(times)]
     return [[each.name for each in planned] for planned in plans]
 
 

@@ -12,7 +12,7 @@ from gateway.core.arrival import Asked, Headers
 from gateway.core.attempt import Attempts
 from gateway.core.call import Call
 from gateway.core.clock import Clock
-from gateway.core.deployment import Deployment
+from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
@@ -98,6 +98,9 @@ class Decision(Protocol):
 
     @property
     def reason(self) -> str: ...
+
+    @property
+    def model(self) -> Model: ...
 
 
 class Said(Protocol):

@@ -81,13 +81,14 @@ class Targets:
         self._prices: dict[str, Price] = {}
         for name, price in _written_prices(models):
             self._prices.setdefault(name, price)
-        self._able: dict[str, _Said] = {}
+        self._able: dict[tuple[str, str], _Said] = {}
         for model, written in models.items():
-            own = self._said(written, ("models", model))
+            of_all = self._said(written, ("models", model))
             for path, name, share in _entries(model, written):
-                said = _joined(own, self._said(share, path))
+                said = _joined(of_all, self._said(share, path))
                 if said != _UNSAID:
-                    self._able.setdefault(name, said)
+                    self._able[model, name] = said
+                    self._able.setdefault(("", name), said)
 
     def used(self, model: str) -> tuple[Target, ...]:
         """The deployments of a model that are on."""
@@ -123,7 +124,8 @@ class Targets:
             return None
         price = share.price or self._models[model].price
         written = None if price is None else _price(price)
-        context, can, cannot = self._able.get(name, _UNSAID)
+        elsewhere = self._able.get(("", name), _UNSAID)
+        context, can, cannot = self._able.get((model, name), elsewhere)
         return Target(self._providers.on[provider], upstream_model, written, share.weight, context, can, cannot)
 
     def _said(self, written: schema.Able, path: Path) -> _Said:

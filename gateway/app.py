@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +22,7 @@ from gateway.auth.wanted import Wanted
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
+from gateway.cache.assemble import assemble
 from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
 from gateway.cache.place import cache_pepper
@@ -50,8 +52,11 @@ from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.route.certificate.certificates import Certificates
+from gateway.route.learned import LearnedScores
 from gateway.route.pins import Pins
 from gateway.route.router import Router
+from gateway.route.trials import Trials
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, Store
 from gateway.store.fleet import Fleet
@@ -89,6 +94,7 @@ class Running:
     journal: Journal
     cache: CacheStore
     meanings: Meanings
+    route: Router
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -171,7 +177,7 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=Router(clock, random, observed, _pins(store, tasks, clock)),
+            route=(router := _open_router(store, own_calls, observed, tasks=tasks, clock=clock, random=random)),
             upstream=Upstream(
                 wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random, observed=observed
             ),
@@ -213,6 +219,7 @@ async def running(
             journal=telemetry.journal,
             cache=store.cache,
             meanings=meanings,
+            route=router,
             tasks=tasks,
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {
@@ -222,6 +229,7 @@ async def running(
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
             **flow.cache.loops(),
+            **router.loops(lambda: policy.current.routes),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -245,6 +253,7 @@ async def running(
                 metrics=telemetry.metrics,
                 purges=purges,
                 meanings=meanings,
+                reports=flow.cache,
                 unready=unready,
                 clock=clock,
                 tell=tell,
@@ -286,6 +295,17 @@ def _open_budgets(
     )
 
 
+def _open_router(
+    store: Store, own_calls: OwnCalls, observed: Observed, *, tasks: Tasks, clock: Clock, random: Random
+) -> Router:
+    pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
+    certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
+    scores = LearnedScores(store.meanings.earned, pepper=pepper)
+    trials = Trials(certificates, scores, own_calls, own_calls.note, tasks, random, assemble=assemble)
+    pins = Pins(store.pins, tasks, clock, pepper=pepper)
+    return Router(clock, random, observed, pins, certificates, scores, trials)
+
+
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
     """An address to listen on, which other workers may share. Raises OSError that names it."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -298,10 +318,6 @@ def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
         sock.close()
         raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
     return sock
-
-
-def _pins(store: Store, tasks: Tasks, clock: Clock) -> Pins:
-    return Pins(store.pins, tasks, clock, pepper=store.pepper.reveal().encode())
 
 
 def _pepper(settings: Settings) -> Secret | None:

@@ -81,7 +81,7 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
     models = compile_models(policy, document, providers, tables, mistakes)
     routes = compile_routes(policy, at, models, mistakes)
     alerts = compile_alerts(policy, document, mistakes)
-    limits = compile_limits(policy, models, routes.aliases, alerts.webhook, mistakes)
+    limits = compile_limits(policy, models, routes, alerts.webhook, mistakes)
     notes = (providers.notes(), models.notes(), route_notes(routes), limit_notes(policy, limits, models))
     return Snapshot(
         version=draft.source.version,

@@ -109,6 +109,8 @@ class Guarantee(Section):
         | None
     ) = None
     """How a candidate's answer is compared with the reference's. Default json_equal."""
+    per: Literal["prompt", "route"] | None = None
+    """Whether it is shown for each system prompt by itself, or for all calls of the route together. Default prompt."""
 
 
 class Canary(Section):

@@ -61,7 +61,7 @@ def _outcome(case: Case, snapshot: Snapshot, tokens_in: TokensIn) -> Decision | 
         return error
 
 
-def _held(state: Mapping[str, Standing], route: Route, candidate: Candidate) -> Held:
+def _held(state: Mapping[str, Standing], route: Route, candidate: Candidate, _: str) -> Held:
     of_all = state.get(route.name, Standing.UNCERTIFIED)
     return Held(state.get(f"{route.name}/{candidate.name}", of_all))
 

@@ -85,7 +85,7 @@ class Guarantee:
     """What a candidate must have shown before it serves: a loss of at most `max_loss` of the reference's quality, with
     `confidence`. Until then a share `shadow` of the calls is tried on it, and afterwards a share `audit`, for at most
     `budget` nano-USD per UTC day (None: as much as it takes). `judge` compares answers where `scorer` says so, and is wrong
-    in a share `judge_error` of its verdicts."""
+    in a share `judge_error` of its verdicts. With `per_prompt` it is shown for each system prompt by itself."""
 
     reference: Model
     max_loss: float = 0.05
@@ -96,6 +96,7 @@ class Guarantee:
     scorer: Scorer = Scorer.JSON_EQUAL
     judge: Model | None = None
     judge_error: float = 0.0
+    per_prompt: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Model
@@ -11,7 +12,7 @@ from gateway.core.tenant import Tenant
 from gateway.route.abilities import obstacle, refusal
 from gateway.route.cache_price import pays
 from gateway.route.candidates import Candidate, Cascade, Guarantee, Learned, Standing, models_of
-from gateway.route.conversation import Conversation, conversation_of, draw
+from gateway.route.conversation import Conversation, conversation_of, draw, system_prompt
 from gateway.route.decision import Circumstances, Considered, Decision, Memory, Trial, Verdict
 from gateway.route.rules import Route
 from gateway.route.strategies import tokens
@@ -66,6 +67,9 @@ class _Choice:
         self._call = call
         self._conversation = conversation
         self._given = given
+        self._prompt = ""
+        if route.guarantee is not None and route.guarantee.per_prompt:
+            self._prompt = system_prompt(call)
         self._considered = tuple(self._look(each) for each in route.candidates)
         self._verdict: Verdict | None = None
         self._pin = None if conversation.is_new else given.pin(_key(route, conversation))
@@ -83,7 +87,7 @@ class _Choice:
             candidate=chosen.name if chosen in self._route.candidates else None,
             considered=self._considered,
             verdict=self._verdict,
-            trials=tuple(self._trials(chosen)),
+            trials=tuple(self._trials(chosen, model)),
             hedge=self._route.hedge,
             conversation=self._conversation.id,
             sent=self._given.sent,
@@ -96,7 +100,7 @@ class _Choice:
         )
 
     def _look(self, candidate: Candidate) -> Considered:
-        held, reason = self._given.held(self._route, candidate), None
+        held, reason = self._given.held(self._route, candidate, self._prompt), None
         if isinstance(candidate, Cascade) and not _can_be_checked(self._call):
             reason = "a stream" if self._call.stream else "an answer that cannot be checked"
         elif isinstance(candidate, Learned) and self._given.scores is None:
@@ -171,9 +175,7 @@ class _Choice:
         if isinstance(chosen, Learned):
             if reason == "sticky" and self._pin is not None:
                 return chosen.weak if chosen.weak.name == self._pin.model else chosen.strong
-            if self._given.scores is None:
-                return chosen.strong
-            self._verdict = self._given.scores.judge(self._route.name, chosen, self._call)
+            self._verdict = self._judged(chosen)
             return chosen.strong if self._verdict.is_strong else chosen.weak
         return chosen
 
@@ -189,7 +191,11 @@ class _Choice:
         sent, made = tokens(self._call)
         return None if pays(price, dearer, sent=sent, made=made) else (before[0], stays)
 
-    def _trials(self, chosen: Candidate) -> Iterator[Trial]:
+    def _judged(self, candidate: Learned) -> Verdict:
+        assert self._given.scores is not None
+        return self._verdict or self._given.scores.judge(self._route.name, candidate, self._call)
+
+    def _trials(self, chosen: Candidate, model: Model) -> Iterator[Trial]:
         """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
         mirror, guarantee = self._route.mirror, self._route.guarantee
         is_mirrored = mirror is not None and draw("mirror", self._route.name, self._call.id) < mirror.share
@@ -199,12 +205,23 @@ class _Choice:
             return
         for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
             trial = self._trial(candidate, seen, chosen, guarantee)
-            if trial is not None and draw("trial", self._route.name, candidate.name, self._call.id) < trial.probability:
+            if trial is None or draw("trial", self._route.name, candidate.name, self._call.id) >= trial.probability:
+                continue
+            if not isinstance(candidate, Learned):
                 yield trial
+                continue
+            verdict = self._judged(candidate)
+            says = candidate.strong if verdict.is_strong else candidate.weak
+            if (
+                candidate is not chosen or model is says
+            ):  # a conversation that keeps another model shows nothing of a score
+                yield replace(trial, verdict=verdict)
 
     def _trial(self, candidate: Candidate, seen: Considered, chosen: Candidate, guarantee: Guarantee) -> Trial | None:
         """An audit of the candidate that serves asks the reference; what is not certified yet is asked beside the reference."""
         asks = candidate
+        if isinstance(candidate, Learned) and self._given.scores is None:
+            return None
         if candidate is chosen and seen.held.standing is Standing.CERTIFIED:
             asks = guarantee.reference
         elif chosen is not guarantee.reference or seen.held.standing is not Standing.UNCERTIFIED:

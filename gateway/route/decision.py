@@ -15,10 +15,11 @@ from gateway.route.rules import Route
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of a learned candidate on one call: `score` is the quality that the weak model is expected to lose, of which `parts`
-    by name are its sum; the strong model answers above `threshold`."""
+    by name are its sum; the strong model answers above `threshold`. It rests on so many `labels`."""
 
     score: float
     threshold: float
+    labels: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -72,6 +73,7 @@ class Trial:
 
     `probability` is the share of such calls that are tried. With a guarantee the two answers are compared, and what comes of
     it counts for the `certificate` of `candidate`, whether that is who serves (then this is an audit) or who is asked.
+    `verdict` is that of a learned candidate.
     """
 
     asks: Candidate
@@ -79,6 +81,7 @@ class Trial:
     candidate: Candidate
     guarantee: Guarantee | None = None
     certificate: str = ""
+    verdict: Verdict | None = None
 
     @property
     def is_audit(self) -> bool:
@@ -108,6 +111,26 @@ class Decision:
     sent: int | None = None
     memory: Memory | None = None
 
+    def told(self) -> Mapping[str, object]:
+        """What the record keeps of it, as plain values. Empty where there was nothing to choose from."""
+        told: dict[str, object] = {}
+        if self.considered:
+            told["candidates"] = [
+                {"name": each.name, "standing": each.held.standing.value, "skipped": each.reason}
+                for each in self.considered
+            ]
+            told["candidate"] = self.candidate
+        if self.verdict is not None:
+            told["score"] = round(self.verdict.score, 6)
+            told["threshold"] = round(self.verdict.threshold, 6)
+            told["parts"] = {name: round(part, 6) for name, part in self.verdict.parts.items()}
+        if self.trials:
+            told["trials"] = [
+                {"asks": each.asks.name, "of": each.candidate.name, "probability": each.probability}
+                for each in self.trials
+            ]
+        return told
+
 
 class Scores(Protocol):
     """What has been learned of each route's calls."""
@@ -115,7 +138,7 @@ class Scores(Protocol):
     def judge(self, route: str, learned: Learned, call: Call) -> Verdict: ...
 
 
-def _nobody(_: Route, __: Candidate) -> Held:
+def _nobody(_: Route, __: Candidate, ___: str) -> Held:
     return Held()
 
 
@@ -132,13 +155,14 @@ class Circumstances:
     """What a decision rests on besides the call and the policy.
 
     `tokens_in` is asked only by routes that want it; `sent` is the same where the prompt is so long that it might not fit
-    somewhere; `now` in UTC seconds, without which no route with a time holds; `held` is known of a route's candidate; `pin` is
-    who answered before in the conversation that is remembered under a key; without `scores` a learned candidate does not serve.
+    somewhere; `now` in UTC seconds, without which no route with a time holds; `held` is known of a route's candidate, for
+    calls with a system prompt (see conversation.system_prompt; "" where it does not matter); `pin` is who answered before in
+    the conversation that is remembered under a key; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
     now: float | None = None
-    held: Callable[[Route, Candidate], Held] = _nobody
+    held: Callable[[Route, Candidate, str], Held] = _nobody
     pin: Callable[[str], Pin | None] = _nothing
     scores: Scores | None = None
     sent: int | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from gateway.core.call import Call
 from gateway.core.clock import Clock
@@ -13,12 +14,15 @@ from gateway.core.tenant import Tenant
 from gateway.route import plan
 from gateway.route.abilities import may_be_long
 from gateway.route.candidates import models_of
+from gateway.route.certificate.certificates import Certificates
 from gateway.route.choose import remembered
 from gateway.route.conversation import conversation_of
 from gateway.route.decision import Circumstances, Decision, Pin
+from gateway.route.learned import LearnedScores
 from gateway.route.pins import Pins
 from gateway.route.rules import Route, Routes
 from gateway.route.strategies import Seen
+from gateway.route.trials import Trials, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class Router:
     random: Random
     seen: Seen
     pins: Pins
+    certificates: Certificates
+    scores: LearnedScores
+    beside: Trials
 
     async def decide(
         self, call: Call, tenant: Tenant, routes: Routes, count: Callable[[Call], Awaitable[int]]
@@ -45,8 +52,21 @@ class Router:
             conversation = conversation_of(call, tenant)
             if (key := remembered(found, conversation)) is not None:
                 await self.pins.find(key)
-        given = Circumstances(lambda: tokens, now, pin=self.pins.known, sent=counted)
+        given = Circumstances(lambda: tokens, now, self.certificates.held, self.pins.known, self.scores, counted)
         return plan.settle(found, call, tenant, given, conversation)
+
+    def loops(self, routes: Callable[[], Routes]) -> Mapping[str, Coroutine[Any, Any, None]]:
+        """What runs as long as the worker does; `routes` gives those in force."""
+        return {"certificates": self.certificates.run(routes), "scores": self.scores.run(routes)}
+
+    async def flush(self, routes: Routes) -> None:
+        """Writes and reads now what is learned; `loops` does so every second."""
+        await self.scores.flush(routes)
+        await self.certificates.flush(routes)
+
+    def trials(self, decision: Decision, call: Call) -> Watched:
+        """Is shown the answer, and then starts what is tried beside it."""
+        return self.beside.of(decision, call)
 
     def order(self, decision: Decision, call: Call, model: Model | None = None) -> tuple[Deployment, ...]:
         """The deployments of the model that was decided on, or of another one, in the order in which they are to be tried."""

@@ -31,6 +31,7 @@ from gateway.core.feedback import Feedback
 from gateway.core.money import usd
 from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
+from gateway.core.trial import TrialResult
 from gateway.core.usage import Usage
 from gateway.trace.rules import TraceRules
 
@@ -87,11 +88,15 @@ class Claim(Protocol):
     def entry(self) -> str | None: ...
 
     @property
+    def answer(self) -> str | None: ...
+
+    @property
     def saved(self) -> tuple[int, float] | None: ...
 
 
 class Decision(Protocol):
-    """`route` is None when the client named the model and no rule changed that; `reason` is why it was chosen."""
+    """`route` is None when the client named the model and no rule changed that; `reason` is why it was chosen; `told` is what
+    else it rests on, as plain values."""
 
     @property
     def route(self) -> str | None: ...
@@ -101,6 +106,7 @@ class Decision(Protocol):
 
     @property
     def model(self) -> Model: ...
+    def told(self) -> Mapping[str, object]: ...
 
 
 class Said(Protocol):
@@ -179,6 +185,7 @@ class Record:
         "span",
         "status",
         "tenant",
+        "tried",
     )
 
     def __init__(
@@ -214,6 +221,7 @@ class Record:
         self.plan: Sequence[Deployment] = ()
         self.served: Served | None = None
         self.said: Feedback | None = None
+        self.tried: TrialResult | None = None
         self.bill: Bill | None = None
         self.status = 200
         self.error: GatewayError | None = None
@@ -256,6 +264,10 @@ class Record:
     def feedback(self, said: Feedback) -> Feedback:
         self.said = said
         return said
+
+    def trial(self, result: TrialResult) -> TrialResult:
+        self.tried = result
+        return result
 
     def budget(self, hold: Held) -> None:
         self.hold = hold

@@ -5,6 +5,7 @@ Times in UTC seconds or milliseconds, money in nano-USD. docs/observability.md s
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from gateway.core.attempt import Attempt
@@ -33,7 +34,10 @@ PARAMETERS = (
 )
 """What of the client's request is told besides, where it is a number or a short text."""
 _NAMES = frozenset(PARAMETERS)
-_OF_CACHE = ("cache", "cache_kind", "cache_reason", "similarity", "cache_entry", "saved_nano_usd", "saved_ms")
+_OF_CACHE = (
+    *("cache", "cache_kind", "cache_reason", "similarity"),
+    *("cache_entry", "cache_answer", "saved_nano_usd", "saved_ms"),
+)
 _UNDECIDED = STAGES.index("cache")
 """Stages passed by a call for which no model has been chosen yet."""
 _LONGEST = 256
@@ -77,6 +81,7 @@ def row_of(record: Record) -> Row:
         "template": None,
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
+        "decision": dict(decision.told()) if decision else None,
         **_cache(record),
         "deployment": last.deployment[:_LONGEST] if last else None,
         "provider": last.provider if last else None,
@@ -106,6 +111,8 @@ def row_of(record: Record) -> Row:
     if record.rules.capture is not Capture.OFF and call is not None:
         row["content"] = content(call, served, tenant, record.rules)
         row["content_in_spans"] = record.rules.capture is Capture.SPANS
+    if record.tried is not None:
+        row["trial"] = asdict(record.tried)
     if record.said is not None:
         row["feedback"] = {
             "request_id": record.said.request_id,
@@ -160,6 +167,7 @@ def _cache(record: Record) -> Row:
         claim.reason,
         claim.similarity,
         claim.entry,
+        claim.answer,
         None if saved is None else saved[0],
         None if saved is None else _milliseconds(saved[1]),
     )

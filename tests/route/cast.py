@@ -56,7 +56,7 @@ def knowing(
 ) -> Circumstances:
     """How candidates stand, by name, each to be tried in a share of the calls, and who answered before."""
 
-    def held(_: Route, candidate: Candidate) -> Held:
+    def held(_: Route, candidate: Candidate, __: str) -> Held:
         return Held((standings or {}).get(candidate.name, Standing.UNCERTIFIED), share, f"of {candidate.name}")
 
     return Circumstances(held=held, pin=lambda _: pin, sent=sent)

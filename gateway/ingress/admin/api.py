@@ -27,7 +27,7 @@ from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.cache import CacheRoutes
 from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.console import console_routes
-from gateway.ingress.admin.meanings import MeaningRoutes
+from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
@@ -79,6 +79,7 @@ class Admin:
     metrics: Metrics
     purges: Purges
     meanings: Meanings
+    reports: Reports
     unready: Callable[[], str | None]
     clock: Clock
     tell: Tell | None = None
@@ -119,7 +120,9 @@ class Admin:
         return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
 
     def _meanings(self) -> MeaningRoutes:
-        return MeaningRoutes(self.meanings, self.store.cache, lambda: self.policy.current.cache, is_installed)
+        return MeaningRoutes(
+            self.meanings, self.reports, self.journal.find, lambda: self.policy.current.cache, is_installed
+        )
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})

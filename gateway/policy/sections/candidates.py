@@ -72,6 +72,7 @@ class Candidates:
             scorer=Scorer.JUDGE if judged is not None else Scorer(said.score or defaults.scorer),
             judge=judge,
             judge_error=0.0 if judged is None else judged.judge_error,
+            per_prompt=said.per != "route",
         )
 
     def _confidence(self, share: float, where: Path) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gateway.core.comparison import number, plain
 from gateway.route.quality.answer import Answer, ToolCall
-from gateway.route.quality.canonical import NotJson, canonical, parse, unfenced
+from gateway.route.quality.canonical import NotJson, canonical, json_in, parse
 
 _LAST_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _TAIL = 2_000
@@ -57,7 +57,7 @@ def _called(call: ToolCall) -> tuple[str, str]:
 
 def _same_json(one: str, other: str, part: str) -> bool:
     try:
-        values = [parse(unfenced(text)) for text in (one, other)]
+        values = [parse(json_in(text), strict=False) for text in (one, other)]
         if not part:
             return canonical(values[0]) == canonical(values[1])
         if not all(isinstance(value, dict) and part in value for value in values):

@@ -43,13 +43,12 @@ class Flow:
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
-                tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
-                decision = record.decide(self.route.decide(call, tenant, policy.routes, lambda: tokens))
+                decision = record.decide(await self.route.decide(call, tenant, policy.routes, self.meter.tokens_in))
                 hold.of(decision.model)
 
                 async with self.cache.claim(tenant, call, decision, policy.cache, reply) as claim:
                     record.cache(claim)
-                    deployments = self.route.order(decision.model)
+                    deployments = self.route.order(decision, call)
                     record.route(deployments)
                     trials = self.route.trials(decision, call)
 
@@ -59,6 +58,7 @@ class Flow:
                     async with claim.hit or self.route.open(decision, deployments, asking) as answer:
                         await hold.admit()
                         record.upstream(answer)
+                        self.route.begun(decision, answer.deployment)
                         claim.begin(answer, hold)
                         reply.begin(
                             answer.content_type, stream=answer.is_stream, headers=record.headers() + hold.headers()

@@ -14,6 +14,7 @@ from gateway.policy.quantities import bytes_count, seconds, tokens
 from gateway.policy.schema_cache import Caches
 from gateway.policy.schema_price import Price
 from gateway.policy.schema_routes import Candidate, Guarantee, Route
+from gateway.policy.schema_tests import Test
 from gateway.policy.shapes import (
     Amount,
     Count,
@@ -153,7 +154,18 @@ class Limited(Section):
     """How fast calls may come."""
 
 
-class Share(Section):
+class Able(Section):
+    """What deployments can do, where the table of models does not know it, or is wrong."""
+
+    context: Tokens | None = None
+    """The most tokens of a prompt and its answer together, such as 128k."""
+    can: Features | None = None
+    """Features that they have, whatever the table says."""
+    cannot: Features | None = None
+    """Features that they lack: calls that use one go elsewhere."""
+
+
+class Share(Able):
     """One deployment's part of a model."""
 
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
@@ -168,7 +180,7 @@ Entry = Annotated[
 ]
 
 
-class Model(Limited):
+class Model(Limited, Able):
     """A name that clients may ask for."""
 
     use: Annotated[Text | Annotated[list[Entry], Field(min_length=1), Tag("<list>")], Discriminator(shape)]
@@ -179,6 +191,10 @@ class Model(Limited):
     """What to try when all of `use` has failed, in order: provider/upstream-model, or the name of another model."""
     max_output: Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**7), number_or_text("8k")] | None = None
     """The most output tokens of a call under a hard budget whose client named no cap. Default 4096."""
+    strategy: Literal["weighted", "cheapest", "fastest", "least_busy"] = "weighted"
+    """Which deployment of `use` is tried first; of equal ones, and with `weighted`, by weight."""
+    sticky: Literal["conversation", "none"] = "none"
+    """`conversation`: a conversation keeps the deployment it began with, and so its provider's prompt cache."""
 
 
 class Users(Limited):
@@ -223,24 +239,6 @@ class Alerts(Section):
     """Whether it may be in a private network or on this machine."""
 
 
-class Request(Section):
-    """A call to decide about. What is left out takes no part in the decision."""
-
-    model: str = "auto"
-    key: str = "test"
-    """The name of the virtual key."""
-    tenant: str | None = None
-    """Organisation or organisation/team. Default: a caller who may ask for every model."""
-    tags: OneOrMany | None = None
-    headers: dict[str, str] = {}
-    content: str = ""
-    """The text of the one message."""
-    has: Features | None = None
-    stream: bool = False
-    tokens_in: Tokens | None = None
-    """Default: an estimate from the content."""
-
-
 class Capture(Section):
     """Prompts and answers kept for admins to read. Without this section none are."""
 
@@ -263,25 +261,6 @@ class Trace(Section):
     """What becomes of a caller's `traceparent`: our spans join its trace, link to it from one of their own, or ignore it."""
     capture: Capture | None = None
     """Prompts and answers kept for admins to read."""
-
-
-class Expectation(Section):
-    """What must come of it. What is left out may be anything."""
-
-    route: str | None = None
-    model: str | None = None
-    deployment: str | None = None
-    """One of the deployments to be tried first."""
-    error: Annotated[Text | Annotated[int, Tag("<other>")], Discriminator(shape)] | None = None
-    """The `code` or the HTTP status of the refusal."""
-
-
-class Test(Section):
-    """A requirement of this policy, run by `llmgw check`."""
-
-    name: Name
-    request: Request = Request()
-    expect: Expectation
 
 
 class Policy(Section):

@@ -72,6 +72,15 @@ class Learned:
 Candidate = Model | Cascade | Learned
 
 
+def models_of(candidate: Candidate) -> tuple[Model, ...]:
+    """Whom it may ask, each of which it needs."""
+    if isinstance(candidate, Model):
+        return (candidate,)
+    if isinstance(candidate, Learned):
+        return candidate.weak, candidate.strong
+    return (candidate.cheap, candidate.strong, *(() if candidate.second is None else (candidate.second,)))
+
+
 @dataclass(frozen=True, slots=True)
 class Guarantee:
     """What a candidate must have shown before it serves: a loss of at most `max_loss` of the reference's quality, with

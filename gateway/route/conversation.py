@@ -38,10 +38,11 @@ def conversation_of(call: Call, tenant: Tenant) -> Conversation:
     digest = blake2b(digest_size=16)
     for part in (tenant.org, tenant.team or "", tenant.key_id, beginning):
         digest.update(b"%d:" % len(part) + part.encode("utf-8", "surrogatepass"))
+    is_kept_there = bool(call.fields.get("previous_response_id"))
     return Conversation(
         id=digest.hexdigest(),
-        is_new="assistant" not in roles,
-        is_bound=bool(roles) and roles[-1] == "tool",
+        is_new="assistant" not in roles and not is_kept_there,
+        is_bound=roles[-1:] == ["tool"] or is_kept_there,
     )
 
 

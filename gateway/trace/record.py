@@ -13,7 +13,7 @@ from gateway.core.attempt import Attempt, Attempts
 from gateway.core.bill import Bill
 from gateway.core.call import Call
 from gateway.core.clock import Clock
-from gateway.core.deployment import Deployment
+from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
@@ -93,6 +93,8 @@ class Decision(Protocol):
     @property
     def reason(self) -> str: ...
 
+    @property
+    def model(self) -> Model: ...
     def told(self) -> Mapping[str, object]: ...
 
 

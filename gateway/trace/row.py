@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.core.attempt import Attempt
 from gateway.core.call import Call
+from gateway.core.deployment import Strategy
 from gateway.trace.content import content
 from gateway.trace.record import STAGES, Record
 from gateway.trace.rules import Capture, Inbound
@@ -213,6 +214,8 @@ def _stages(record: Record) -> list[Row]:
         stages.append(_stage("route", received, passed[3], record.decided or ended))
         if record.decision is not None:
             stages[-1]["plan"] = [each.name[:_LONGEST] for each in record.plan]
+            if (strategy := record.decision.model.strategy) is not Strategy.WEIGHTED:
+                stages[-1]["strategy"] = strategy.value
     if record.decided is not None and (told := _told_by_cache(record)) is not None:
         stages.append(_stage("cache", received, record.decided, passed[4] if count > 4 else ended))
         stages[-1] |= told

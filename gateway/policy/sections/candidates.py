@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.deployment import Model
 from gateway.core.money import Price
@@ -159,7 +159,7 @@ def _cascade(
     if cheap is None or strong is None:
         return None
     cascade = Cascade(
-        model=Model(name, cheap.deployments, cheap.fallbacks, max_output=cheap.max_output),
+        model=replace(cheap, name=name),
         cheap=cheap,
         strong=strong,
         when=checks,

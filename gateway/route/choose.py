@@ -173,7 +173,7 @@ class _Choice:
         if isinstance(chosen, Cascade):
             return chosen.model
         if isinstance(chosen, Learned):
-            if reason == "sticky" and self._pin is not None:
+            if reason == "sticky" and self._pin is not None and (chosen.sticky or self._conversation.is_bound):
                 return chosen.weak if chosen.weak.name == self._pin.model else chosen.strong
             self._verdict = self._judged(chosen)
             return chosen.strong if self._verdict.is_strong else chosen.weak

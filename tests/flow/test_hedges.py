@@ -242,6 +242,27 @@ async def test_a_call_that_the_first_finds_wrong_ends_at_once(scene: Scene) -> N
     assert not second["served"]
 
 
+async def test_a_bug_in_one_stops_and_pays_the_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: Any) -> Any:
+        raise RuntimeError
+
+    scene.first.will(HANG)
+    scene.second.will(Until(event := asyncio.Event()), *ANSWER)
+
+    asking = asyncio.create_task(scene.ask(stream=False))
+    await scene.second.asked()
+    monkeypatch.setattr("gateway.upstream.dialects.openai.WholeAnswer", bug)
+    event.set()
+    answer = await asking
+
+    assert answer.status_code == 500
+    await scene.first.disconnected()
+    record = await scene.agree()
+    first = record["attempts"][0]
+    assert first["error"] == "superseded"
+    assert record["cost_nano_usd"] == first["cost_nano_usd"] == first["input_tokens"] * 1000
+
+
 async def test_a_model_of_one_deployment_is_not_hedged(scene: Scene) -> None:
     scene.first.will(Until(event := asyncio.Event()), *ANSWER)
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +22,7 @@ from gateway.auth.wanted import Wanted
 from gateway.budget.budgets import Budgets
 from gateway.budget.journal import open_journal as open_budget_journal
 from gateway.budget.teller import Teller
+from gateway.cache.assemble import assemble
 from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
 from gateway.cache.place import cache_pepper
@@ -42,6 +44,7 @@ from gateway.ingress.request import Limits
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
+from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.own_calls import ORGANISATION, OwnCalls
@@ -49,7 +52,11 @@ from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.route.certificate.certificates import Certificates
+from gateway.route.learned import LearnedScores
+from gateway.route.pins import Pins
 from gateway.route.router import Router
+from gateway.route.trials import Trials
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, Store
 from gateway.store.fleet import Fleet
@@ -61,6 +68,7 @@ from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
+from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
 from gateway.upstream.webhook import post
@@ -86,6 +94,7 @@ class Running:
     journal: Journal
     cache: CacheStore
     meanings: Meanings
+    route: Router
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -109,10 +118,10 @@ async def running(
     """
     clock, random, tasks = Clock(), Random(), Tasks()
     async with AsyncExitStack() as closing:
-        tokens, prices = Tokens(), PriceTable(clock)
+        tokens, prices, table = Tokens(), PriceTable(clock), ModelTable()
 
         def compile_folder(folder: Path = settings.policies) -> Snapshot:
-            snapshot = compile_policy(folder, settings.environment, prices.price)
+            snapshot = compile_policy(folder, settings.environment, prices.price, table.abilities)
             if snapshot.routes.counts_tokens or not snapshot.limits.is_empty:
                 tokens.load("")  # before calls come: it holds the interpreter for a tenth of a second
             return snapshot
@@ -137,7 +146,7 @@ async def running(
         def publish(deployment: str, until: float, reason: str) -> None:
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
-        health = Health(clock, publish)
+        health, observed = Health(clock, publish), Observed(clock)
         pool = Pool()
         closing.callback(pool.close)
         fleet = Fleet(store.versions)
@@ -168,9 +177,14 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=Router(clock, random),
+            route=(router := _open_router(store, own_calls, observed, tasks=tasks, clock=clock, random=random)),
             upstream=Upstream(
-                wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random, tasks=tasks
+                wires={"openai": pool, "demo": Demo()},
+                health=health,
+                clock=clock,
+                random=random,
+                tasks=tasks,
+                observed=observed,
             ),
             meter=Meter(tokens, tasks),
             trace=Recorder(
@@ -210,6 +224,7 @@ async def running(
             journal=telemetry.journal,
             cache=store.cache,
             meanings=meanings,
+            route=router,
             tasks=tasks,
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {
@@ -219,6 +234,7 @@ async def running(
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
             **flow.cache.loops(),
+            **router.loops(lambda: policy.current.routes),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -237,10 +253,12 @@ async def running(
                 watch=watch,
                 compile_folder=compile_folder,
                 resting=health.resting,
+                observed=observed.all,
                 budgets=budgets,
                 metrics=telemetry.metrics,
                 purges=purges,
                 meanings=meanings,
+                reports=flow.cache,
                 unready=unready,
                 clock=clock,
                 tell=tell,
@@ -280,6 +298,17 @@ def _open_budgets(
         clock=clock,
         journal=journal,
     )
+
+
+def _open_router(
+    store: Store, own_calls: OwnCalls, observed: Observed, *, tasks: Tasks, clock: Clock, random: Random
+) -> Router:
+    pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
+    certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
+    scores = LearnedScores(store.meanings.earned, pepper=pepper)
+    trials = Trials(certificates, scores, own_calls, own_calls.note, tasks, random, assemble=assemble)
+    pins = Pins(store.pins, tasks, clock, pepper=pepper)
+    return Router(clock, random, observed, pins, certificates, scores, trials)
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

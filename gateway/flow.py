@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
 from gateway.cache.claim import Cache
-from gateway.core.arrival import Arrival, Asked, Reply, Verdict
+from gateway.core.arrival import Arrival, Asked, Reply, Tried, Verdict
 from gateway.core.errors import NotFound
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
@@ -43,14 +43,14 @@ class Flow:
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
-                tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
-                decision = record.decide(self.route.decide(call, tenant, policy.routes, lambda: tokens))
+                decision = record.decide(await self.route.decide(call, tenant, policy.routes, self.meter.tokens_in))
                 hold.of(decision.model)
 
                 async with self.cache.claim(tenant, call, decision, policy.cache, reply) as claim:
                     record.cache(claim)
-                    deployments = self.route.order(decision.model)
+                    deployments = self.route.order(decision, call)
                     record.route(deployments)
+                    trials = self.route.trials(decision, call)
 
                     asking = self.upstream.asking(
                         call, record.attempts, hold, decision.model, meter=self.meter, hedge=decision.hedge
@@ -58,6 +58,7 @@ class Flow:
                     async with claim.hit or self.route.open(decision, deployments, asking) as answer:
                         await hold.admit()
                         record.upstream(answer)
+                        self.route.begun(decision, answer.deployment)
                         claim.begin(answer, hold)
                         reply.begin(
                             answer.content_type, stream=answer.is_stream, headers=record.headers() + hold.headers()
@@ -65,6 +66,7 @@ class Flow:
                         try:
                             async for chunk in hold.within(answer):
                                 claim.keep(chunk)
+                                trials.keep(chunk)
                                 await reply.send(chunk)
                         finally:
                             answer.close()  # a provider that is still talking stops before its tokens are counted
@@ -75,6 +77,13 @@ class Flow:
                     last = answer.ending(bill.cost, bill.usage)
                     await claim.complete(last, answer, bill)
         reply.end(last, headers=record.closing_headers())
+        trials.begin(last, answer, record.span)
+
+    def trial(self, ingress: Tried) -> None:
+        """Records what came of asking somebody else a call that was answered before."""
+        policy = self.policy.current
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            record.trial(ingress.result)
 
     async def models(self, ingress: Asked) -> list[str]:
         """The names the caller may ask for."""
@@ -102,5 +111,7 @@ class Flow:
             call = await self.trace.find(said.request_id)
             if call is None or (call.get("org"), call.get("team")) != (tenant.org, tenant.team):
                 raise NotFound("there is no such call of yours", code="call_not_found", param="request_id")
-            by_meaning = call.get("cache_kind") == "semantic"
-            return await self.cache.report(call.get("cache_entry"), is_good=said.is_good, by_meaning=by_meaning)
+            by_meaning, answer = call.get("cache_kind") == "semantic", call.get("cache_answer")
+            return await self.cache.report(
+                call.get("cache_entry"), is_good=said.is_good, by_meaning=by_meaning, answer=answer
+            )

@@ -1,4 +1,5 @@
-"""Calls that the gateway makes for itself: the semantic cache's judge and embedder, where a policy names models for them.
+"""Calls that the gateway makes for itself: the trials of routes, and the semantic cache's judge and embedder, where a policy
+names models for them.
 
 They go the way of every call, as the organisation `llmgw`: with a record, budgets and rates, and never through a cache.
 """
@@ -17,6 +18,7 @@ from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Overloaded
 from gateway.core.secret import Secret
 from gateway.core.span import SpanContext
+from gateway.core.trial import TrialResult
 from gateway.flow import Flow
 
 ORGANISATION = "llmgw"
@@ -26,7 +28,7 @@ _PATHS = {Operation.CHAT: "/v1/chat/completions", Operation.EMBEDDINGS: "/v1/emb
 
 
 class OwnCalls:
-    """Implements cache.semantic.outside.Embeds and Judges, once it has been given the flow."""
+    """Implements cache.semantic.outside.Embeds and Judges and route.trials.Asks, once it has been given the flow."""
 
     def __init__(self, credential: Secret) -> None:
         """A virtual key of ORGANISATION's."""
@@ -49,11 +51,30 @@ class OwnCalls:
         text = answer["choices"][0]["message"].get("content")
         return text if isinstance(text, str) else ""
 
-    async def _answer(self, operation: Operation, fields: Mapping[str, Any], *, tag: str) -> dict[str, Any]:
+    async def answer(
+        self, model: str, fields: Mapping[str, Any], *, tag: str, account: str, context: SpanContext
+    ) -> dict[str, Any]:
+        """The chat completion. `account`: see Call; `context` is the span that it belongs to. Raises GatewayError."""
+        return await self._answer(Operation.CHAT, {**fields, "model": model}, tag=tag, account=account, context=context)
+
+    def note(self, result: TrialResult, context: SpanContext) -> None:
+        """Records what came of a trial; see route.trials.Results."""
+        if self.flow is not None:
+            self.flow.trial(_Tried(result, context))
+
+    async def _answer(
+        self,
+        operation: Operation,
+        fields: Mapping[str, Any],
+        *,
+        tag: str,
+        account: str | None = None,
+        context: SpanContext | None = None,
+    ) -> dict[str, Any]:
         if self.flow is None:
             raise Overloaded("the gateway is starting")
         reply = _Caught()
-        await self.flow.run(_Own(operation, fields, tag, self._credential), reply)
+        await self.flow.run(_Own(operation, fields, tag, self._credential, account, context), reply)
         return orjson.loads(reply.body)  # type: ignore[no-any-return]
 
 
@@ -62,12 +83,21 @@ class _Own:
 
     peer = ""
     method = "POST"
-    context: SpanContext | None = None
 
-    def __init__(self, operation: Operation, fields: Mapping[str, Any], tag: str, credential: Secret) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        fields: Mapping[str, Any],
+        tag: str,
+        credential: Secret,
+        account: str | None,
+        context: SpanContext | None,
+    ) -> None:
         self._operation = operation
         self._fields = fields
         self._tag = tag
+        self._account = account
+        self.context = context
         self.credential: Secret | None = credential
         self.id = f"own_{secrets.token_hex(12)}"
         self.received = monotonic()
@@ -84,7 +114,25 @@ class _Own:
             fields=self._fields,
             tags=(self._tag,),
             headers={b"cache-control": b"no-store"},
+            is_own=True,
+            account=self._account,
         )
+
+
+class _Tried:
+    """Implements core.arrival.Tried."""
+
+    peer = ""
+    method = ""
+    path = ""
+    operation = "trial"
+    credential: Secret | None = None
+
+    def __init__(self, result: TrialResult, context: SpanContext) -> None:
+        self.result = result
+        self.context: SpanContext | None = context
+        self.id = f"trial_{secrets.token_hex(12)}"
+        self.received = monotonic()
 
 
 class _Caught:

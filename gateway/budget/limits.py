@@ -84,7 +84,8 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A limit and whose it is: `scope` is org, team, key, user or model, `subject` which one. `name` tells it from all others.
+    """A limit and whose it is: `scope` is org, team, key, user, route or model, `subject` which one. `name` tells it from all
+    others.
 
     `index` is where amounts of its unit stand in a tuple of them: see Used.
     """
@@ -132,7 +133,8 @@ class KeyLimits:
 
 @dataclass(frozen=True, slots=True)
 class MemberLimits:
-    """The limits of one organisation or team: its own, those of each of its end users, and of its keys.
+    """The limits of one organisation or team: its own, those of each of its end users, and of its keys; and of the `routes` on
+    whose account the gateway's own calls are made, by the name of that (see core.call.Call.account).
 
     Of several `keys` that fit a key and count the same, the first is the one that holds.
     """
@@ -140,6 +142,7 @@ class MemberLimits:
     own: tuple[Limit, ...] = ()
     each_user: tuple[Limit, ...] = ()
     keys: tuple[KeyLimits, ...] = ()
+    routes: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,9 @@ class Limits:
                 for limit in rule.limits:
                     of_key.setdefault(limit.counted, limit)
         yield from (account("key", f"{name}/{tenant.key_id}", limit) for limit in of_key.values())
-        if user is not None:
+        if user is not None and user in member.routes:
+            yield from (account("route", user, limit) for limit in member.routes[user])
+        elif user is not None:
             yield from (account("user", f"{name}/{_short(user)}", limit) for limit in member.each_user)
 
 

@@ -11,7 +11,14 @@ from gateway.core.deployment import Deployment
 from gateway.core.errors import BudgetExhausted, CallerError, InvalidRequest, RateLimited
 from gateway.core.ledger.operations import NEVER
 
-_LEVELS = {"org": "organisation", "team": "team", "key": "key", "user": "end user", "model": "model"}
+_LEVELS = {
+    "org": "organisation",
+    "team": "team",
+    "key": "key",
+    "user": "end user",
+    "route": "trials of",
+    "model": "model",
+}
 
 
 def refusal(found: NotAffordable, *, affordable: int | None) -> CallerError:

@@ -6,7 +6,11 @@ so is not kept.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -15,7 +19,10 @@ _OBJECTS = {"chat.completion.chunk": "chat.completion", "text_completion": "text
 _ONCE = frozenset({"id", "type", "role", "format", "signature"})
 """Members of a delta that are said once, or again and again; never in pieces."""
 
+_MOST_DIGITS = 20
 _PADDING = "obfuscation"
+_LONG_NUMBER = re.compile(rb"[0-9][0-9.]{14}|[0-9][eE][+-]?[0-9]")
+"""Found wherever a number may not be the same when it is read and written again."""
 
 
 class _Unclear(ValueError):
@@ -45,11 +52,28 @@ def _chunks(stream: bytes) -> Iterator[dict[str, Any]]:
             is_done = True
             continue
         chunk = orjson.loads(data)
+        if _LONG_NUMBER.search(data):
+            json.loads(data, parse_int=_check_integer, parse_float=_check_number)
         if not isinstance(chunk, dict) or chunk.get("error"):
             raise _Unclear
         yield chunk
     if not is_done:
         raise _Unclear
+
+
+def _check_integer(digits: str) -> int:
+    """Raises _Unclear where orjson would make another number of it."""
+    number = int(digits) if len(digits) <= _MOST_DIGITS else 2**64
+    if not -(2**63) <= number < 2**64:
+        raise _Unclear
+    return number
+
+
+def _check_number(text: str) -> float:
+    number = float(text)
+    if not isfinite(number) or Decimal(repr(number)) != Decimal(text):
+        raise _Unclear
+    return number
 
 
 def _document(chunks: list[dict[str, Any]]) -> dict[str, Any]:

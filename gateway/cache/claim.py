@@ -16,7 +16,7 @@ from gateway.cache.answered import Bill, Given, Held
 from gateway.cache.entry import Entry
 from gateway.cache.flights import Flight, Flights, Joined, failure_of
 from gateway.cache.hits import Rendered
-from gateway.cache.keep import Answered, Asked, Keeper
+from gateway.cache.keep import Answered, Asked, Keeper, Removal
 from gateway.cache.replay import Replays, Unclaimed
 from gateway.cache.rules import CacheRules
 from gateway.cache.semantic.asked import NO_SEMANTIC, Found, Meanings
@@ -79,21 +79,21 @@ class Cache:
         """What runs as long as the worker does."""
         return {} if self.shared is None else self.shared.loops()
 
-    async def report(self, name: str | None, *, is_good: bool, by_meaning: bool) -> bool:
-        """A user's word on the answer kept under this name, served by its meaning or not; whether it was forgotten.
+    async def report(self, name: str | None, *, is_good: bool, by_meaning: bool, answer: str | None = None) -> bool:
+        """A user's word on what was kept under this name, served by its meaning or not; whether it was forgotten.
 
-        Raises Overloaded.
+        `answer` is the id of the one that is meant: another that has taken its place stays. Raises Overloaded.
         """
         if name is None:
             return False
-        is_forgotten = not is_good and await self.keeper.remove(
-            name
-        )  # first: what fails here is said again, and counts once
+        removal: Removal = "gone"
+        if not is_good:  # first: what fails here is said again, and counts once
+            removal = await self.keeper.remove(name, answer)
         if by_meaning:
-            await self.meanings.report(name, bad=not is_good)
-        elif not is_good:
+            await self.meanings.report(name, bad=not is_good, is_replaced=removal == "replaced")
+        elif not is_good and removal != "replaced":
             await self.meanings.forget([name])
-        return is_forgotten
+        return removal == "removed"
 
 
 class Bypassed(Unclaimed):
@@ -156,10 +156,12 @@ class Looked(Bypassed):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._joined is not None:
-            self._saved = (self._joined.cost, self._joined.took)
-            self._joined.exit()
-            self._joined = None
+        joined, self._joined = self._joined, None
+        if joined is not None:
+            self._saved = (joined.cost, joined.took) if joined.has_landed else None
+            joined.exit()
+        if error is not None:
+            self._saved = None
         if self._flight is not None:
             self._land(self._flight, error)
         await super().__aexit__(kind, error, traceback)
@@ -199,10 +201,7 @@ class Looked(Bypassed):
         while True:
             if not self._control.may_read:
                 self.reason = "no_cache"
-                flight = flights.find(name, purges)
-                if flight is None or flight.entry is not None:
-                    break
-                return
+                break
             flight = flights.find(name, purges)
             landed = None
             if flight is None or flight.entry is not None:
@@ -219,20 +218,21 @@ class Looked(Bypassed):
                 break
             if await self._join(flight):
                 return
-        self._lead(flights.begin(name, self._asked.call, purges))
+        self._lead(flights.begin(name, self._asked.call, purges, "" if self._ticket is None else self._ticket.flight))
 
     async def _board(self) -> Flight | None:
         """The flight of an identical call of another worker."""
         return None if self._ticket is None else await self._ticket.board()
 
     def _lead(self, flight: Flight) -> None:
-        self._flight = flight
+        self._flight, self.answer = flight, flight.answer
         self._reply.share(flight)
         if self._ticket is not None:
             self._ticket.lead(flight)
 
     async def _find(self) -> None:
-        get = None if self._ticket is None or self._asked.rule.semantic is not None else self._ticket.get
+        is_last = self._asked.rule.semantic is None or self._near is not None
+        get = self._ticket.get if self._ticket is not None and is_last else None
         try:
             found = await self._cache.keeper.find(self._asked, self._control, get)
         except Overloaded:
@@ -250,18 +250,31 @@ class Looked(Bypassed):
             return
         near = self._near = await cache.meanings.look(cache.keeper.asked_by_meaning(self._asked, rule))
         self.reason, self.similarity = near.reason, near.similarity
-        if near.verdict != "serve" or near.name is None:
-            return
+        if near.verdict == "serve" and near.name is not None:
+            await self._take(near.name)
+        if self.hit is None and self._ticket is not None:
+            await self._find_kept_meanwhile()
+
+    async def _find_kept_meanwhile(self) -> None:
+        """The answer of an identical call that has ended while this one was looking by meaning."""
+        reason = self.reason
+        await self._find()
+        if self.hit is None and self.is_looked_up:
+            self.reason = reason
+
+    async def _take(self, name: str) -> None:
+        """What was found by its meaning, if it may be given."""
+        cache = self._cache
         try:
-            found = await cache.keeper.find_by_name(near.name)
+            found = await cache.keeper.find_by_name(name, self._control.max_age)
         except Overloaded:
             found = "store_away"
         if isinstance(found, Entry):
-            self._serve(found, "semantic", near.name)
+            self._serve(found, "semantic", name)
             return
         self.reason = found
-        if found not in ("store_away", "unsure"):
-            cache.tasks.start(cache.meanings.forget([near.name]), name="forget meaning")
+        if found not in ("store_away", "unsure", "too_old"):
+            cache.tasks.start(cache.meanings.forget([name]), name="forget meaning")
 
     async def _join(self, flight: Flight) -> bool:
         """Whether that was all: it gave this call its answer, or the call goes its own way. Raises UpstreamError."""
@@ -280,6 +293,7 @@ class Looked(Bypassed):
             return True
         if flight.form == (call.stream, call.wants_usage) and flight.chunks:
             self.hit, self.kind, self.reason = Joined(flight, call, now=self._cache.clock.now()), "joined", None
+            self.answer = flight.answer
             return True
         self._joined = None
         flight.exit()
@@ -291,7 +305,7 @@ class Looked(Bypassed):
     def _serve(self, entry: Entry, kind: str, name: str) -> None:
         now = self._cache.clock.now()
         self.hit = Rendered(entry.document, self._asked.call, now=now, pace=self._asked.rule.pace)
-        self.kind, self.reason, self.entry = kind, None, name
+        self.kind, self.reason, self.entry, self.answer = kind, None, name, entry.id
         self._saved = (entry.cost, entry.took)
 
     def _land(self, flight: Flight, error: BaseException | None) -> None:
@@ -305,8 +319,11 @@ class Looked(Bypassed):
         """Off the client's way: decides whether the answer is kept, and keeps it."""
         near, kept = self._near, None
         try:
-            found = await self._cache.keeper.keep(self._asked, answered, question=near.question if near else "")
-            kept = found if isinstance(found, Entry) else None
+            if not flight.is_superseded:
+                found = await self._cache.keeper.keep(
+                    self._asked, answered, id=flight.answer, question=near.question if near else ""
+                )
+                kept = found if isinstance(found, Entry) else None
         except Overloaded:
             pass
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from copy import copy
 from itertools import islice
@@ -24,10 +25,13 @@ class Flight:
     `purges` is the number of the last order to forget that it knows, `entry` its answer once that has been admitted to the
     cache; `cost`, in nano-USD, and `took`, in seconds, are known when it has landed. One that is lost has ended early: by
     `failure`, which is the provider's, or for its leader's own reasons. `ended` is called when it is lost or settled.
+    `successor` began later and is joined in its place.
     """
 
-    def __init__(self, form: tuple[bool, bool], purges: int) -> None:
-        """`form` is the leader's: whether it wants a stream, and usage in that."""
+    def __init__(self, form: tuple[bool, bool], purges: int, id: str = "") -> None:
+        """`form` is the leader's: whether it wants a stream, and usage in that. `id` is 16 hex digits, drawn if not given; all
+        workers call the flight so."""
+        self.id = id or secrets.token_hex(8)
         self.purges = purges
         self.form = form
         self.listeners = 0
@@ -43,7 +47,13 @@ class Flight:
         self.failure: GatewayError | None = None
         self.is_settled = False
         self.entry: Entry | None = None
+        self.successor: Flight | None = None
         self._changed = asyncio.Event()
+
+    @property
+    def answer(self) -> str:
+        """The id under which its answer is known, where that is kept."""
+        return f"ce_{self.id}"
 
     def enter(self) -> None:
         self.listeners += 1
@@ -74,6 +84,11 @@ class Flight:
         """Whether it was admitted to the cache is known."""
         self.entry, self.is_settled = entry, True
         self._end()
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether the answer to a later call is kept by now, which this one's is not to replace."""
+        return self.successor is not None and (self.successor.entry is not None or self.successor.is_superseded)
 
     def has_begun_for(self, call: Call) -> bool:
         """Whether it is known what this call can have of it: the same bytes from the first on, or the kept answer."""
@@ -110,14 +125,17 @@ class Flights:
         flight = self._flying.get(name)
         return flight if flight is not None and flight.purges >= purges else None
 
-    def begin(self, name: str, call: Call, purges: int) -> Flight:
+    def begin(self, name: str, call: Call, purges: int, id: str = "") -> Flight:
         """Those who come join it from now on, and no longer one that was under way before."""
-        flight = Flight((call.stream, call.wants_usage), purges)
+        flight = Flight((call.stream, call.wants_usage), purges, id)
         self.adopt(name, flight)
         return flight
 
     def adopt(self, name: str, flight: Flight) -> None:
         """As `begin`, for a flight that is led elsewhere."""
+        before = self._flying.get(name)
+        if before is not None:
+            before.successor = flight
         self._flying[name] = flight
 
     def lose(self, name: str, flight: Flight, failure: GatewayError | None) -> None:
@@ -154,11 +172,12 @@ class Joined(Hit):
 
     async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
         flight, place = self._flight, 0
-        if self._call.operation is Operation.EMBEDDINGS:
-            yield flight.chunks[0]
-            return
         if not self.is_stream:
-            yield fresh_json(flight.chunks[0], id=self._shown.id, created=self._shown.created)
+            is_vectors = self._call.operation is Operation.EMBEDDINGS
+            whole = flight.chunks[0]
+            yield whole if is_vectors else fresh_json(whole, id=self._shown.id, created=self._shown.created)
+            while not (flight.has_landed or flight.is_lost):  # what it has cost is known then
+                await flight.changes()
             return
         while True:
             while place < len(flight.chunks):

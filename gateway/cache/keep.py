@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import orjson
 
@@ -36,6 +36,13 @@ MISSES: Mapping[str, str] = {
     "no_rule": "no rule of the policy keeps the answers of such calls",
 }
 """Why a call was not answered from the exact cache."""
+
+KEEPING = 0.5
+"""Seconds after which an answer that went out is kept, if it is to be; a removal looks for it LOOKS times in that time."""
+LOOKS = 5
+
+Removal = Literal["removed", "gone", "replaced"]
+"""What became of an answer that was to be removed; replaced: another stands under its name, and stays."""
 
 
 class CacheStore(Protocol):
@@ -127,29 +134,43 @@ class Keeper:
             return "unsure"
         return self._judge(await (get or self._store.get)(asked.name), asked.key, control.max_age)
 
-    async def find_by_name(self, name: str) -> Entry | str:
+    async def find_by_name(self, name: str, max_age: float | None = None) -> Entry | str:
         """The same for an answer that was found by its meaning."""
         if not self._orders.is_current(self._clock.monotonic()):
             return "unsure"
         key = key_of(name)
-        return "corrupt" if key is None else self._judge(await self._store.get(name), key, None)
+        return "corrupt" if key is None else self._judge(await self._store.get(name), key, max_age)
 
     def asked_by_meaning(self, asked: Asked, rule: SemanticRule) -> semantic.Asked:
         org = asked.name.partition(":")[0]
         return semantic.Asked(asked.scope, asked.target, asked.call.fields, org, asked.route or "", rule)
 
-    async def remove(self, name: str) -> bool:
-        """Whether it was there. Raises Overloaded."""
-        return await self._store.remove([name]) > 0
+    async def remove(self, name: str, id: str | None = None) -> Removal:
+        """Removes the answer with this id, which may only be about to be kept, or any (None). Raises Overloaded."""
+        if id is None:
+            return "removed" if await self._store.remove([name]) else "gone"
+        key, left = key_of(name), LOOKS
+        while True:
+            found = None if key is None else await self._store.get(name)
+            entry = None if found is None or key is None else read(found, key=key, pepper=self._pepper)
+            if entry is not None and entry.id == id:
+                return "removed" if await self._store.remove([name]) else "gone"
+            left -= 1
+            if not left:
+                return "gone" if entry is None else "replaced"
+            await asyncio.sleep(KEEPING / LOOKS)
 
-    async def keep(self, asked: Asked, answered: Answered, *, question: str = "") -> Entry | str:
-        """Puts the answer into the store if it is one to be kept, or gives the word that says why not. Raises Overloaded."""
+    async def keep(self, asked: Asked, answered: Answered, *, id: str, question: str = "") -> Entry | str:
+        """Puts the answer into the store, by this id, if it is one to be kept, or gives the word that says why not.
+
+        Raises Overloaded.
+        """
         document = _document(asked.call, answered)
         if isinstance(document, str):
             return document
         rule, now = asked.rule, self._clock.now()
         entry = Entry(
-            id=f"ce_{secrets.token_hex(8)}",
+            id=id,
             operation=asked.call.operation.value,
             created=now,
             expires=now + rule.ttl,

@@ -39,7 +39,8 @@ class Unclaimed:
     """A call that is answered by a provider: nothing is looked up and nothing kept.
 
     `kind` says where a hit is from: exact, joined, semantic or replay; `reason` why there is none, a word of keep.MISSES or
-    admission.REFUSALS; `similarity` is a semantic hit's, 0 to 1; `entry` the name under which the answer is kept, if it is.
+    admission.REFUSALS; `similarity` is a semantic hit's, 0 to 1; `entry` the name under which the answer is kept, if it is, and
+    `answer` that answer's id: another one may stand under the name later.
     """
 
     hit: Hit | None = None
@@ -48,6 +49,7 @@ class Unclaimed:
     reason: str | None = "no_rule"
     similarity: float | None = None
     entry: str | None = None
+    answer: str | None = None
     _saved: tuple[int, float] | None = None
 
     @property
@@ -59,7 +61,7 @@ class Unclaimed:
 
     @property
     def saved(self) -> tuple[int, float] | None:
-        """Nano-USD and seconds that a hit has saved."""
+        """Nano-USD and seconds that a hit has saved; None: there was none, or its client has left before the end."""
         return self._saved
 
     def begin(self, answer: Given, held: Held) -> None:

@@ -82,10 +82,10 @@ function Examples({ name, examples, reported }) {
   ]} />`;
 }
 
-/** @param {{name: string, reported?: (text: string) => void}} props */
-export function Report({ name, reported }) {
+/** `call` is the id of the call that was given the answer. @param {{name: string, call?: string, reported?: (text: string) => void}} props */
+export function Report({ name, call, reported }) {
   const act = async () => {
-    const { removed } = await post(`cache/entries/${encodeURIComponent(name)}:report`, { bad: true });
+    const { removed } = await post(`cache/entries/${encodeURIComponent(name)}:report`, { bad: true, ...(call && { request_id: call }) });
     const text = removed ? "The answer is removed, and counts as a wrong hit of its route." : "It counts as a wrong hit of its route; the answer was gone already.";
     reported?.(text);
     return text;

@@ -10,6 +10,7 @@ from gateway.core.call import Call
 from gateway.core.feedback import Feedback
 from gateway.core.secret import Secret
 from gateway.core.span import SpanContext
+from gateway.core.trial import TrialResult
 
 
 class Asked(Protocol):
@@ -65,6 +66,13 @@ class Verdict(Asked, Protocol):
     def read(self) -> Feedback:
         """Raises InvalidRequest."""
         ...
+
+
+class Tried(Asked, Protocol):
+    """A trial that has ended, of a call that was answered before."""
+
+    @property
+    def result(self) -> TrialResult: ...
 
 
 Headers = tuple[tuple[str, str], ...]

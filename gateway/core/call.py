@@ -22,7 +22,8 @@ class Call:
 
     `body` is the client's JSON, byte for byte, and `fields` the same parsed: read only what is acted on. `has` names the
     features in use, for routes to match (see FEATURES). `headers` have lower-case names and no credential. `received` is
-    monotonic seconds.
+    monotonic seconds. `is_own`: the gateway asks for itself, and by the very model it names; `account` is on whose account it
+    does, in the place of an end user.
     """
 
     id: str
@@ -39,13 +40,32 @@ class Call:
     template: str | None = None
     idempotency_key: str | None = None
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    is_own: bool = False
+    account: str | None = None
 
     @property
     def user(self) -> str | None:
         """The end user that the caller names."""
+        if self.account is not None:
+            return self.account
         user = self.fields.get("user") or self.fields.get("safety_identifier")
         return user if isinstance(user, str) else None
 
+    @property
+    def output_cap(self) -> int | None:
+        """The most output tokens that the client wants, in a field that its endpoint has."""
+        for name in OUTPUT_CAPS[self.operation]:
+            if (cap := self.fields.get(name)) is not None:
+                return int(cap)
+        return None
+
+
+OUTPUT_CAPS: Mapping[Operation, tuple[str, ...]] = {
+    Operation.CHAT: ("max_completion_tokens", "max_tokens"),
+    Operation.COMPLETION: ("max_tokens",),
+    Operation.EMBEDDINGS: (),
+}
+"""The fields in which a client may cap the output."""
 
 FEATURES = frozenset({"tools", "json_schema", "json_object", "image", "audio", "file", "n", "logprobs"})
 """What `Call.has` may name."""

@@ -13,7 +13,7 @@ import orjson
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import Broken, CallerError, Overloaded, UpstreamError
-from gateway.route.candidates import Cascade, Comparison
+from gateway.route.candidates import Cascade
 from gateway.route.quality import answer as quality
 from gateway.route.quality.agreement import Agreement, agree
 from gateway.route.quality.checks import CHECKS, first
@@ -25,12 +25,6 @@ SECOND_UNAFFORDABLE = "second_unaffordable"
 AGREES = "agrees"
 NOT_NEEDED = "not_needed"
 """Why an answer was not served, besides the names of the checks."""
-
-_AGREEMENTS = {
-    Comparison.JSON: Agreement("json"),
-    Comparison.TOOL_CALL: Agreement("tool_call"),
-    Comparison.TEXT_EXACT: Agreement("text_exact"),
-}
 
 
 class Answer(Protocol):
@@ -80,6 +74,11 @@ class Asking(Protocol[AnswerT_co]):
     def beside(
         self, plan: tuple[Deployment, ...], model: Model, *, reason: str, is_needed: bool
     ) -> Asked[AnswerT_co]: ...
+
+
+def agreement(cascade: Cascade) -> Agreement:
+    """What is compared of its two cheap answers."""
+    return Agreement(cascade.on.value, cascade.part)
 
 
 class Cascading(Generic[AnswerT]):
@@ -163,7 +162,7 @@ class Cascading(Generic[AnswerT]):
             return SECOND_UNAFFORDABLE
         except (UpstreamError, Overloaded):
             return SECOND_FAILED
-        return None if agree(said, other, _AGREEMENTS[self._cascade.on]) else DISAGREES
+        return None if agree(said, other, agreement(self._cascade)) else DISAGREES
 
 
 async def _read(answer: Answer) -> quality.Answer:

@@ -9,15 +9,17 @@ from typing import Protocol
 from gateway.core.call import Call
 from gateway.core.deployment import Model
 from gateway.route.candidates import Candidate, Cascade, Guarantee, Hedge, Learned, Standing
+from gateway.route.rules import Route
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of a learned candidate on one call: `score` is the quality that the weak model is expected to lose, of which `parts`
-    by name are its sum; the strong model answers above `threshold`."""
+    by name are its sum; the strong model answers above `threshold`. It rests on so many `labels`."""
 
     score: float
     threshold: float
+    labels: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -26,27 +28,64 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What is known of a candidate on a route: how it stands, the share of the route's calls that are tried to know more, and
+    the name of its certificate."""
+
+    standing: Standing = Standing.UNCERTIFIED
+    share: float = 0.0
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Considered:
-    """A candidate of the call's route, how it stands, and why it could not be chosen, if so."""
+    """A candidate of the call's route, what is known of it, and why it could not be chosen, if so."""
 
     name: str
-    standing: Standing
+    held: Held
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Who answered last in a conversation: the `name` of a candidate or model of its route, the `model` that was asked, which
+    is another one for a learned candidate, and the deployment."""
+
+    name: str
+    model: str
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a conversation, under `key`. `pin` is who answered in it before, as far as that is known; with
+    `is_bound` nobody else can go on. It `is_shared` with other workers where it decides about the model."""
+
+    key: str
+    pin: Pin | None = None
+    is_bound: bool = False
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Somebody else who is asked the same call, in the background and served to nobody.
 
-    `probability` is the share of such calls that are tried. With a guarantee the two answers are compared; `candidate` is
-    whom the comparison is about, whether it is the one who serves (an audit) or not.
+    `probability` is the share of such calls that are tried. With a guarantee the two answers are compared, and what comes of
+    it counts for the `certificate` of `candidate`, whether that is who serves (then this is an audit) or who is asked.
+    `verdict` is that of a learned candidate.
     """
 
     asks: Candidate
     probability: float
-    candidate: str
+    candidate: Candidate
     guarantee: Guarantee | None = None
-    budget: int | None = None
+    certificate: str = ""
+    verdict: Verdict | None = None
+
+    @property
+    def is_audit(self) -> bool:
+        return self.asks is not self.candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +94,8 @@ class Decision:
 
     named, rule, candidate (a certified one), reference (as no candidate is certified), canary, sticky (as the conversation
     began with it), or score (of a learned candidate). `cascade` is how `model` answers, where that is more than one call.
+    `sent` are the call's input tokens, None where nobody needed to know; `memory` is kept where a conversation has to go on as
+    it began.
     """
 
     route: str | None
@@ -67,6 +108,28 @@ class Decision:
     trials: tuple[Trial, ...] = ()
     hedge: Hedge | None = None
     conversation: str | None = None
+    sent: int | None = None
+    memory: Memory | None = None
+
+    def told(self) -> Mapping[str, object]:
+        """What the record keeps of it, as plain values. Empty where there was nothing to choose from."""
+        told: dict[str, object] = {}
+        if self.considered:
+            told["candidates"] = [
+                {"name": each.name, "standing": each.held.standing.value, "skipped": each.reason}
+                for each in self.considered
+            ]
+            told["candidate"] = self.candidate
+        if self.verdict is not None:
+            told["score"] = round(self.verdict.score, 6)
+            told["threshold"] = round(self.verdict.threshold, 6)
+            told["parts"] = {name: round(part, 6) for name, part in self.verdict.parts.items()}
+        if self.trials:
+            told["trials"] = [
+                {"asks": each.asks.name, "of": each.candidate.name, "probability": each.probability}
+                for each in self.trials
+            ]
+        return told
 
 
 class Scores(Protocol):
@@ -75,11 +138,11 @@ class Scores(Protocol):
     def judge(self, route: str, learned: Learned, call: Call) -> Verdict: ...
 
 
-def _nobody(_: str, __: str) -> Standing:
-    return Standing.UNCERTIFIED
+def _nobody(_: Route, __: Candidate, ___: str) -> Held:
+    return Held()
 
 
-def _nothing(_: str) -> str | None:
+def _nothing(_: str) -> Pin | None:
     return None
 
 
@@ -91,12 +154,15 @@ def _zero() -> int:
 class Circumstances:
     """What a decision rests on besides the call and the policy.
 
-    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `standing` of a route's candidate, both by name;
-    `pin` is the model or candidate that a conversation began with; without `scores` a learned candidate does not serve.
+    `tokens_in` is asked only by routes that want it; `sent` is the same where the prompt is so long that it might not fit
+    somewhere; `now` in UTC seconds, without which no route with a time holds; `held` is known of a route's candidate, for
+    calls with a system prompt (see conversation.system_prompt; "" where it does not matter); `pin` is who answered before in
+    the conversation that is remembered under a key; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
-    now: float = 0.0
-    standing: Callable[[str, str], Standing] = _nobody
-    pin: Callable[[str], str | None] = _nothing
+    now: float | None = None
+    held: Callable[[Route, Candidate, str], Held] = _nobody
+    pin: Callable[[str], Pin | None] = _nothing
     scores: Scores | None = None
+    sent: int | None = None

@@ -41,6 +41,8 @@ SLICE = 200
 """Records encoded before the event loop gets its turn."""
 PATIENCE = 0.5
 """Seconds a reader waits for what was written just before."""
+ELSEWHERE = 1.5
+"""Seconds after which the record of a call is here, whichever worker or replica made it: see sharing.EVERY."""
 CLOSING = 2.0
 """Seconds that closing waits for each sink, and for what is being taken over."""
 TAKE_OVER = 10.0
@@ -127,8 +129,8 @@ class Journal:
         await asyncio.gather(self._hand_over_often(), self._take_over_often())
 
     async def find(self, id: str) -> Mapping[str, object] | None:
-        """The record of the call with this id. Raises Overloaded."""
-        return await self.calls.find(id)
+        """The record of the call with this id, which may have ended just now, and elsewhere. Raises Overloaded."""
+        return await self.calls.find(id, within=ELSEWHERE)
 
     async def latest(
         self, *, limit: int = 50, before: int | None = None, filters: Mapping[str, str] | None = None

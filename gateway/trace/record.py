@@ -13,7 +13,7 @@ from gateway.core.attempt import Attempt, Attempts
 from gateway.core.bill import Bill
 from gateway.core.call import Call
 from gateway.core.clock import Clock
-from gateway.core.deployment import Deployment
+from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
@@ -32,6 +32,7 @@ from gateway.core.feedback import Feedback
 from gateway.core.money import usd
 from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
+from gateway.core.trial import TrialResult
 from gateway.trace.rules import TraceRules
 
 
@@ -76,17 +77,25 @@ class Claim(Protocol):
     def entry(self) -> str | None: ...
 
     @property
+    def answer(self) -> str | None: ...
+
+    @property
     def saved(self) -> tuple[int, float] | None: ...
 
 
 class Decision(Protocol):
-    """`route` is None when the client named the model and no rule changed that; `reason` is why it was chosen."""
+    """`route` is None when the client named the model and no rule changed that; `reason` is why it was chosen; `told` is what
+    else it rests on, as plain values."""
 
     @property
     def route(self) -> str | None: ...
 
     @property
     def reason(self) -> str: ...
+
+    @property
+    def model(self) -> Model: ...
+    def told(self) -> Mapping[str, object]: ...
 
 
 class Said(Protocol):
@@ -170,6 +179,7 @@ class Record:
         "span",
         "status",
         "tenant",
+        "tried",
     )
 
     def __init__(
@@ -205,6 +215,7 @@ class Record:
         self.plan: Sequence[Deployment] = ()
         self.served: Served | None = None
         self.said: Feedback | None = None
+        self.tried: TrialResult | None = None
         self.bill: Bill | None = None
         self.status = 200
         self.error: GatewayError | None = None
@@ -249,6 +260,10 @@ class Record:
     def feedback(self, said: Feedback) -> Feedback:
         self.said = said
         return said
+
+    def trial(self, result: TrialResult) -> TrialResult:
+        self.tried = result
+        return result
 
     def budget(self, hold: Held) -> None:
         self.hold = hold

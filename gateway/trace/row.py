@@ -6,10 +6,12 @@ Times in UTC seconds or milliseconds, money in nano-USD. docs/observability.md s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from gateway.core.attempt import Attempt
 from gateway.core.call import Call
+from gateway.core.deployment import Strategy
 from gateway.trace.content import content
 from gateway.trace.record import STAGES, Record
 from gateway.trace.rules import Capture, Inbound
@@ -33,7 +35,10 @@ PARAMETERS = (
 )
 """What of the client's request is told besides, where it is a number or a short text."""
 _NAMES = frozenset(PARAMETERS)
-_OF_CACHE = ("cache", "cache_kind", "cache_reason", "similarity", "cache_entry", "saved_nano_usd", "saved_ms")
+_OF_CACHE = (
+    *("cache", "cache_kind", "cache_reason", "similarity"),
+    *("cache_entry", "cache_answer", "saved_nano_usd", "saved_ms"),
+)
 _UNDECIDED = STAGES.index("cache")
 """Stages passed by a call for which no model has been chosen yet."""
 _LONGEST = 256
@@ -77,6 +82,7 @@ def row_of(record: Record) -> Row:
         "template": None,
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
+        "decision": dict(decision.told()) if decision else None,
         **_cache(record),
         "deployment": who.deployment[:_LONGEST] if who else None,
         "provider": who.provider if who else None,
@@ -106,6 +112,8 @@ def row_of(record: Record) -> Row:
     if record.rules.capture is not Capture.OFF and call is not None:
         row["content"] = content(call, served, tenant, record.rules)
         row["content_in_spans"] = record.rules.capture is Capture.SPANS
+    if record.tried is not None:
+        row["trial"] = asdict(record.tried)
     if record.said is not None:
         row["feedback"] = {
             "request_id": record.said.request_id,
@@ -170,6 +178,7 @@ def _cache(record: Record) -> Row:
         claim.reason,
         claim.similarity,
         claim.entry,
+        claim.answer,
         None if saved is None else saved[0],
         None if saved is None else _milliseconds(saved[1]),
     )
@@ -205,6 +214,8 @@ def _stages(record: Record) -> list[Row]:
         stages.append(_stage("route", received, passed[3], record.decided or ended))
         if record.decision is not None:
             stages[-1]["plan"] = [each.name[:_LONGEST] for each in record.plan]
+            if (strategy := record.decision.model.strategy) is not Strategy.WEIGHTED:
+                stages[-1]["strategy"] = strategy.value
     if record.decided is not None and (told := _told_by_cache(record)) is not None:
         stages.append(_stage("cache", received, record.decided, passed[4] if count > 4 else ended))
         stages[-1] |= told

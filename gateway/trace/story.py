@@ -27,6 +27,15 @@ _REASONS = {
     "named": "the client named it",
     "rule": "the first route that fits says so",
 }
+_CHOSEN = {
+    "candidate": ", where a candidate answers that has shown that it may",
+    "reference": ", where the reference answers, as no candidate may yet",
+    "canary": ", where a canary answers a share",
+    "sticky": ", where the model answers that the conversation began with",
+    "score": ", where a learned score chose the model",
+}
+"""What a route did beside saying who answers."""
+_ORDERS = {"cheapest": "the cheapest first", "fastest": "the fastest first", "least_busy": "the least busy first"}
 
 _WHY = {
     "retry": ", once more",
@@ -87,15 +96,21 @@ def _asked(row: Row) -> str:
 
 def _routed(row: Row) -> str:
     why = _REASONS.get(row["reason"], row["reason"])
-    plan = _plan(row)
-    rule = f"Route {row['route']!r} took it" if row.get("route") else f"No route changed the model: {why}"
-    order = f"; to be tried in this order: {', '.join(plan)}" if plan else ""
+    plan, strategy = _plan(row), _ORDERS.get(str(_stage_of_route(row).get("strategy")))
+    chosen = _CHOSEN.get(row["reason"], "")
+    rule = f"Route {row['route']!r} took it{chosen}" if row.get("route") else f"No route changed the model: {why}"
+    by = f", {strategy}" if strategy is not None else ""
+    order = f"; to be tried in this order{by}: {', '.join(plan)}" if plan else ""
     return f"{rule}{order}."
 
 
 def _plan(row: Row) -> list[str]:
-    stages = row.get("stages") or ()
-    return next((stage["plan"] for stage in stages if stage["name"] == "route" and "plan" in stage), [])
+    plan: list[str] = _stage_of_route(row).get("plan", [])
+    return plan
+
+
+def _stage_of_route(row: Row) -> Mapping[str, Any]:
+    return next((stage for stage in row.get("stages") or () if stage["name"] == "route"), {})
 
 
 def _passed_over(row: Row) -> Iterator[str]:

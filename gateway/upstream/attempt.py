@@ -27,6 +27,7 @@ from gateway.core.span import SpanContext
 from gateway.upstream.answer import Answer, Body
 from gateway.upstream.decode import Decoder
 from gateway.upstream.dialects import openai
+from gateway.upstream.observed import Observed
 from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
@@ -37,7 +38,7 @@ _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xb
 class Try:
     """Owns one exchange: `start` opens it, `close` gives it back."""
 
-    __slots__ = ("_call", "_cap", "_clock", "_context", "_exchange", "_wire", "attempt", "deployment")
+    __slots__ = ("_call", "_cap", "_clock", "_context", "_exchange", "_observed", "_wire", "attempt", "deployment")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Try:
         attempt: Attempt,
         context: SpanContext | None,
         clock: Clock,
+        observed: Observed,
     ) -> None:
         """`cap`: see request_body. `context` is what the provider is told of the trace."""
         self._wire = wire
@@ -55,20 +57,28 @@ class Try:
         self._cap = cap
         self._context = context
         self._clock = clock
+        self._observed = observed
         self._exchange: Exchange | None = None
         self.deployment = deployment
         self.attempt = attempt
 
     async def start(self) -> Answer:
         """The answer, its first chunk in hand. Raises UpstreamError; nothing is left open then."""
+        self._observed.began(self.deployment.name)
         try:
-            return await self._start()
+            answer = await self._start()
         except BaseException as error:
+            if isinstance(error, Timeout):
+                self._observe()  # what was waited for in vain counts as the time it took
             self.close(error)
             raise
+        self._observe()
+        return answer
 
     def close(self, error: BaseException | None = None) -> None:
-        self.attempt.ended = self.attempt.ended or self._clock.monotonic()
+        if not self.attempt.ended:
+            self.attempt.ended = self._clock.monotonic()
+            self._observed.ended(self.deployment.name)
         if error is not None:
             self.attempt.error, self.attempt.fault = _blame(error)
         if isinstance(error, UpstreamError):
@@ -76,6 +86,10 @@ class Try:
         if self._exchange is not None:
             self._wire.release(self.deployment.provider, self._exchange)
             self._exchange = None
+
+    def _observe(self) -> None:
+        seconds = self._clock.monotonic() - self.attempt.started
+        self._observed.answered(self.deployment.name, seconds, stream=self._call.stream)
 
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call

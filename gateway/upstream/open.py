@@ -14,6 +14,7 @@ from gateway.upstream.asked import Meter
 from gateway.upstream.asking import Asking, Hold
 from gateway.upstream.health import Health
 from gateway.upstream.hedge import Hedge, HedgeBudget
+from gateway.upstream.observed import Observed
 from gateway.upstream.opening import Reach
 from gateway.upstream.wire import Wire
 
@@ -22,9 +23,16 @@ class Upstream:
     """`wires` maps a provider's dialect to the way it is reached."""
 
     def __init__(
-        self, *, wires: Mapping[str, Wire], health: Health, clock: Clock, random: Random, tasks: Tasks
+        self,
+        *,
+        wires: Mapping[str, Wire],
+        health: Health,
+        clock: Clock,
+        random: Random,
+        tasks: Tasks,
+        observed: Observed | None = None,
     ) -> None:
-        self.reach = Reach(wires, health, clock, random)
+        self.reach = Reach(wires, health, clock, random, observed or Observed(clock))
         self._hedges = HedgeBudget()
         self._tasks = tasks
 

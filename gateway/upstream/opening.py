@@ -17,6 +17,7 @@ from gateway.core.errors import Overloaded, UpstreamError
 from gateway.upstream.answer import Answer
 from gateway.upstream.attempt import Try
 from gateway.upstream.health import Health
+from gateway.upstream.observed import Observed
 from gateway.upstream.retries import RetryBudget, backoff
 from gateway.upstream.wire import Wire
 
@@ -40,6 +41,7 @@ class Reach:
     health: Health
     clock: Clock
     random: Random
+    observed: Observed
     budget: RetryBudget = field(default_factory=RetryBudget)
 
 
@@ -130,7 +132,7 @@ class Opening:
         context = self._attempts.context(attempt) if deployment.provider.propagate_trace else None
         wire = reach.wires[deployment.provider.dialect]
         self._tries += 1
-        self._try = Try(wire, deployment, self._call, cap, attempt, context, reach.clock)
+        self._try = Try(wire, deployment, self._call, cap, attempt, context, reach.clock, reach.observed)
         return await self._try.start()
 
     def _judge(self, deployment: Deployment, error: BaseException | None) -> None:

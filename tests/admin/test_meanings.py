@@ -11,10 +11,16 @@ import pytest
 from aiohttp import web
 
 from gateway.app import bind
+from gateway.cache.claim import Cache
+from gateway.cache.keep import Keeper
+from gateway.cache.purges import Purges
+from gateway.cache.replay import Replays
 from gateway.cache.rules import CacheRules, Rule
 from gateway.cache.semantic.asked import NO_SEMANTIC, Meanings, SemanticRule
 from gateway.cache.semantic.tier import Semantic
+from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
+from gateway.core.tasks import Tasks
 from gateway.ingress.admin.meanings import MeaningRoutes
 from gateway.ingress.admin.server import PREFIX, serve
 from gateway.store.contract import Store
@@ -24,6 +30,13 @@ from tests.cache.semantic.worker import EARNS, INSTALL, INSTALL_TOO, asked, kept
 from tests.conftest import House
 
 EARNING = Rule(ttl=60.0, semantic=SemanticRule(ttl=60.0, max_error=0.05))
+CALLS: Mapping[str, Mapping[str, Any]] = {
+    "req_exact": {"cache_entry": name(1), "cache_kind": "exact", "cache_answer": None},
+    "req_meaning": {"cache_entry": name(1), "cache_kind": "semantic", "cache_answer": None},
+    "req_older": {"cache_entry": name(1), "cache_kind": "exact", "cache_answer": "ce_older"},
+    "req_other": {"cache_entry": name(2), "cache_kind": "exact", "cache_answer": None},
+}
+"""The records of calls, by id."""
 
 
 class Rules:
@@ -61,7 +74,14 @@ def rules() -> Rules:
 
 async def client(meanings: Meanings, store: Store, rules: Rules) -> AsyncIterator[aiohttp.ClientSession]:
     application = web.Application()
-    application.add_routes(MeaningRoutes(meanings, store.cache, lambda: rules.current, lambda: True).routes())
+    clock, tasks = Clock(), Tasks()
+    keeper = Keeper(store.cache, Purges(store.cache), store.pepper, clock)
+    cache = Cache(Replays(store.replays, tasks), keeper, tasks, clock, meanings)
+
+    async def find(id: str) -> Mapping[str, Any] | None:
+        return CALLS.get(id)
+
+    application.add_routes(MeaningRoutes(meanings, cache, find, lambda: rules.current, lambda asking: True).routes())
     sock = bind("127.0.0.1", 0)
     end = await serve(application, sock)
     async with aiohttp.ClientSession(base_url=f"http://127.0.0.1:{sock.getsockname()[1]}") as session:
@@ -153,6 +173,27 @@ async def test_an_answer_that_is_reported_as_wrong_is_removed_and_counts_once(
     assert [each["wrong"] for each in (await told(asking))["routes"]] == [1]
 
 
+@pytest.mark.parametrize(("call", "wrong"), [("req_exact", 0), ("req_meaning", 1)])
+async def test_an_answer_counts_as_a_wrong_hit_only_if_the_call_got_it_by_its_meaning(
+    asking: aiohttp.ClientSession, meanings: Semantic, store: Store, call: str, wrong: int
+) -> None:
+    await store.cache.put(name(1), b"kept", ttl=60.0)
+    await kept(meanings, INSTALL, rule=EARNS)
+
+    assert await report(asking, name(1), {"bad": True, "request_id": call}) == {"removed": 1}
+
+    assert meanings.figures()["entries"] == 0
+    assert [each["wrong"] for each in (await told(asking))["routes"]] == [wrong]
+
+
+async def test_an_answer_that_is_not_the_one_of_the_call_stays(asking: aiohttp.ClientSession, store: Store) -> None:
+    await store.cache.put(name(1), b"newer", ttl=60.0)
+
+    assert await report(asking, name(1), {"bad": True, "request_id": "req_older"}) == {"removed": 0}
+
+    assert await store.cache.get(name(1)) == b"newer"
+
+
 async def test_praise_removes_nothing(asking: aiohttp.ClientSession, meanings: Semantic, store: Store) -> None:
     await store.cache.put(name(1), b"kept", ttl=60.0)
 
@@ -171,6 +212,9 @@ async def test_praise_removes_nothing(asking: aiohttp.ClientSession, meanings: S
         (name(1), {"bad": True, "why": "x"}, (400, "unknown_parameter")),
         (name(1)[:-1], {"bad": True}, (404, "not_found")),
         ("%2e%2e", {"bad": True}, (404, "not_found")),
+        (name(1), {"bad": True, "request_id": 1}, (400, "invalid_type")),
+        (name(1), {"bad": True, "request_id": "req_unknown"}, (404, "call_not_found")),
+        (name(1), {"bad": True, "request_id": "req_other"}, (404, "call_not_found")),
     ],
 )
 async def test_a_report_that_does_not_say_what_it_means_is_refused(

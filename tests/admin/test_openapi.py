@@ -27,6 +27,13 @@ EACH = pytest.mark.parametrize(
 )
 
 
+class NoReports:
+    """Nothing is kept, and nothing is reported."""
+
+    async def report(self, name: str | None, *, is_good: bool, by_meaning: bool, answer: str | None = None) -> bool:
+        return False
+
+
 async def test_the_document_names_what_is_served_and_nothing_else(house: House, tmp_path: Path) -> None:
     worker = house.worker
 
@@ -42,10 +49,12 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         watch=worker.watch,
         compile_folder=compile_folder,
         resting=dict,
+        observed=dict,
         budgets=worker.budgets,
         metrics=Metrics(Observer(object, Known), None, Clock()),
         purges=Purges(store.cache),
         meanings=NO_SEMANTIC,
+        reports=NoReports(),
         unready=lambda: None,
         clock=Clock(),
     ).application()

@@ -57,10 +57,14 @@ BILL = Bill(Usage(9, 1), 50)
 
 @dataclass
 class Drawer:
-    """A CacheStore. While `away` it does not answer."""
+    """A CacheStore. While `away` it does not answer; what is put into it waits for `is_kept`."""
 
     kept: dict[str, bytes] = field(default_factory=dict)
     away: bool = False
+    is_kept: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.is_kept.set()
 
     async def get(self, name: str) -> bytes | None:
         await self._answer()
@@ -68,6 +72,7 @@ class Drawer:
 
     async def put(self, name: str, value: bytes, *, ttl: float) -> None:
         await self._answer()
+        await self.is_kept.wait()
         self.kept[name] = value
 
     async def remove(self, names: Collection[str]) -> int:

@@ -139,6 +139,48 @@ async def test_a_client_may_want_a_new_answer_which_is_kept_then(stage: Stage) -
     assert stage.asked == 2
 
 
+def saying(text: str) -> bytes:
+    return BODY.replace(b"Paris", text.encode())
+
+
+@pytest.mark.parametrize("ends_first", ["the new one", "the old one"])
+async def test_a_new_answer_is_kept_though_an_identical_call_is_under_way(stage: Stage, ends_first: str) -> None:
+    old_goes_on, new_goes_on = asyncio.Event(), asyncio.Event()
+    old = asyncio.ensure_future(stage.answer(body=saying("old"), pause=old_goes_on))
+    await asyncio.sleep(0.01)
+    fresh = call(headers={b"cache-control": b"no-cache"})
+    new = asyncio.ensure_future(stage.answer(fresh, body=saying("new"), pause=new_goes_on))
+    await asyncio.sleep(0.01)
+    late = asyncio.ensure_future(stage.answer())
+    await asyncio.sleep(0.01)
+    order = [(new_goes_on, new), (old_goes_on, old)]
+    for goes_on, task in order if ends_first == "the new one" else reversed(order):
+        goes_on.set()
+        await task
+        await settled(stage)
+
+    assert stage.asked == 2
+    assert (await new)[0].reason == "no_cache"
+    assert b"new" in (await late)[1]
+    claim, got = await stage.answer()
+    assert (claim.kind, b"new" in got) == ("exact", True)
+
+
+async def test_the_old_answer_is_kept_if_the_new_one_fails(stage: Stage) -> None:
+    pause = asyncio.Event()
+    old = asyncio.ensure_future(stage.answer(body=saying("old"), pause=pause))
+    await asyncio.sleep(0.01)
+    with pytest.raises(Unavailable):
+        async with stage.claim(call(headers={b"cache-control": b"no-cache"})):
+            raise Unavailable("it is away")
+    pause.set()
+    await old
+    await settled(stage)
+
+    assert b"old" in (await stage.answer())[1]
+    assert stage.asked == 1
+
+
 async def test_a_new_answer_is_kept_though_the_old_one_has_only_just_been_made(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +289,44 @@ async def test_a_late_call_gets_the_beginning_and_then_what_comes(stage: Stage) 
         rest = [chunk async for chunk in chunks]
     assert b"Paris" in b"".join(rest)
     await leader
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_one_who_listened_knows_what_that_saved_however_soon_it_has_the_answer(
+    stage: Stage, stream: bool
+) -> None:
+    pause = asyncio.Event()
+    leader = asyncio.ensure_future(stage.answer(call(stream=stream), pause=pause))
+    await asyncio.sleep(0.01)
+    follower = asyncio.ensure_future(stage.answer(call(stream=stream)))
+    await asyncio.sleep(0.01)
+    pause.set()
+    claim, _ = await follower
+    await leader
+
+    assert claim.kind == "joined"
+    assert claim.saved is not None
+    assert claim.saved[0] == 50
+
+
+@pytest.mark.parametrize("kind", ["joined", "exact"])
+async def test_one_who_leaves_early_has_saved_nothing_that_is_known(stage: Stage, kind: str) -> None:
+    pause = asyncio.Event()
+    leader = asyncio.ensure_future(stage.answer(pause=pause))
+    await asyncio.sleep(0.01)
+    if kind == "exact":
+        pause.set()
+        await leader
+        await settled(stage)
+    claim = stage.claim(call())
+    await claim.__aenter__()
+    assert claim.kind == kind
+    left = asyncio.CancelledError()
+    await claim.__aexit__(type(left), left, None)
+    pause.set()
+    await leader
+
+    assert claim.saved is None
 
 
 async def test_what_came_before_a_late_call_reaches_it_piece_by_piece() -> None:
@@ -406,6 +486,49 @@ async def test_a_reported_answer_is_gone_at_once_though_it_has_only_just_been_ma
 
     assert await stage.cache.report(hit.entry, is_good=False, by_meaning=False)
     assert (await stage.answer())[0].result == "miss"
+
+
+@pytest.mark.parametrize("which", ["the maker", "a hit"])
+async def test_a_late_report_leaves_the_answer_that_has_taken_the_place(stage: Stage, which: str) -> None:
+    made, _ = await stage.answer()
+    await settled(stage)
+    hit, _ = await stage.answer()
+    judged = made if which == "the maker" else hit
+    assert judged.answer is not None
+    assert await stage.cache.report(judged.entry, is_good=False, by_meaning=False, answer=judged.answer)
+    await stage.answer()
+    await settled(stage)
+
+    assert not await stage.cache.report(judged.entry, is_good=False, by_meaning=False, answer=judged.answer)
+    newer, _ = await stage.answer()
+    assert newer.result == "hit"
+    assert newer.answer != judged.answer
+    assert await stage.cache.report(newer.entry, is_good=False, by_meaning=False, answer=newer.answer)
+    assert (await stage.answer())[0].result == "miss"
+
+
+@pytest.mark.parametrize("which", ["the maker", "one that joined"])
+async def test_a_report_reaches_an_answer_that_is_only_about_to_be_kept(stage: Stage, which: str) -> None:
+    goes_on = asyncio.Event()
+    making = asyncio.create_task(stage.answer(pause=goes_on))
+    await asyncio.sleep(0)
+    joining = asyncio.create_task(stage.answer())
+    await asyncio.sleep(0.01)
+    stage.drawer.is_kept.clear()
+    goes_on.set()
+    (made, _), (joined, _) = await asyncio.gather(making, joining)
+    assert joined.kind == "joined"
+    assert not stage.drawer.kept
+    judged = made if which == "the maker" else joined
+
+    reporting = asyncio.create_task(
+        stage.cache.report(judged.entry, is_good=False, by_meaning=False, answer=judged.answer)
+    )
+    await asyncio.sleep(0.01)
+    stage.drawer.is_kept.set()
+
+    assert await reporting
+    assert not stage.drawer.kept
 
 
 async def test_two_workers_of_one_store_share_answers_but_not_flights() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -246,6 +249,61 @@ def delta(members: str) -> str:
 )
 def test_a_stream_that_is_not_whole_or_not_clear_is_not_kept(stream: bytes) -> None:
     assert assemble(stream) is None
+
+
+@pytest.mark.parametrize("number", ["9007199254740993", "18446744073709551615", "-0.00012345678901234567", "1e-07"])
+def test_a_streamed_number_is_replayed_exactly(number: str) -> None:
+    document = assemble(sent(delta(f'"content":"hi","n":{number}'), "[DONE]"))
+
+    first = next(iter(events(replayed(orjson.dumps(document)))))
+    assert Decimal(re.findall('"n":([^,}]+)', first)[0]) == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    "number", ["18446744073709551616", "-" + "9" * 40, "0.1000000000000000055511151231257827", "2.5e400"]
+)
+def test_a_stream_with_a_number_that_cannot_be_kept_exactly_is_not_kept(number: str) -> None:
+    assert assemble(sent(delta(f'"content":"hi","n":{number}'), "[DONE]")) is None
+
+
+@pytest.mark.parametrize("number", ["123456789012345678901234567890", "1.10", "1E5", "9007199254740993"])
+def test_a_number_of_a_document_is_streamed_as_it_was_written(number: str) -> None:
+    message = f'{{"role":"assistant","content":"hi","n":{number}}}'
+    choice = f'{{"index":0,"message":{message},"finish_reason":"stop","score":{number}}}'
+    document = f'{{"object":"chat.completion","n":{number},"choices":[{choice}],"usage":{{"n":{number}}}}}'
+
+    first, *_, last, usage = events(replayed(document.encode()))
+    assert first.count(f'"n":{number}') == 2
+    assert f'"score":{number}' in last
+    assert f'"usage":{{"n":{number}}}' in usage
+
+
+def test_tokens_of_an_empty_second_choice_are_read_once() -> None:
+    head = {"id": "a", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    tokens = {"content": [{"token": "", "bytes": [], "logprob": -0.5, "top_logprobs": []}], "refusal": None}
+    parts = [
+        {"index": index, "delta": delta, "logprobs": beside, "finish_reason": reason}
+        for index in (0, 1)
+        for delta, beside, reason in (
+            ({"role": "assistant", "content": ""}, None, None),
+            ({"content": ""}, tokens, None),
+            ({}, None, "stop"),
+        )
+    ]
+    stream = sse([{**head, "choices": [part]} for part in parts])
+
+    assert read_by_sdk(replayed(orjson.dumps(assemble(stream)))) == read_by_sdk(stream)
+
+
+def test_items_of_lists_keep_their_index_in_a_replayed_stream() -> None:
+    notes = '"annotations":[{"index":0,"type":"url_citation"},{"index":1,"type":"file"}]'
+    document = assemble(sent(delta('"role":"assistant","content":"hi"'), delta(notes), "[DONE]"))
+
+    first = json.loads(next(iter(events(replayed(orjson.dumps(document))))))
+    assert first["choices"][0]["delta"]["annotations"] == [
+        {"index": 0, "type": "url_citation"},
+        {"index": 1, "type": "file"},
+    ]
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])

@@ -110,7 +110,8 @@ async def test_what_is_missing_for_it_is_said(reader: Reader) -> None:
 
 
 async def test_a_call_that_was_answered_by_meaning_leads_to_the_answer_and_can_be_reported(reader: Reader) -> None:
-    await reader.open(f"call/req_{number_of('cache_semantic'):017x}")
+    id = f"req_{number_of('cache_semantic'):017x}"
+    await reader.open(f"call/{id}")
     cache = reader.page.get_by_role("region", name="Cache", exact=True)
 
     await expect(cache).to_contain_text("the answer to a question in other words")
@@ -119,7 +120,7 @@ async def test_a_call_that_was_answered_by_meaning_leads_to_the_answer_and_can_b
     await cache.get_by_role("button", name="Report as wrong").click()
     await cache.get_by_role("button", name="Report", exact=True).click()
     await expect(cache.get_by_role("status")).to_contain_text("The answer is removed")
-    assert reader.admin.cache.meanings.reported == [(ENTRY, {"bad": True})]
+    assert reader.admin.cache.meanings.reported == [(ENTRY, {"bad": True, "request_id": id})]
     await cache.get_by_role("link").click()
 
     await expect(reader.page.get_by_role("region", name="One kept answer")).to_contain_text("Because.")

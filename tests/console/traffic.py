@@ -83,7 +83,7 @@ def call(number: int, now: float) -> Call:
 
 def _empty(number: int, now: float) -> Call:
     names = """parent_span_id error failed_in org team tenant key_id key_name user model stream conversation template route reason
-    cache cache_kind cache_reason cache_entry similarity saved_nano_usd saved_ms
+    cache cache_kind cache_reason cache_entry cache_answer similarity saved_nano_usd saved_ms
     deployment provider upstream_model response_model input_tokens output_tokens cached_tokens
     cache_write_tokens reasoning_tokens audio_tokens estimated cost_nano_usd reserved_nano_usd first_byte_ms chunks"""
     duration = 0.4 + dice(number, 3, 900) / 1000

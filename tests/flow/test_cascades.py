@@ -10,7 +10,6 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ import httpx
 import pytest
 
 from gateway.budget.journal import EVERY
-from gateway.route import router
 from gateway.route.candidates import Standing
-from gateway.route.decision import Circumstances
+from gateway.route.certificate.certificates import Certificates
+from gateway.route.decision import Held
 from gateway.trace.story import tell
 from tests.admin.conftest import admin_of, created, on_redis, opened
 from tests.conftest import POLICY, House
@@ -117,8 +116,7 @@ def cost_of(answer: httpx.Response) -> int:
 @pytest.fixture
 def certified(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every candidate may serve."""
-    shown = partial(Circumstances, standing=lambda *_: Standing.CERTIFIED)
-    monkeypatch.setattr(router, "Circumstances", shown)
+    monkeypatch.setattr(Certificates, "held", lambda *_: Held(Standing.CERTIFIED))
 
 
 @pytest.fixture

@@ -89,6 +89,15 @@ async def test_neither_does_the_same_question_after_another_beginning_or_in_anot
     assert (await ask(asked, OTHER_WORDS, token=other)).headers["x-llmgw-cache"] == "miss"
 
 
+async def test_a_client_gets_no_answer_that_is_older_than_it_wants(asked: House) -> None:
+    await asyncio.sleep(1.1)
+    body = {"model": "ok", "messages": [{"role": "user", "content": OTHER_WORDS}]}
+    answer = await post(asked, body, cache_control="max-age=1")
+
+    assert answer.headers["x-llmgw-cache"] == "miss"
+    assert (await record_of(asked, answer))["cache_reason"] == "too_old"
+
+
 async def test_a_bad_hit_is_reported_and_gone(asked: House) -> None:
     hit = await ask(asked, OTHER_WORDS)
     assert hit.headers["x-llmgw-cache"] == "semantic-hit"

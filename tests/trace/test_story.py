@@ -33,6 +33,30 @@ def test_a_whole_answer() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "strategy", "routed"),
+    [
+        (
+            "sticky",
+            None,
+            "Route 'small' took it, where the model answers that the conversation began with; to be tried in this order",
+        ),
+        (
+            "canary",
+            "fastest",
+            "Route 'small' took it, where a canary answers a share; to be tried in this order, the fastest first",
+        ),
+        ("rule", "least_busy", "Route 'small' took it; to be tried in this order, the least busy first"),
+    ],
+)
+def test_why_that_model_and_why_in_that_order(reason: str, strategy: str | None, routed: str) -> None:
+    ordered = {"plan": ["a/b", "c/d"], **({} if strategy is None else {"strategy": strategy})}
+
+    told = list(sentences(row(reason=reason, stages=[AUTH, stage("route", 0.6, 0.1, **ordered)])))
+
+    assert told[2] == f"{routed}: a/b, c/d."
+
+
 def test_a_stream_by_a_fallback_after_a_retry() -> None:
     told = row(
         stream=True,

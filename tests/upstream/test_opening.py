@@ -18,6 +18,7 @@ from gateway.core.errors import Broken, Overloaded, Rejected, Unavailable, Upstr
 from gateway.core.span import SpanContext
 from gateway.core.usage import Usage
 from gateway.upstream.health import FAILURES_TO_REST, FIRST_REST, Health
+from gateway.upstream.observed import Observed
 from gateway.upstream.opening import Opening, Reach
 
 STREAM = MappingProxyType({b"content-type": b"text/event-stream"})
@@ -86,7 +87,7 @@ class Scene:
         self.wire = Script(**exchanges)
         clock = Clock(now=lambda: self.now)
         self.health = Health(clock, lambda *_: None)
-        self.reach = Reach({"openai": self.wire}, self.health, clock, Random(1))
+        self.reach = Reach({"openai": self.wire}, self.health, clock, Random(1), Observed(clock))
         self.attempts = Attempts(SpanContext(1, 1, is_sampled=True))
 
     async def ask(self, *plan: Deployment, stream: bool = True) -> bytes:

@@ -105,8 +105,9 @@ class Meanings(Protocol):
         """Compares two JSON documents. Not for the way of a call: a judge may be asked."""
         ...
 
-    async def report(self, name: str, *, bad: bool) -> None:
-        """A user's word on an entry that was served by its meaning. A bad one is gone from every index, and a wrong hit."""
+    async def report(self, name: str, *, bad: bool, is_replaced: bool = False) -> None:
+        """A user's word on an entry that was served by its meaning. A bad one is a wrong hit, and gone from every index unless
+        it is replaced: what is found under its name then is another answer."""
         ...
 
     async def forget(self, names: Collection[str]) -> None:
@@ -143,7 +144,7 @@ class NoSemantic:
     async def learn(self, found: Found, kept: bytes, real: bytes) -> None:
         return None
 
-    async def report(self, name: str, *, bad: bool) -> None:
+    async def report(self, name: str, *, bad: bool, is_replaced: bool = False) -> None:
         return None
 
     async def forget(self, names: Collection[str]) -> None:

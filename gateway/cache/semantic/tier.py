@@ -125,10 +125,10 @@ class Semantic:
             route = self._routes.of(found.asked, found.asked.rule.embedder or self._parts.local)
             await self._routes.learn(route, found, kept, real)
 
-    async def report(self, name: str, *, bad: bool) -> None:
+    async def report(self, name: str, *, bad: bool, is_replaced: bool = False) -> None:
         self._counts["reported_bad" if bad else "reported_good"] += 1
         if bad:
-            await self._tasks.finish(self._report(name), name="semantic report")
+            await self._tasks.finish(self._report(name, is_replaced=is_replaced), name="semantic report")
 
     async def forget(self, names: Collection[str]) -> None:
         self._forget_examples(frozenset(names))
@@ -174,12 +174,13 @@ class Semantic:
         for route in self._routes:
             route.forget(names=names)
 
-    async def _report(self, name: str) -> None:
+    async def _report(self, name: str, *, is_replaced: bool) -> None:
         row = None
         with suppress(Unable):
             row = self._replica.shelf.get(name)
         await self._routes.report(name, None if row is None else row.route)
-        await self.forget([name])
+        if not is_replaced:
+            await self.forget([name])
 
     def _embedder(self, rule: SemanticRule) -> Local | Remote | None:
         if rule.embedder is None:

@@ -211,6 +211,11 @@ class Ticket:
         self._asked_at = 0.0
         self._boarded: Boarded | None = None
 
+    @property
+    def flight(self) -> str:
+        """The id of the flight that the call would lead."""
+        return self._mark.flight
+
     async def get(self, name: str) -> bytes | None:
         """The kept answer, as CacheStore.get, and in the same round trip who leads if there is none. Raises Overloaded."""
         self._boarded = await self._ask(kept=True)

@@ -24,7 +24,7 @@ class Following:
         self, name: str, mark: Mark, worker: str, *, flights: Flights, post: Post, monotonic: Callable[[], float]
     ) -> None:
         """`worker`: this one."""
-        self.flight = Flight(mark.form, mark.purges)
+        self.flight = Flight(mark.form, mark.purges, mark.flight)
         self.mark = mark
         self._name = name
         self._worker = worker

@@ -155,7 +155,7 @@ function Cached({ call }) {
       saved: call.saved_nano_usd == null && call.saved_ms == null ? null : `${usd(call.saved_nano_usd)} and ${duration(call.saved_ms)}`,
       [call.cache === "miss" ? "kept_as" : "kept_answer"]: entry ? html`<a class="long" href=${to("cache", { entry })}>${entry}</a>` : call.cache_entry,
     }} />
-    ${entry && call.cache_kind === "semantic" && html`<${Report} name=${entry} />`}`;
+    ${entry && call.cache_kind === "semantic" && html`<${Report} name=${entry} call=${String(call.id)} />`}`;
 }
 
 /** @param {unknown} value */

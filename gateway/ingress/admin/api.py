@@ -27,7 +27,7 @@ from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.cache import CacheRoutes
 from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.console import console_routes
-from gateway.ingress.admin.meanings import MeaningRoutes
+from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
@@ -57,6 +57,12 @@ class Resting(Protocol):
     def __call__(self) -> Mapping[str, tuple[float, str]]: ...
 
 
+class Observed(Protocol):
+    """Deployment names, the calls under way there, and the seconds until a stream from there begins."""
+
+    def __call__(self) -> Mapping[str, tuple[int, float | None]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Admin:
     """The parts that the admin API shows. `compile_folder` compiles a policy folder; `unready` says why not, or None."""
@@ -68,10 +74,12 @@ class Admin:
     watch: Watch
     compile_folder: Callable[[Path], Snapshot]
     resting: Resting
+    observed: Observed
     budgets: Budgets
     metrics: Metrics
     purges: Purges
     meanings: Meanings
+    reports: Reports
     unready: Callable[[], str | None]
     clock: Clock
     tell: Tell | None = None
@@ -112,7 +120,9 @@ class Admin:
         return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
 
     def _meanings(self) -> MeaningRoutes:
-        return MeaningRoutes(self.meanings, self.store.cache, lambda: self.policy.current.cache, is_installed)
+        return MeaningRoutes(
+            self.meanings, self.reports, self.journal.find, lambda: self.policy.current.cache, is_installed
+        )
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})
@@ -173,7 +183,7 @@ class Admin:
         return await self._policies(request)
 
     async def _deployments(self, request: web.Request) -> web.Response:
-        resting = self.resting()
+        resting, observed = self.resting(), self.observed()
         models: dict[str, list[str]] = {}
         for model in self.policy.current.routes.models.values():
             for deployment in (*model.deployments, *model.fallbacks):
@@ -184,12 +194,15 @@ class Admin:
         for name in sorted({*models, *resting}):
             until, reason = resting.get(name, (None, None))
             rest = {"resting_until": until, "reason": reason}
+            busy, first_token = observed.get(name, (0, None))
             rows.append(
                 {
                     "deployment": name,
                     "provider": name.partition("/")[0],
                     "models": models.get(name, []),
                     **rest,
+                    "busy": busy,
+                    "first_token_ms": None if first_token is None else round(first_token * 1000, 1),
                     "figures": figures.get(name, _NONE),
                 }
             )

@@ -119,8 +119,11 @@ OPERATIONS = (
     Operation(
         "post",
         "cache/entries/{id}:report",
-        "A user's word on an answer that was served by its meaning; a bad one is removed, and a wrong hit of its route",
-        body={"bad": {"type": "boolean"}},
+        "A user's word on a kept answer; a bad one is removed, and a wrong hit of its route if the call got it by its meaning",
+        body={
+            "bad": {"type": "boolean"},
+            "request_id": {**_OPTIONAL_TEXT, "description": "the call that got it; none: it was got by its meaning"},
+        },
         required=("bad",),
     ),
     Operation("get", "cache/semantic", "What the semantic cache has learnt and earned, route by route"),
@@ -134,7 +137,7 @@ OPERATIONS = (
             "all": {"type": "boolean", "description": "true, and no mark: everything"},
         },
     ),
-    Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
+    Operation("get", "deployments", "The deployments of the policy, how they do, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
     ),

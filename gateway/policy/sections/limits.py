@@ -11,13 +11,16 @@ from functools import lru_cache
 from zoneinfo import available_timezones
 
 from gateway.budget.limits import WARN_AT, Counted, KeyLimits, Kind, Limit, Limits, MemberLimits, Orphan, Unit
-from gateway.budget.windows import Calendar, Forever, Rolling, Window
+from gateway.budget.windows import Calendar, Forever, Period, Rolling, Window
 from gateway.core.deployment import Provider
 from gateway.core.money import NANO
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path, nearest
+from gateway.policy.sections.candidates import OWN
 from gateway.policy.sections.models import Models
 from gateway.policy.sections.tenants import is_known
+from gateway.route.rules import Routes
+from gateway.route.trials import spending
 
 MOST_PATTERNS = 200
 """Patterns under `keys` of one tenant or team that have limits: each call is held against all of them."""
@@ -41,15 +44,17 @@ class _Written:
 
 
 def compile_limits(
-    policy: schema.Policy, models: Models, aliases: Set[str], webhook: Provider | None, mistakes: Mistakes
+    policy: schema.Policy, models: Models, routes: Routes, webhook: Provider | None, mistakes: Mistakes
 ) -> Limits:
-    """`aliases` are names that only routes know, which answer nothing themselves."""
-    reader = _Reader(models.declared, aliases, mistakes)
+    reader = _Reader(models.declared, routes.aliases, mistakes)
     members: dict[str, MemberLimits] = {}
     for name, tenant in policy.tenants.items():
         members[name] = reader.member(tenant, ("tenants", name))
         for team, inner in tenant.teams.items():
             members[f"{name}/{team}"] = reader.member(inner, ("tenants", name, "teams", team))
+    trials = dict(_of_trials(routes))
+    if trials:
+        members[OWN] = replace(members.get(OWN, MemberLimits()), routes=trials)
     limited = {name: reader.model(written, ("models", name)) for name, written in policy.models.items()}
     if not any(limited.values()):
         limited = {}
@@ -59,6 +64,14 @@ def compile_limits(
         wildcards=tuple((pattern, limited[pattern]) for pattern, _ in models.wildcards if pattern in limited),
         webhook=webhook,
     )
+
+
+def _of_trials(routes: Routes) -> Iterator[tuple[str, tuple[Limit, ...]]]:
+    """What the policy lets each route spend in a day on what is asked beside its calls."""
+    for route in routes.rules:
+        for account, budget in spending(route):
+            if budget is not None:
+                yield account, (Limit(Unit.USD, budget, Calendar(Period.DAY)),)
 
 
 class _Reader:

@@ -61,6 +61,7 @@ class Shared:
         self._sure = State()
         self._turn = asyncio.Lock()
         self._share = share(self._state, terms, shares)
+        self._serves = False
 
     @property
     def state(self) -> State:
@@ -74,8 +75,7 @@ class Shared:
     @property
     def serves(self) -> bool:
         """Whether the candidate may answer."""
-        both = (verdict(self._sure, self.terms).status, verdict(self._state, self.terms).status)
-        return both == (Status.CERTIFIED, Status.CERTIFIED)
+        return self._serves
 
     @property
     def share(self) -> float:
@@ -138,6 +138,7 @@ class Shared:
     def _hold(self, state: State) -> None:
         self._state = state
         self._share = share(state, self.terms, self._shares)
+        self._serves = all(verdict(each, self.terms).status is Status.CERTIFIED for each in (self._sure, state))
 
 
 def _read(value: bytes, name: str, pepper: bytes) -> State:

@@ -43,7 +43,7 @@ class Terms:
     @property
     def key(self) -> str:
         """Verdicts under other terms are other verdicts."""
-        return json.dumps(astuple(self))
+        return f"{self.max_loss!r} {self.confidence!r} {self.judge_error!r} {'graded' if self.graded else ''}".rstrip()
 
     @property
     def certifies_below(self) -> float:

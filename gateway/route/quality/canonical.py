@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 LONGEST = 1_000_000
 """Characters; longer texts are not read."""
 
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL | re.IGNORECASE)
+_FENCE = "```"
+_OPENS = re.compile(r"^[ \t]*[{\[]", re.MULTILINE)
 _LARGEST = 2.0**53
 
 
@@ -17,20 +18,26 @@ class NotJson(ValueError):
     """The text is no JSON, or too long or too deep to be read."""
 
 
-def parse(text: str) -> Any:
-    """The value of a JSON text. Raises NotJson, also for NaN, Infinity and the name of a member that comes twice."""
+def parse(text: str, *, strict: bool = True) -> Any:
+    """The value of a JSON text. Raises NotJson, also for NaN, Infinity and the name of a member that comes twice, and where it is
+    strict for lines that end within a string, as models like to write them."""
     if len(text) > LONGEST:
         raise NotJson("longer than is read")
     try:
-        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_members)
+        return json.loads(text, strict=strict, parse_constant=_no_number, object_pairs_hook=_members)
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
 
 
-def unfenced(text: str) -> str:
-    """The inside of a text that is one code block of Markdown; any other text as it is."""
-    found = _FENCED.fullmatch(text)
-    return found.group(1) if found else text
+def json_in(text: str) -> str:
+    """The JSON in a text: of its last code block of Markdown, or from the first line that opens an object or a list to the last
+    place that closes one. A text in which there is none is returned as it is."""
+    _, fence, after = text.rstrip().removesuffix(_FENCE).rpartition(_FENCE)
+    if fence and text.rstrip().endswith(_FENCE):
+        return after.removeprefix("json").strip()
+    opens = _OPENS.search(text)
+    closes = max(text.rfind("}"), text.rfind("]"))
+    return text[opens.start() : closes + 1].strip() if opens and closes > opens.start() else text
 
 
 def canonical(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from gateway.route.quality import checks
 from gateway.route.quality.agreement import Agreement, agree, same_calls, same_text
 from gateway.route.quality.answer import Answer, read
-from gateway.route.quality.canonical import NotJson, canonical, parse, unfenced
+from gateway.route.quality.canonical import NotJson, canonical, json_in, parse
 from gateway.route.quality.schema import Uncheckable, asks_for_json, meets
 from gateway.route.quality.units import quantity, same
 
@@ -63,8 +63,8 @@ def exact(candidate: Answer, reference: Answer, asked: Mapping[str, Any]) -> flo
 
 
 def json_equal(candidate: Answer, reference: Answer, asked: Mapping[str, Any]) -> float | Unscored:
-    """1 for the same value. A code block round it is part of the answer where the request asked for JSON."""
-    inside = str if asks_for_json(asked) else unfenced
+    """1 for the same value. What stands round it is passed over, but where the request asked for JSON."""
+    inside = str if asks_for_json(asked) else json_in
     try:
         wanted = canonical(parse(inside(reference.text)))
     except NotJson:

@@ -19,6 +19,8 @@ CHUNK = 500
 """Records read at once where all are wanted."""
 EVERY = 0.2
 """Seconds between two looks for what has come."""
+AGAIN = 0.05
+"""Seconds before a record is looked for a second time; twice as long before each further time."""
 BACKLOG = 500
 """Records that a slow reader may be behind."""
 TAILS = 32
@@ -35,9 +37,14 @@ class Calls:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="llmgw-calls")
         self._tails = 0
 
-    async def find(self, id: str) -> dict[str, Any] | None:
-        """The latest record of the call with this id."""
-        found = await self._read(lambda: self._reader.find(id))
+    async def find(self, id: str, *, within: float = 0.0) -> dict[str, Any] | None:
+        """The latest record of the call with this id, waited for so many seconds: another worker may be about to write it."""
+        await self._settle()
+        loop, pause = asyncio.get_running_loop(), AGAIN
+        until = loop.time() + within
+        while (found := await self._look(lambda: self._reader.find(id))) is None and (left := until - loop.time()) > 0:
+            await asyncio.sleep(min(pause, left))
+            pause *= 2
         return None if found is None else orjson.loads(found)
 
     async def latest(self, search: Search, *, limit: int = 50, before: int | None = None) -> Page:

@@ -29,7 +29,7 @@ COLUMNS = (
     ("conversation", "string"),
     ("parameters", "json"),
     *((name, "string") for name in ("policy", "template", "route", "reason", "cache")),
-    *((name, "string") for name in ("cache_kind", "cache_reason", "cache_entry")),
+    *((name, "string") for name in ("cache_kind", "cache_reason", "cache_entry", "cache_answer")),
     ("similarity", "float64"),
     ("saved_nano_usd", "int64"),
     ("saved_ms", "float64"),

@@ -216,6 +216,17 @@ async def test_a_reported_entry_is_gone_everywhere_and_counts_as_a_wrong_hit(sta
     assert [route["wrong"] for route in (*one.state(), *other.state())] == [1, 1]
 
 
+async def test_a_report_leaves_the_answer_that_has_taken_the_place_of_the_wrong_one(starts: Starts) -> None:
+    one = await starts()
+    await kept(one, INSTALL)
+    assert await verdicts(one, [asked(INSTALL_TOO)]) == ["serve"]
+
+    await one.report(name(1), bad=True, is_replaced=True)
+
+    assert await verdicts(one, [asked(INSTALL_TOO)]) == ["serve"]
+    assert [route["wrong"] for route in one.state()] == [1]
+
+
 async def test_a_report_by_a_worker_that_did_not_serve_it_counts_too(starts: Starts) -> None:
     one, other = await starts(), await starts()
     await kept(one, INSTALL)

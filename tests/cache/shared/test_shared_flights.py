@@ -137,6 +137,8 @@ async def test_identical_calls_of_all_workers_are_one(workers: list[Worker], str
     assert sorted(claim.result for claim, _ in claims) == ["hit"] * 29 + ["miss"]
     assert all(b"Paris" in got and got.endswith(DONE) == stream for _, got in claims)
     assert {claim.saved[0] for claim, _ in claims if claim.saved is not None} == {50}
+    assert len({claim.answer for claim, _ in claims}) == 1
+    assert claims[0][0].answer is not None
 
 
 async def test_calls_that_want_it_in_another_form_wait_for_the_whole(workers: list[Worker]) -> None:

@@ -67,6 +67,7 @@ MEMBER, LAST = Agreement("json", "answer"), Agreement("text_exact", "last_number
     [
         (says('{"a":1}'), says('```json\n{"a": 1.0}\n```'), JSON),
         (says('{"why":"x","answer":"3"}'), says('{"answer":3,"why":"y"}'), MEMBER),
+        (says('Here it is:\n\n```json\n{"why": "a\nb", "answer": 3}\n```'), says('So:\n{"answer": 3}\nGood?'), MEMBER),
         (says('{"answer":"$1,000"}'), says('{"answer":"1000.0"}'), MEMBER),
         (says('{"answer":[1,2]}'), says('{"answer":[1.0,2]}'), MEMBER),
         (says("Yes."), says(" Yes"), TEXT),

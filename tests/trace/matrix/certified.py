@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from unittest.mock import patch
 
 from gateway.__main__ import main
-from gateway.route import router
 from gateway.route.candidates import Standing
-from gateway.route.decision import Circumstances
+from gateway.route.certificate.certificates import Certificates
+from gateway.route.decision import Held
 
 if __name__ == "__main__":
-    vars(router).update(Circumstances=partial(Circumstances, standing=lambda *_: Standing.CERTIFIED))
-    main()
+    with patch.object(Certificates, "held", lambda *_: Held(Standing.CERTIFIED)):
+        main()

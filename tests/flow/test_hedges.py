@@ -167,6 +167,22 @@ async def test_one_that_was_stopped_has_neither_failed_nor_succeeded(scene: Scen
     assert len(scene.first.calls) == 4  # three failures in a row would have made it rest
 
 
+async def test_one_that_was_silent_is_known_to_be_slow(scene: Scene) -> None:
+    scene.first.will(*ANSWER)
+    await scene.ask(stream=False)
+    observed = scene.house.worker.route.seen
+    before = observed.first_token("slow/a", stream=False)
+    scene.first.will(HANG)
+    scene.second.will(*ANSWER)
+
+    await scene.ask(stream=False)
+
+    after = observed.first_token("slow/a", stream=False)
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
 FAILURES: dict[str, Step] = {"a failure": Status(500), "a reset": CUT}
 
 

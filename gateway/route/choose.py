@@ -72,6 +72,7 @@ class _Choice:
             self._prompt = system_prompt(call)
         self._considered = tuple(self._look(each) for each in route.candidates)
         self._verdict: Verdict | None = None
+        self._verdicts: dict[str, Verdict] = {}
         self._pin = None if conversation.is_new else given.pin(_key(route, conversation))
 
     def made(self) -> Decision:
@@ -193,7 +194,9 @@ class _Choice:
 
     def _judged(self, candidate: Learned) -> Verdict:
         assert self._given.scores is not None
-        return self._verdict or self._given.scores.judge(self._route.name, candidate, self._call)
+        if candidate.name not in self._verdicts:
+            self._verdicts[candidate.name] = self._given.scores.judge(self._route.name, candidate, self._call)
+        return self._verdicts[candidate.name]
 
     def _trials(self, chosen: Candidate, model: Model) -> Iterator[Trial]:
         """Who else is asked: by draws of their own, so that each call is tried with a known probability."""

@@ -241,6 +241,7 @@ async def running(
                 compile_folder=compile_folder,
                 resting=health.resting,
                 budgets=budgets,
+                certificates=router.certificates,
                 metrics=telemetry.metrics,
                 purges=purges,
                 meanings=meanings,

@@ -15,6 +15,7 @@ from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.openapi import OPERATIONS, document
 from gateway.ingress.admin.server import PREFIX
 from gateway.policy.snapshot import Snapshot
+from gateway.route.certificate.certificates import Certificates
 from gateway.store.open import open_store
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.names import Known
@@ -50,6 +51,7 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         compile_folder=compile_folder,
         resting=dict,
         budgets=worker.budgets,
+        certificates=Certificates(store.meanings.earned, str, Clock(), pepper=b"x"),
         metrics=Metrics(Observer(object, Known), None, Clock()),
         purges=Purges(store.cache),
         meanings=NO_SEMANTIC,
@@ -72,7 +74,9 @@ async def test_the_document_can_be_asked_for(admin: aiohttp.ClientSession) -> No
         assert await reply.json() == document(PREFIX)
 
 
-@pytest.mark.parametrize("path", ["calls", "calls:tail", "calls:export", "stats", "errors", "cache", "cache/entries"])
+@pytest.mark.parametrize(
+    "path", ["calls", "calls:tail", "calls:export", "stats", "errors", "cache", "cache/entries", "certificates"]
+)
 async def test_every_parameter_that_is_named_is_taken_and_no_other(admin: aiohttp.ClientSession, path: str) -> None:
     (operation,) = (each for each in OPERATIONS if each.path == path)
 

@@ -26,6 +26,7 @@ from gateway.ingress.admin import draft, fields, openapi
 from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.cache import CacheRoutes
 from gateway.ingress.admin.calls import CallRoutes, Tell
+from gateway.ingress.admin.certificates import CertificateRoutes
 from gateway.ingress.admin.console import console_routes
 from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
@@ -34,6 +35,7 @@ from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.route.certificate.certificates import Certificates
 from gateway.store.contract import Store
 from gateway.trace.journal import Journal
 from gateway.trace.metrics.instruments import DROPPED
@@ -69,6 +71,7 @@ class Admin:
     compile_folder: Callable[[Path], Snapshot]
     resting: Resting
     budgets: Budgets
+    certificates: Certificates
     metrics: Metrics
     purges: Purges
     meanings: Meanings
@@ -100,6 +103,7 @@ class Admin:
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 *self._cache().routes(application),
                 *self._meanings().routes(),
+                *self._certificates().routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
                 web.get(PREFIX + "telemetry", self._telemetry),
@@ -116,6 +120,9 @@ class Admin:
         return MeaningRoutes(
             self.meanings, self.reports, self.journal.find, lambda: self.policy.current.cache, is_installed
         )
+
+    def _certificates(self) -> CertificateRoutes:
+        return CertificateRoutes(self.certificates, self.budgets, lambda: self.policy.current, self.clock.now)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})

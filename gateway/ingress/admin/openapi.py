@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.ingress.admin import cache
+from gateway.ingress.admin.fields import LONGEST_REASON
 from gateway.trace.reading import statistics
 from gateway.trace.reading.search import EQUAL, MOMENTS, TIMES, WORDS
 
@@ -136,6 +137,19 @@ OPERATIONS = (
             "entry": {**_OPTIONAL_TEXT, "description": "the id of one"},
             "all": {"type": "boolean", "description": "true, and no mark: everything"},
         },
+    ),
+    Operation(
+        "get",
+        "certificates",
+        "What has been shown of the candidates of each route, and what may be spent on showing more",
+        query={"route": _TEXT},
+    ),
+    Operation(
+        "post",
+        "certificates:reset",
+        "Forgets what has been shown of a candidate, which does not serve until it has been shown anew",
+        body={"route": _TEXT, "candidate": _TEXT, "reason": {**_TEXT, "maxLength": LONGEST_REASON}},
+        required=("route", "candidate", "reason"),
     ),
     Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
     Operation(

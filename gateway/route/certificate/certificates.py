@@ -49,6 +49,11 @@ class Certificates:
     def __iter__(self) -> Iterator[Certificate]:
         return iter(list(self._known.values()))
 
+    def find(self, route: Route, candidate: Candidate) -> Certificate | None:
+        """None where the route has no guarantee, or until `flush` has been told of it."""
+        known = self._known.get((route.name, candidate.name))
+        return known if known is not None and known.route is route else None
+
     def held(self, route: Route, candidate: Candidate) -> Held:
         """What is known here of a candidate on a route that has a guarantee."""
         known = self._known.get((route.name, candidate.name))
@@ -62,6 +67,12 @@ class Certificates:
         if known is not None:
             known.shared.learn(cell, self._clock.now())
             _look(known)
+
+    async def begin_anew(self, known: Certificate, why: str) -> bool:
+        """Forgets what was shown of a candidate; whether the store knows that yet, and so every worker within INTERVAL."""
+        done = await known.shared.begin_anew(self._states, self._clock.now(), why)
+        _look(known)
+        return done
 
     async def run(self, routes: Callable[[], Routes]) -> None:
         """Writes and reads what was learnt, until it is cancelled. `routes` gives those in force."""

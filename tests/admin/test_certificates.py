@@ -1,0 +1,109 @@
+"""What an admin is told of candidates, and the order to show it anew."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.admin.conftest import refused
+from tests.conftest import House
+from tests.flow.scholars import Scholars, teaching
+from tests.flow.test_certificates import Pupil, until
+
+LOOSE = "max_loss: 40%, shadow: 100%, shadow_budget: 1 USD/day"
+"""Shown after some ten labels."""
+
+
+@pytest.fixture
+async def pupil(house: House) -> AsyncIterator[Pupil]:
+    async with teaching(Scholars(strong=1.0, cheap=1.0, second=1.0)) as school:
+        yield Pupil(house, school)
+
+
+async def certificates(admin: aiohttp.ClientSession, **query: str) -> list[dict[str, Any]]:
+    async with admin.get("/admin/v1/certificates", params=query) as reply:
+        assert reply.status == 200, await reply.text()
+        found: list[dict[str, Any]] = (await reply.json())["certificates"]
+        return found
+
+
+async def test_without_candidates_there_is_nothing_to_show(admin: aiohttp.ClientSession) -> None:
+    assert await certificates(admin) == []
+
+
+async def test_a_candidate_is_told_from_its_first_moment_to_its_certificate(
+    pupil: Pupil, admin: aiohttp.ClientSession
+) -> None:
+    await pupil.policy("cheap, checked", LOOSE)
+    first = await certificates(admin)
+    await until(pupil, "school/cheap", most=60)
+    await pupil.settled()
+    by_name = {each["candidate"]: each for each in await certificates(admin, route="sums")}
+
+    assert [(each["candidate"], each["kind"], each["standing"], each["labels"]) for each in first] == [
+        ("cheap", "model", "uncertified", 0),
+        ("checked", "cascade", "uncertified", 0),
+    ]
+    assert first[0]["budget"] == {
+        "account": "trials of sums",
+        "limit_nano_usd": 10**9,
+        "spent_nano_usd": 0,
+        "held_nano_usd": 0,
+        "left_nano_usd": 10**9,
+    }
+    cheap = by_name["cheap"]
+    assert (cheap["route"], cheap["reference"], cheap["standing"], cheap["serves"]) == (
+        "sums",
+        "strong",
+        "certified",
+        True,
+    )
+    assert cheap["labels"] > 0
+    assert cheap["mean_loss"] == 0
+    assert cheap["least_loss"] <= cheap["most_loss"] <= cheap["max_loss"] == 0.4
+    assert "the loss is at most" in cheap["why"]
+    assert (cheap["price_ratio"], cheap["share"], cheap["confidence"], cheap["trial"]) == (0.1, 0.02, 0.95, 1)
+    budget = cheap["budget"]
+    assert 0 < budget["spent_nano_usd"] == budget["limit_nano_usd"] - budget["left_nano_usd"] - budget["held_nano_usd"]
+    assert await certificates(admin, route="another") == []
+
+
+async def test_a_certificate_that_is_reset_begins_anew_and_says_by_whom_and_why(
+    pupil: Pupil, admin: aiohttp.ClientSession
+) -> None:
+    await pupil.policy("cheap", LOOSE)
+    await until(pupil, "school/cheap", most=60)
+
+    wanted = {"route": "sums", "candidate": "cheap", "reason": "the prompt has changed"}
+    async with admin.post("/admin/v1/certificates:reset", json=wanted) as reply:
+        told = await reply.json()
+
+    assert (reply.status, told["standing"], told["serves"], told["trial"]) == (200, "uncertified", False, 2)
+    assert told["why"] == "begun anew by admin: the prompt has changed"
+    assert await pupil.ask(1) == ["school/strong"]
+    await until(pupil, "school/cheap", most=90)
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal"),
+    [
+        ({"route": "sums", "candidate": "cheap"}, (400, "missing_parameter")),
+        ({"route": "sums", "candidate": "cheap", "reason": " "}, (400, "missing_parameter")),
+        ({"route": "sums", "candidate": "cheap", "reason": "a\nb"}, (400, "invalid_value")),
+        ({"candidate": "cheap", "reason": "x"}, (400, "missing_parameter")),
+        ({"route": "sums", "candidate": "dear", "reason": "x"}, (404, "not_found")),
+        ({"route": "other", "candidate": "cheap", "reason": "x"}, (404, "not_found")),
+        ({"route": "sums", "candidate": "cheap", "reason": "x", "all": True}, (400, "unknown_parameter")),
+    ],
+)
+async def test_a_reset_that_does_not_say_what_and_why_is_refused(
+    pupil: Pupil, admin: aiohttp.ClientSession, body: object, refusal: tuple[int, str]
+) -> None:
+    await pupil.policy("cheap", LOOSE)
+
+    async with admin.post("/admin/v1/certificates:reset", json=body) as reply:
+        assert await refused(reply) == refusal
+    assert [each["trial"] for each in await certificates(admin)] == [1]

@@ -12,8 +12,10 @@ from gateway.cache.semantic.asked import NO_SEMANTIC
 from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.ingress.admin.api import Admin
+from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.openapi import OPERATIONS, document
 from gateway.ingress.admin.server import PREFIX
+from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.route.certificate.certificates import Certificates
 from gateway.store.open import open_store
@@ -48,7 +50,9 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         journal=worker.journal,
         policy=worker.policy,
         watch=worker.watch,
-        compile_folder=compile_folder,
+        folder=house.policies,
+        trying=Trying(compile_folder, lambda folder: (0, ())),
+        history=History(house.policies, store.policies, worker.policy, Clock()),
         resting=dict,
         budgets=worker.budgets,
         certificates=Certificates(store.meanings.earned, str, Clock(), pepper=b"x"),

@@ -107,3 +107,30 @@ async def test_a_reset_that_does_not_say_what_and_why_is_refused(
     async with admin.post("/admin/v1/certificates:reset", json=body) as reply:
         assert await refused(reply) == refusal
     assert [each["trial"] for each in await certificates(admin)] == [1]
+
+
+async def test_a_call_tells_of_its_trials_and_they_count_as_no_calls(
+    pupil: Pupil, admin: aiohttp.ClientSession
+) -> None:
+    await pupil.policy("cheap", LOOSE)
+    await pupil.ask(1)
+    await pupil.settled()
+    records = await pupil.house.records()
+    (asked,) = (each for each in records if each["org"] == "default")
+    (own,) = (each for each in records if each["org"] == "llmgw")
+    (trial,) = (each for each in records if each["operation"] == "trial")
+
+    async def told(id: str) -> dict[str, Any]:
+        async with admin.get(f"/admin/v1/calls/{id}") as reply:
+            found: dict[str, Any] = await reply.json()
+            return found
+
+    assert [each["candidate_quality"] for each in (await told(asked["id"]))["trials"]] == [1.0]
+    assert "the quality of cheap is 1, where the reference has 1." in " ".join((await told(asked["id"]))["story"])
+    assert (await told(own["id"]))["made_for"] == asked["id"]
+    assert [each["name"] for each in (await told(trial["id"]))["spans"]] == ["llmgw.trial"]
+    async with admin.get("/admin/v1/stats", params={"by": "org"}) as reply:
+        groups = (await reply.json())["groups"]
+    assert {each["by"]["org"]: each["total"]["calls"] for each in groups} == {"default": 1, "llmgw": 1}
+    async with admin.get("/metrics") as reply:
+        assert 'outcome="trial"' not in await reply.text()

@@ -24,6 +24,7 @@ def add_parser(subparsers: Subparsers) -> None:
     reset = actions.add_parser("reset", help="forget what was shown of a candidate: it has to be shown anew")
     reset.add_argument("route")
     reset.add_argument("candidate")
+    reset.add_argument("--prompt", help="of one system prompt, as the list with --json has it; without: of all")
     reset.add_argument("--reason", required=True, help="why; it is kept")
     for action in (listing, reset):
         add_api_flags(action)
@@ -39,13 +40,25 @@ def _list(args: argparse.Namespace, api: AdminApi) -> int:
     if args.json:
         print(orjson.dumps(found).decode())
         return 0
-    head = ("ROUTE", "CANDIDATE", "STANDING", "SINCE", "LABELS", "LOSS", "ALLOWED", "TRIED", "SPENT TODAY", "WHY")
+    head = (
+        "ROUTE",
+        "CANDIDATE",
+        "PROMPT",
+        "STANDING",
+        "SINCE",
+        "LABELS",
+        "LOSS",
+        "ALLOWED",
+        "TRIED",
+        "SPENT TODAY",
+        "WHY",
+    )
     print_table([head, *(_row(each) for each in found)])
     return 0
 
 
 def _reset(args: argparse.Namespace, api: AdminApi) -> int:
-    body = {"route": args.route, "candidate": args.candidate, "reason": args.reason}
+    body = {"route": args.route, "candidate": args.candidate, "prompt": args.prompt, "reason": args.reason}
     done = api.post("certificates:reset", body)
     if args.json:
         print(orjson.dumps(done).decode())
@@ -65,6 +78,7 @@ def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         printable(each["route"]),
         printable(each["candidate"]),
+        (each["prompt"] or "any")[:12],
         standing,
         since,
         str(each["labels"]),

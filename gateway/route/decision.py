@@ -15,10 +15,11 @@ from gateway.route.rules import Route
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of a learned candidate on one call: `score` is the quality that the weak model is expected to lose, of which `parts`
-    by name are its sum; the strong model answers above `threshold`."""
+    by name are its sum; the strong model answers above `threshold`. It rests on so many `labels`."""
 
     score: float
     threshold: float
+    labels: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -46,11 +47,33 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """Who answered last in a conversation: the `name` of a candidate or model of its route, the `model` that was asked, which
+    is another one for a learned candidate, and the deployment."""
+
+    name: str
+    model: str
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a conversation, under `key`. `pin` is who answered in it before, as far as that is known; with
+    `is_bound` nobody else can go on. It `is_shared` with other workers where it decides about the model."""
+
+    key: str
+    pin: Pin | None = None
+    is_bound: bool = False
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """Somebody else who is asked the same call, in the background and served to nobody.
 
     `probability` is the share of such calls that are tried. With a guarantee the two answers are compared, and what comes of
     it counts for the `certificate` of `candidate`, whether that is who serves (then this is an audit) or who is asked.
+    `verdict` is that of a learned candidate.
     """
 
     asks: Candidate
@@ -58,6 +81,7 @@ class Trial:
     candidate: Candidate
     guarantee: Guarantee | None = None
     certificate: str = ""
+    verdict: Verdict | None = None
 
     @property
     def is_audit(self) -> bool:
@@ -70,6 +94,8 @@ class Decision:
 
     named, rule, candidate (a certified one), reference (as no candidate is certified), canary, sticky (as the conversation
     began with it), or score (of a learned candidate). `cascade` is how `model` answers, where that is more than one call.
+    `sent` are the call's input tokens, None where nobody needed to know; `memory` is kept where a conversation has to go on as
+    it began.
     """
 
     route: str | None
@@ -82,6 +108,8 @@ class Decision:
     trials: tuple[Trial, ...] = ()
     hedge: Hedge | None = None
     conversation: str | None = None
+    sent: int | None = None
+    memory: Memory | None = None
 
     def told(self) -> Mapping[str, object]:
         """What the record keeps of it, as plain values. Empty where there was nothing to choose from."""
@@ -110,11 +138,11 @@ class Scores(Protocol):
     def judge(self, route: str, learned: Learned, call: Call) -> Verdict: ...
 
 
-def _nobody(_: Route, __: Candidate) -> Held:
+def _nobody(_: Route, __: Candidate, ___: str) -> Held:
     return Held()
 
 
-def _nothing(_: str) -> str | None:
+def _nothing(_: str) -> Pin | None:
     return None
 
 
@@ -126,12 +154,15 @@ def _zero() -> int:
 class Circumstances:
     """What a decision rests on besides the call and the policy.
 
-    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `held` is known of a route's candidate; `pin` is the
-    model or candidate that a conversation began with; without `scores` a learned candidate does not serve.
+    `tokens_in` is asked only by routes that want it; `sent` is the same where the prompt is so long that it might not fit
+    somewhere; `now` in UTC seconds, without which no route with a time holds; `held` is known of a route's candidate, for
+    calls with a system prompt (see conversation.system_prompt; "" where it does not matter); `pin` is who answered before in
+    the conversation that is remembered under a key; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
-    now: float = 0.0
-    held: Callable[[Route, Candidate], Held] = _nobody
-    pin: Callable[[str], str | None] = _nothing
+    now: float | None = None
+    held: Callable[[Route, Candidate, str], Held] = _nobody
+    pin: Callable[[str], Pin | None] = _nothing
     scores: Scores | None = None
+    sent: int | None = None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import openai
 import pytest
 
 from tests.admin.conftest import refused
@@ -18,9 +19,9 @@ LOOSE = "max_loss: 40%, shadow: 100%, shadow_budget: 1 USD/day"
 
 
 @pytest.fixture
-async def pupil(house: House) -> AsyncIterator[Pupil]:
+async def pupil(house: House, sdk: openai.AsyncOpenAI) -> AsyncIterator[Pupil]:
     async with teaching(Scholars(strong=1.0, cheap=1.0, second=1.0)) as school:
-        yield Pupil(house, school)
+        yield Pupil(house, sdk, school)
 
 
 async def certificates(admin: aiohttp.ClientSession, **query: str) -> list[dict[str, Any]]:
@@ -79,12 +80,28 @@ async def test_a_certificate_that_is_reset_begins_anew_and_says_by_whom_and_why(
 
     wanted = {"route": "sums", "candidate": "cheap", "reason": "the prompt has changed"}
     async with admin.post("/admin/v1/certificates:reset", json=wanted) as reply:
-        told = await reply.json()
+        (told,) = (await reply.json())["certificates"]
 
     assert (reply.status, told["standing"], told["serves"], told["trial"]) == (200, "uncertified", False, 2)
     assert told["why"] == "begun anew by admin: the prompt has changed"
     assert await pupil.ask(1) == ["school/strong"]
     await until(pupil, "school/cheap", most=90)
+
+
+async def test_each_system_prompt_has_its_own_and_is_reset_by_itself(
+    pupil: Pupil, admin: aiohttp.ClientSession
+) -> None:
+    await pupil.policy("cheap", LOOSE)
+    pupil.system = "You add."
+    await pupil.ask(1)
+    await pupil.settled()
+    (any_prompt, one) = await certificates(admin)
+
+    assert (any_prompt["prompt"], any_prompt["labels"], one["labels"]) == (None, 0, 1)
+    wanted = {"route": "sums", "candidate": "cheap", "prompt": one["prompt"], "reason": "another example"}
+    async with admin.post("/admin/v1/certificates:reset", json=wanted) as reply:
+        assert [each["prompt"] for each in (await reply.json())["certificates"]] == [one["prompt"]]
+    assert [each["trial"] for each in await certificates(admin)] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -105,13 +105,13 @@ async def test_certificates_are_listed_and_begun_anew(house: House, shell: Shell
         missing = await shell("certificates", "reset", "sums", "nobody", "--reason", "x")
 
     rows = listed.stdout.splitlines()
-    assert rows[0].split()[:3] == ["ROUTE", "CANDIDATE", "STANDING"]
+    assert rows[0].split()[:3] == ["ROUTE", "CANDIDATE", "PROMPT"]
     assert [row.split()[:3] for row in rows[1:]] == [
-        ["sums", "cheap", "uncertified"],
-        ["sums", "checked", "uncertified"],
+        ["sums", "cheap", "any"],
+        ["sums", "checked", "any"],
     ]
     assert "0 of 1 USD" in rows[1]
-    assert done.stdout == "checked on sums begins trial 2, and does not serve\n"
+    assert done.stdout == "1 certificate of checked on sums begin anew; it does not serve\n"
     assert [(each["trial"], each["why"]) for each in orjson.loads(told.stdout)] == [
         (1, "no label yet shows enough"),
         (2, "begun anew by admin: another prompt"),

@@ -51,27 +51,34 @@ class CertificateRoutes:
         return fields.json({"certificates": [_row(each, spent) for each in found]})
 
     async def _reset(self, request: web.Request) -> web.Response:
-        asked = await fields.read_fields(request, {"route", "candidate", "reason"})
+        asked = await fields.read_fields(request, {"route", "candidate", "prompt", "reason"})
         route, candidate = fields.required(asked, "route"), fields.required(asked, "candidate")
+        prompt = fields.text(asked, "prompt") if asked.get("prompt") is not None else None
         reason = fields.reason(asked)
-        for known in await self._known():
-            if (known.route.name, known.candidate.name) == (route, candidate):
-                break
-        else:
-            raise NotFound(f"route {route!r} has no candidate {candidate!r} with a guarantee")
-        told = {"route": route, "candidate": candidate, "who": fields.WHO, "reason": reason}
-        log.warning("a certificate begins anew", extra=told)
-        if not await self._certificates.begin_anew(known, f"begun anew by {fields.WHO}: {reason}"):
+        found = [
+            each
+            for each in await self._known()
+            if (each.route.name, each.candidate.name) == (route, candidate) and prompt in (None, each.prompt)
+        ]
+        if not found:
+            raise NotFound(f"there is no such certificate of the candidate {candidate!r} on the route {route!r}")
+        told = {"route": route, "candidate": candidate, "prompt": prompt, "who": fields.WHO, "reason": reason}
+        log.warning("certificates begin anew", extra=told)
+        done = [await self._certificates.begin_anew(each, f"begun anew by {fields.WHO}: {reason}") for each in found]
+        if not all(done):
             raise away()
-        return fields.json(_row(known, await self._spent()))
+        spent = await self._spent()
+        return fields.json({"certificates": [_row(each, spent) for each in found]})
 
     async def _known(self) -> Sequence[Certificate]:
         """In the order of the policy, with what other workers have told the store."""
-        routes = self._policy().routes
-        await self._certificates.flush(routes)
-        named = ((route, candidate) for route in routes.rules for candidate in route.candidates)
-        found = (self._certificates.find(route, candidate) for route, candidate in named)
-        return [each for each in found if each is not None]
+        rules = self._policy().routes
+        await self._certificates.flush(rules)
+        named = ((route.name, candidate.name) for route in rules.rules for candidate in route.candidates)
+        places = {name: place for place, name in enumerate(named)}
+        known = [(places.get((each.route.name, each.candidate.name)), each) for each in self._certificates]
+        found = [(place, each.prompt, each) for place, each in known if place is not None]
+        return [each for _, _, each in sorted(found, key=lambda one: one[:2])]
 
     async def _spent(self) -> Balances | None:
         """None while the store is away: what was shown can be told all the same."""
@@ -88,6 +95,7 @@ def _row(known: Certificate, spent: Balances | None) -> Mapping[str, object]:
     return {
         "route": known.route.name,
         "candidate": known.candidate.name,
+        "prompt": known.prompt or None,
         "kind": _kind(known.candidate),
         "reference": guarantee.reference.name,
         "standing": shown.status.value,

@@ -175,10 +175,10 @@ OPERATIONS = (
         "post",
         "certificates:reset",
         "Forgets what has been shown of a candidate, which does not serve until it has been shown anew",
-        body={"route": _TEXT, "candidate": _TEXT, "reason": _REASON},
+        body={"route": _TEXT, "candidate": _TEXT, "prompt": _OPTIONAL_TEXT, "reason": _REASON},
         required=("route", "candidate", "reason"),
     ),
-    Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
+    Operation("get", "deployments", "The deployments of the policy, how they do, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
     ),

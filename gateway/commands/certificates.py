@@ -59,13 +59,12 @@ def _list(args: argparse.Namespace, api: AdminApi) -> int:
 
 def _reset(args: argparse.Namespace, api: AdminApi) -> int:
     body = {"route": args.route, "candidate": args.candidate, "prompt": args.prompt, "reason": args.reason}
-    done = api.post("certificates:reset", body)
+    done = api.post("certificates:reset", body)["certificates"]
     if args.json:
         print(orjson.dumps(done).decode())
     else:
-        print(
-            f"{printable(args.candidate)} on {printable(args.route)} begins trial {done['trial']}, and does not serve"
-        )
+        what = f"{len(done)} certificate{'' if len(done) == 1 else 's'}"
+        print(f"{what} of {printable(args.candidate)} on {printable(args.route)} begin anew; it does not serve")
     return 0
 
 

@@ -111,6 +111,7 @@ async def test_certificates_are_listed_and_begun_anew(house: House, shell: Shell
         ["sums", "checked", "any"],
     ]
     assert "0 of 1 USD" in rows[1]
+    assert done.stderr == ""
     assert done.stdout == "1 certificate of checked on sums begin anew; it does not serve\n"
     assert [(each["trial"], each["why"]) for each in orjson.loads(told.stdout)] == [
         (1, "no label yet shows enough"),

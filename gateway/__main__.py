@@ -1,13 +1,22 @@
-"""The command line: llmgw serve | check | explain | keys | cache | export."""
+"""The command line: llmgw serve | check | policy | explain | keys | cache | certificates | export."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import cache, check, explain, export, keys, serve
+from gateway.commands import cache, certificates, check, explain, export, keys, policy, serve
 
-_COMMANDS = {"serve": serve, "check": check, "explain": explain, "keys": keys, "cache": cache, "export": export}
+_COMMANDS = {
+    "serve": serve,
+    "check": check,
+    "policy": policy,
+    "explain": explain,
+    "keys": keys,
+    "cache": cache,
+    "certificates": certificates,
+    "export": export,
+}
 
 
 def main() -> None:

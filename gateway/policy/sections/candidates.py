@@ -94,6 +94,12 @@ class Candidates:
 _NOTHING = schema_routes.Guarantee()
 
 
+def price_ratio(candidate: Candidate, reference: Model) -> float | None:
+    """What the candidate is expected to cost, as a share of the reference, trials apart; None where a price is not known."""
+    expected, whole = _expected_cost(candidate), _cost(reference)
+    return expected / whole if whole and expected != float("inf") else None
+
+
 def compile_candidates(policy: schema.Policy, models: Models, mistakes: Mistakes) -> Candidates:
     compiled = {
         name: _compiled(name, written, ("policies", name), models, mistakes)

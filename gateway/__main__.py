@@ -1,13 +1,21 @@
-"""The command line: llmgw serve | check | explain | keys | cache | export."""
+"""The command line: llmgw serve | check | explain | replay | keys | cache | export."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import cache, check, explain, export, keys, serve
+from gateway.commands import cache, check, explain, export, keys, replay, serve
 
-_COMMANDS = {"serve": serve, "check": check, "explain": explain, "keys": keys, "cache": cache, "export": export}
+_COMMANDS = {
+    "serve": serve,
+    "check": check,
+    "explain": explain,
+    "replay": replay,
+    "keys": keys,
+    "cache": cache,
+    "export": export,
+}
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ class Flow:
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
                 tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
+                record.basis(self.route.basis(call, tenant, policy.routes, tokens))
                 decision = record.decide(self.route.decide(call, tenant, policy.routes, lambda: tokens))
                 purse = hold.of(decision.model)
 

@@ -17,6 +17,7 @@ from gateway.policy.sections.limit_notes import limit_notes
 from gateway.policy.sections.limits import compile_limits
 from gateway.policy.sections.models import compile_models
 from gateway.policy.sections.providers import Providers, compile_providers, switched_on
+from gateway.policy.sections.replays import Promise, compile_replays
 from gateway.policy.sections.routes import compile_routes, route_notes
 from gateway.policy.sections.targets import Prices
 from gateway.policy.sections.tenants import compile_tenants
@@ -37,13 +38,16 @@ def compile_policy(folder: FilePath, environment: Mapping[str, str], prices: Pri
     return snapshot
 
 
-def rehearse(folder: FilePath, environment: Mapping[str, str]) -> tuple[Snapshot, tuple[Case, ...]]:
-    """The policy with every provider on and nothing priced, and its own tests, whose outcome thus needs no keys.
+def rehearse(
+    folder: FilePath, environment: Mapping[str, str], prices: Prices | None = None
+) -> tuple[Snapshot, tuple[Case, ...]]:
+    """The policy with every provider on, and its own tests, whose outcome thus needs no keys. Without `prices` only what has one
+    of its own is priced.
 
     Raises PolicyError with every mistake.
     """
     draft = _draft(folder, environment)
-    snapshot = _assemble(draft, switched_on(draft.providers), _unpriced)
+    snapshot = _assemble(draft, switched_on(draft.providers), prices or _unpriced)
     draft.mistakes.raise_if_any()
     return snapshot, draft.cases
 
@@ -57,6 +61,7 @@ class _Draft:
     valid: Valid
     providers: Providers
     cases: tuple[Case, ...]
+    promises: tuple[Promise, ...]
 
 
 def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
@@ -67,7 +72,8 @@ def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
     valid = validate(source.document, mistakes)
     providers = compile_providers(valid.policy, source.document, mistakes)
     cases = compile_cases(valid.policy, valid.at.get("tests", ()), mistakes)
-    return _Draft(source, mistakes, valid, providers, cases)
+    promises = compile_replays(valid.policy, valid.at.get("replay", ()), mistakes)
+    return _Draft(source, mistakes, valid, providers, cases, promises)
 
 
 def _assemble(draft: _Draft, providers: Providers, prices: Prices) -> Snapshot:
@@ -88,6 +94,7 @@ def _assemble(draft: _Draft, providers: Providers, prices: Prices) -> Snapshot:
         cache=compile_cache(policy, routes, models, mistakes),
         trace=compile_trace(policy, mistakes),
         notes=(*chain.from_iterable(notes), *alerts.notes),
+        promises=draft.promises,
     )
 
 

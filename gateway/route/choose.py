@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Model
@@ -16,11 +16,13 @@ _ONE_ANSWER = frozenset({"n", "logprobs", "audio"})
 """What calls must not ask for, if their answers are to be compared or checked."""
 
 
-def choose(route: Route, call: Call, tenant: Tenant, given: Circumstances) -> Decision:
-    """The route fits the call already."""
+def choose(
+    route: Route, call: Call, tenant: Tenant, given: Circumstances, conversation: Conversation | None = None
+) -> Decision:
+    """The route fits the call already. `conversation` is the call's, where it is known without its messages."""
     if not (route.candidates or route.canary or route.mirror):
         return Decision(route.name, route.model, reason="rule", hedge=route.hedge)
-    return _Choice(route, call, conversation_of(call, tenant), given).made()
+    return _Choice(route, call, conversation or conversation_of(call, tenant), given).made()
 
 
 class _Choice:
@@ -34,6 +36,7 @@ class _Choice:
 
     def made(self) -> Decision:
         chosen, reason = self._pinned() or self._canary() or self._certified() or self._reference()
+        offered = tuple(self._offered(chosen))
         return Decision(
             route=self._route.name,
             model=self._model(chosen),
@@ -42,7 +45,8 @@ class _Choice:
             candidate=chosen.name if chosen in self._route.candidates else None,
             considered=self._considered,
             verdict=self._verdict,
-            trials=tuple(self._trials(chosen)),
+            trials=tuple(self._trials(offered)),
+            offered=offered,
             hedge=self._route.hedge,
             conversation=self._conversation.id,
         )
@@ -97,16 +101,22 @@ class _Choice:
             return chosen.strong if self._verdict.is_strong else chosen.weak
         return chosen
 
-    def _trials(self, chosen: Candidate) -> Iterator[Trial]:
+    def _trials(self, offered: Iterable[Trial]) -> Iterator[Trial]:
         """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
-        mirror, guarantee = self._route.mirror, self._route.guarantee
+        mirror = self._route.mirror
         if mirror is not None and draw("mirror", self._route.name, self._call.id) < mirror.share:
             yield Trial(mirror.model, mirror.share, mirror.model)
+        for trial in offered:
+            if draw("trial", self._route.name, trial.candidate.name, self._call.id) < trial.probability:
+                yield trial
+
+    def _offered(self, chosen: Candidate) -> Iterator[Trial]:
+        guarantee = self._route.guarantee
         if guarantee is None or not _is_comparable(self._call):
             return
         for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
             trial = self._trial(candidate, seen, chosen, guarantee)
-            if trial is not None and draw("trial", self._route.name, candidate.name, self._call.id) < trial.probability:
+            if trial is not None:
                 yield trial
 
     def _trial(self, candidate: Candidate, seen: Considered, chosen: Candidate, guarantee: Guarantee) -> Trial | None:

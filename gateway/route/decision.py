@@ -70,6 +70,7 @@ class Decision:
 
     named, rule, candidate (a certified one), reference (as no candidate is certified), canary, sticky (as the conversation
     began with it), or score (of a learned candidate). `cascade` is how `model` answers, where that is more than one call.
+    `trials` are those of the `offered` ones, each with its probability, that were drawn, and a mirror.
     """
 
     route: str | None
@@ -80,6 +81,7 @@ class Decision:
     considered: tuple[Considered, ...] = ()
     verdict: Verdict | None = None
     trials: tuple[Trial, ...] = ()
+    offered: tuple[Trial, ...] = ()
     hedge: Hedge | None = None
     conversation: str | None = None
 
@@ -96,6 +98,8 @@ class Decision:
             told["score"] = round(self.verdict.score, 6)
             told["threshold"] = round(self.verdict.threshold, 6)
             told["parts"] = {name: round(part, 6) for name, part in self.verdict.parts.items()}
+        if self.offered:
+            told["offered"] = {each.candidate.name: each.probability for each in self.offered}
         if self.trials:
             told["trials"] = [
                 {"asks": each.asks.name, "of": each.candidate.name, "probability": each.probability}

@@ -10,19 +10,23 @@ from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import NotFound
 from gateway.core.tenant import Tenant
 from gateway.route.choose import choose
+from gateway.route.conversation import Conversation
 from gateway.route.decision import Circumstances, Decision
 from gateway.route.rules import Match, Routes
 
 
-def decide(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> Decision:
-    """The first route that fits the call says who answers, or else the model it names does.
+def decide(
+    call: Call, tenant: Tenant, routes: Routes, given: Circumstances, conversation: Conversation | None = None
+) -> Decision:
+    """The first route that fits the call says who answers, or else the model it names does. `conversation` is the call's, where
+    it is known without its messages.
 
     Raises NotFound, in the same words for a model that does not exist and one that the caller may not use.
     """
     named = check(call.model, tenant, routes)
     for route in () if call.is_own else routes.rules:
         if fits(route.match, call, tenant, given):
-            return choose(route, call, tenant, given)
+            return choose(route, call, tenant, given, conversation)
     if named is None:
         raise unknown_model(call.model)
     return Decision(route=None, model=named)

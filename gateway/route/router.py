@@ -11,6 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
 from gateway.core.tenant import Tenant
 from gateway.route import plan
+from gateway.route.basis import Basis
 from gateway.route.certificate.certificates import Certificates
 from gateway.route.decision import Circumstances, Decision
 from gateway.route.rules import Routes
@@ -29,6 +30,10 @@ class Router:
     def decide(self, call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], int]) -> Decision:
         """Raises NotFound, as plan.decide does."""
         return plan.decide(call, tenant, routes, Circumstances(tokens_in, self.clock.now(), self.certificates.held))
+
+    def basis(self, call: Call, tenant: Tenant, routes: Routes, tokens: int) -> Basis:
+        """What `decide` rests on, for the record."""
+        return Basis(call, tenant, routes, tokens)
 
     def trials(self, decision: Decision, call: Call) -> Watched:
         """Is shown the answer, and then starts what is tried beside it."""

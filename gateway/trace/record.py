@@ -104,7 +104,16 @@ class Decision(Protocol):
     @property
     def reason(self) -> str: ...
 
+    @property
+    def conversation(self) -> str | None: ...
+
     def told(self) -> Mapping[str, object]: ...
+
+
+class Basis(Protocol):
+    """What a decision rests on; `is_by_conversation`: its route looked at the call's conversation."""
+
+    def told(self, *, is_by_conversation: bool) -> Mapping[str, object]: ...
 
 
 class Said(Protocol):
@@ -160,6 +169,7 @@ class Record:
         "_write",
         "arrival",
         "attempts",
+        "based",
         "bill",
         "call",
         "claim",
@@ -214,6 +224,7 @@ class Record:
         self.call: Call | None = None
         self.hold: Held | None = None
         self.claim: Claim | None = None
+        self.based: Basis | None = None
         self.decision: Decision | None = None
         self.decided: float | None = None
         self.plan: Sequence[Deployment] = ()
@@ -270,6 +281,10 @@ class Record:
     def budget(self, hold: Held) -> None:
         self.hold = hold
         self.passed.append(self._clock.monotonic())
+
+    def basis(self, basis: Basis) -> None:
+        """What the decision will rest on, whatever it is."""
+        self.based = basis
 
     def decide(self, decision: Decided) -> Decided:
         """Which model answers is known; in which order its deployments are tried is not."""

@@ -81,6 +81,7 @@ def row_of(record: Record) -> Row:
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
         "decision": dict(decision.told()) if decision else None,
+        "basis": _basis(record),
         **_cache(record),
         "deployment": last.deployment[:_LONGEST] if last else None,
         "provider": last.provider if last else None,
@@ -136,6 +137,13 @@ def storable(value: object) -> object:
             return {str(storable(name)): storable(each) for name, each in value.items()}
         case _:
             return value
+
+
+def _basis(record: Record) -> Row | None:
+    if record.based is None:
+        return None
+    decision = record.decision
+    return dict(record.based.told(is_by_conversation=decision is not None and decision.conversation is not None))
 
 
 def _link(record: Record) -> Row | None:

@@ -83,7 +83,7 @@ class Certificates:
             _look(known)
 
     def _adopt(self, route: Route, candidate: Candidate, guarantee: Guarantee) -> Certificate:
-        name = _subject(route, candidate, guarantee).name(self._pepper)
+        name = subject_of(route, candidate, guarantee).name(self._pepper)
         terms = Terms(guarantee.max_loss, guarantee.confidence, guarantee.judge_error)
         shares = Shares(guarantee.shadow, guarantee.audit)
         before = self._known.get((route.name, candidate.name))
@@ -109,17 +109,19 @@ def _look(known: Certificate) -> None:
     known.held = Held(shown, shared.share, shared.name)
 
 
-def _subject(route: Route, candidate: Candidate, guarantee: Guarantee) -> Subject:
+def subject_of(route: Route, candidate: Candidate, guarantee: Guarantee) -> Subject:
+    """All that the candidate's labels on the route depend on."""
     judge = "" if guarantee.judge is None else f" by {_written(guarantee.judge)}"
     return Subject(
         route=route.name,
         reference=tuple(each.name for each in guarantee.reference.deployments),
-        candidate=_described(candidate),
+        candidate=described(candidate),
         score=guarantee.scorer.value + judge,
     )
 
 
-def _described(candidate: Candidate) -> str:
+def described(candidate: Candidate) -> str:
+    """What it is, by the deployments that answer."""
     if isinstance(candidate, Cascade):
         second = "" if candidate.second is None else f" against {_written(candidate.second)} on {candidate.on.value}"
         checks = ",".join(sorted(check.value for check in candidate.when))

@@ -34,7 +34,7 @@ def snapshot(folder: Path, more: str, name: str = "policy") -> Snapshot:
 
 def call(number: int, policy: Snapshot | None = None, **changes: Any) -> bytes:
     """A call of 1000 tokens in and 100 out, the `number`th, a second after the one before."""
-    basis = {"has": [], "tokens_in": None, "headers": {}, "conversation": f"c{number}", "is_new": True}
+    basis: dict[str, Any] = {"has": [], "tokens_in": None, "headers": {}, "conversation": f"c{number}", "is_new": True}
     made = {
         "id": f"req_{number}",
         "at": AT + number,

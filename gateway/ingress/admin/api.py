@@ -29,6 +29,7 @@ from gateway.ingress.admin.calls import CallRoutes, Tell
 from gateway.ingress.admin.console import console_routes
 from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
+from gateway.ingress.admin.replay import ReplayRoutes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
@@ -96,6 +97,7 @@ class Admin:
                 web.get(PREFIX + "policies", self._policies),
                 web.post(PREFIX + "policies:validate", self._validate),
                 web.post(PREFIX + "policies:reload", self._reload),
+                *self._replay().routes(),
                 *CallRoutes(self.journal.calls, self.clock, self.tell).routes(application),
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 *self._cache().routes(application),
@@ -111,6 +113,9 @@ class Admin:
     def _cache(self) -> CacheRoutes:
         kept = Kept(self.store.cache, self.purges, self.store.pepper, self.clock)
         return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
+
+    def _replay(self) -> ReplayRoutes:
+        return ReplayRoutes(self.journal.calls, self.clock, lambda: self.policy.current, self.compile_folder)
 
     def _meanings(self) -> MeaningRoutes:
         return MeaningRoutes(

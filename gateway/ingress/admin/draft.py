@@ -18,6 +18,15 @@ _NAME = re.compile(r"[\w-][\w .-]{0,99}\.ya?ml", re.ASCII)
 
 def try_out(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot]) -> dict[str, object]:
     """What compiling these files (name, text) as one policy gives, ready for JSON. It blocks. Raises InvalidRequest."""
+    try:
+        snapshot = compiled(files, compile_folder)
+    except PolicyError as error:
+        return {"ok": False, "version": None, "notes": [], "mistakes": rows(error.mistakes)}
+    return {"ok": True, "version": snapshot.version, "notes": snapshot.notes, "mistakes": []}
+
+
+def compiled(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot]) -> Snapshot:
+    """The policy of these files (name, text). It blocks. Raises InvalidRequest, PolicyError."""
     if not 0 < len(files) <= _MOST_FILES:
         raise InvalidRequest(f"files must hold 1 to {_MOST_FILES} files", param="files")
     if not all(_NAME.fullmatch(name) for name in files):
@@ -27,11 +36,9 @@ def try_out(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot]
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
         try:
-            snapshot = compile_folder(folder)
+            return compile_folder(folder)
         except PolicyError as error:
-            mistakes = rows(_inside(mistake, f"{folder}/") for mistake in error.mistakes)
-            return {"ok": False, "version": None, "notes": [], "mistakes": mistakes}
-    return {"ok": True, "version": snapshot.version, "notes": snapshot.notes, "mistakes": []}
+            raise PolicyError(_inside(mistake, f"{folder}/") for mistake in error.mistakes) from error
 
 
 def rows(mistakes: Iterable[Mistake]) -> list[dict[str, object]]:

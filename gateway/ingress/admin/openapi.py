@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.ingress.admin import cache
+from gateway.route.candidates import Standing
 from gateway.trace.reading import statistics
 from gateway.trace.reading.search import EQUAL, MOMENTS, TIMES, WORDS
 
@@ -67,6 +68,21 @@ OPERATIONS = (
         "policies:validate",
         "Compiles files as a policy without putting it into force",
         body={"files": {"type": "object", "additionalProperties": _TEXT, "minProperties": 1, "maxProperties": 100}},
+        required=("files",),
+    ),
+    Operation(
+        "post",
+        "policies:replay",
+        "What files as a policy would have done to the calls that were recorded, compared with the policy in force",
+        body={
+            "files": {"type": "object", "additionalProperties": _TEXT, "minProperties": 1, "maxProperties": 100},
+            "traffic": {**_TEXT, "description": "how much of what was recorded", "default": "last-7d"},
+            "states": {
+                "type": "object",
+                "additionalProperties": {**_TEXT, "enum": [each.value for each in Standing]},
+                "description": "by route: how its candidates stand, whatever was recorded",
+            },
+        },
         required=("files",),
     ),
     Operation("post", "policies:reload", "Reads the policy folder again, on this worker"),

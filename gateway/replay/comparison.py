@@ -9,14 +9,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.budget.limits import Unit
+from gateway.core.deployment import Model
 from gateway.policy.snapshot import Snapshot
 from gateway.replay.again import Again, Answered, Outcome, Refused
 from gateway.replay.figures import Escalations, Figures
 from gateway.replay.loss import Stratum
 from gateway.replay.recorded import BadLine, Left, Recorded, Tried, Unrecorded, read
-from gateway.replay.spending import Budgets, Cost, cost_of
-from gateway.route.candidates import Standing
+from gateway.replay.spending import Budgets, Cost, cost_of, most_for_lost
+from gateway.route.candidates import Cascade, Standing
 
 AWAITED = 200_000
 """Trials whose results may still come; the oldest are given up."""
@@ -119,22 +119,29 @@ class Comparison:
         is_lost = recorded.is_hit and (is_changed or _route(before) != _route(after))
         figures.hits += recorded.is_hit
         figures.lost_hits += is_lost
-        self._spend(0, before, recorded, figures, is_free=recorded.is_free)
-        self._spend(1, after, recorded, figures, is_free=recorded.is_free and not is_lost)
+        for side, outcome in enumerate((before, after)):
+            if isinstance(outcome, Refused) or recorded.usage is None:
+                continue
+            if side and is_lost and isinstance(before, Answered):
+                cost = most_for_lost(recorded.saved, _asked(before), _asked(outcome))
+            else:
+                cost = Cost(0) if recorded.is_free else cost_of(_asked(outcome), recorded.usage)
+            self._spend(side, outcome, recorded, cost, figures)
 
-    def _spend(self, side: int, outcome: Outcome, recorded: Recorded, figures: Figures, *, is_free: bool) -> None:
-        if isinstance(outcome, Refused) or recorded.usage is None:
-            return
+    def _spend(self, side: int, answered: Answered, recorded: Recorded, cost: Cost | None, figures: Figures) -> None:
         usage = recorded.usage
-        decision = outcome.decision
-        cost = Cost(0) if is_free else cost_of(decision.cascade or decision.model, usage)
-        used = {Unit.TOKENS: 0 if is_free else usage.input + usage.output}
-        if cost is not None:
-            used[Unit.USD] = cost.sure + cost.escalated
-        if self._budgets[side].refuse(outcome.tenant, recorded.user, decision.model.name, recorded.at, used):
+        is_refused = self._budgets[side].refuse(
+            answered.tenant,
+            recorded.user,
+            answered.decision.model.name,
+            recorded.at,
+            usd=None if cost is None else cost.sure + cost.escalated,
+            tokens=0 if recorded.is_free or usage is None else usage.input + usage.output,
+        )
+        if is_refused:
             figures.over_budget[side] += 1
         else:
-            figures.spent[side].add(outcome.answers, cost)
+            figures.spent[side].add(answered.answers, cost)
 
     def _await(self, recorded: Recorded, before: Answered, after: Answered, figures: Figures) -> None:
         """The result of a trial of just this change, if one could be drawn."""
@@ -199,3 +206,7 @@ def _told(outcome: Outcome) -> str:
         return f"refused ({outcome.code})"
     decision = outcome.decision
     return decision.model.name if decision.route is None else f"{decision.route}: {decision.model.name}"
+
+
+def _asked(answered: Answered) -> Model | Cascade:
+    return answered.decision.cascade or answered.decision.model

@@ -59,7 +59,8 @@ class Recorded:
     `has` and `tokens_in` are None where they were not recorded. `standings` are those of the candidates of its `route`, and
     `offered` those of them that might have been tried on it, with what probability; `drawn` those that were. `verdict` is the
     learned candidate's, `nothing_learned` says that there was none to be had. `usage` is None where nobody answered.
-    `is_free`: the answer was one that was kept, and with `is_hit` one that is kept for whoever asks the same.
+    `is_free`: the answer was one that was kept, and with `is_hit` one that is kept for whoever asks the same; `saved` is what it
+    had cost, in nano-USD, and its tokens are not recorded.
     """
 
     call: Call
@@ -79,7 +80,7 @@ class Recorded:
     verdict: Verdict | None
     nothing_learned: bool
     usage: Usage | None
-    cost: int | None
+    saved: int | None
     is_free: bool
     is_hit: bool
     was_refused: str | None
@@ -185,7 +186,7 @@ class _Row(msgspec.Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
-    cost_nano_usd: int | None = None
+    saved_nano_usd: int | None = None
 
 
 _decode = msgspec.json.Decoder(_Row).decode
@@ -252,7 +253,7 @@ def _recorded(row: _Row, operation: Operation, model: str, tenant: str) -> Recor
         verdict=verdict,
         nothing_learned=any(each.skipped == "nothing is learned yet" for each in told.candidates),
         usage=_usage(row),
-        cost=row.cost_nano_usd,
+        saved=row.saved_nano_usd,
         is_free=is_free,
         is_hit=is_free and row.cache_kind != "replay",
         was_refused=(row.error_code or "refused") if row.failed_in == "route" else None,

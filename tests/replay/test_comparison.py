@@ -106,8 +106,8 @@ def test_a_call_that_its_key_was_refused_stays_refused(old: Snapshot, tmp_path: 
 def test_hits_are_lost_where_somebody_else_would_answer(old: Snapshot, tmp_path: Path) -> None:
     new = snapshot(tmp_path, PLAIN.replace("strong", "cheap"))
     lines = [
-        call(0, old, cache="hit", cache_kind="exact", cost_nano_usd=0),
-        call(1, old, cache="hit", cache_kind="replay", cost_nano_usd=0),
+        call(0, old, cache="hit", cache_kind="exact", saved_nano_usd=14_000_000, input_tokens=0, output_tokens=0),
+        call(1, old, cache="hit", cache_kind="replay", saved_nano_usd=14_000_000, input_tokens=0, output_tokens=0),
         call(2, old, cache="miss"),
     ]
 

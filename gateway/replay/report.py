@@ -17,7 +17,7 @@ TOLD: tuple[str, ...] = (
     "what is tried beside calls costs besides, and is not counted",
     "budgets are empty when the traffic begins, and calls under way hold nothing of them",
     "a cascade counts against budgets as if it always escalated",
-    "a lost hit counts each time, though the new answer would be kept too, at the most that it could cost instead of what it saved",
+    "a lost hit counts each time, though the new answer would be kept too, and costs the most that it could",
     "certificates stand as recorded; those of candidates that are new or mean something else are not earned yet",
 )
 """What holds of every replay."""

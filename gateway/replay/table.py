@@ -25,7 +25,11 @@ _MOST_CHANGES = 5
 
 
 def table(document: Mapping[str, Any]) -> Iterator[str]:
-    """Its lines."""
+    """Its lines. Records hold what clients wrote: what a terminal would obey is left out."""
+    return ("".join([each if each.isprintable() else "?" for each in line]) for line in _lines(document))
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _traffic(document)
     yield ""
     rows = [_row(shown(each["route"]), each) for each in document["routes"]]

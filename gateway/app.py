@@ -44,6 +44,7 @@ from gateway.ingress.request import Limits
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
+from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.own_calls import ORGANISATION, OwnCalls
@@ -52,6 +53,8 @@ from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.route.certificate.certificates import Certificates
+from gateway.route.learned import LearnedScores
+from gateway.route.pins import Pins
 from gateway.route.router import Router
 from gateway.route.trials import Trials
 from gateway.settings import Settings
@@ -65,6 +68,7 @@ from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
+from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
 from gateway.upstream.webhook import post
@@ -90,6 +94,7 @@ class Running:
     journal: Journal
     cache: CacheStore
     meanings: Meanings
+    route: Router
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -113,10 +118,10 @@ async def running(
     """
     clock, random, tasks = Clock(), Random(), Tasks()
     async with AsyncExitStack() as closing:
-        tokens, prices = Tokens(), PriceTable(clock)
+        tokens, prices, table = Tokens(), PriceTable(clock), ModelTable()
 
         def compile_folder(folder: Path = settings.policies) -> Snapshot:
-            snapshot = compile_policy(folder, settings.environment, prices.price)
+            snapshot = compile_policy(folder, settings.environment, prices.price, table.abilities)
             if snapshot.routes.counts_tokens or not snapshot.limits.is_empty:
                 tokens.load("")  # before calls come: it holds the interpreter for a tenth of a second
             return snapshot
@@ -141,7 +146,7 @@ async def running(
         def publish(deployment: str, until: float, reason: str) -> None:
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
-        health = Health(clock, publish)
+        health, observed = Health(clock, publish), Observed(clock)
         pool = Pool()
         closing.callback(pool.close)
         fleet = Fleet(store.versions)
@@ -172,8 +177,15 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=(router := _open_router(store, own_calls, tasks=tasks, clock=clock, random=random)),
-            upstream=Upstream(wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random),
+            route=(router := _open_router(store, own_calls, observed, tasks=tasks, clock=clock, random=random)),
+            upstream=Upstream(
+                wires={"openai": pool, "demo": Demo()},
+                health=health,
+                clock=clock,
+                random=random,
+                tasks=tasks,
+                observed=observed,
+            ),
             meter=Meter(tokens, tasks),
             trace=Recorder(
                 telemetry.journal.begin,
@@ -212,6 +224,7 @@ async def running(
             journal=telemetry.journal,
             cache=store.cache,
             meanings=meanings,
+            route=router,
             tasks=tasks,
         )
         loops: dict[str, Coroutine[Any, Any, None]] = {
@@ -221,7 +234,7 @@ async def running(
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
             **flow.cache.loops(),
-            "certificates": router.certificates.run(lambda: policy.current.routes),
+            **router.loops(lambda: policy.current.routes),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -240,6 +253,7 @@ async def running(
                 watch=watch,
                 compile_folder=compile_folder,
                 resting=health.resting,
+                observed=observed.all,
                 budgets=budgets,
                 metrics=telemetry.metrics,
                 purges=purges,
@@ -286,11 +300,15 @@ def _open_budgets(
     )
 
 
-def _open_router(store: Store, own_calls: OwnCalls, *, tasks: Tasks, clock: Clock, random: Random) -> Router:
+def _open_router(
+    store: Store, own_calls: OwnCalls, observed: Observed, *, tasks: Tasks, clock: Clock, random: Random
+) -> Router:
     pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
     certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
-    trials = Trials(certificates, own_calls, own_calls.note, tasks, random, assemble=assemble)
-    return Router(clock, random, certificates, trials)
+    scores = LearnedScores(store.meanings.earned, pepper=pepper)
+    trials = Trials(certificates, scores, own_calls, own_calls.note, tasks, random, assemble=assemble)
+    pins = Pins(store.pins, tasks, clock, pepper=pepper)
+    return Router(clock, random, observed, pins, certificates, scores, trials)
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

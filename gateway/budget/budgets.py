@@ -12,11 +12,12 @@ from random import Random
 
 from gateway.budget.alerts import Alerts
 from gateway.budget.escrow import Escrow, account_name
-from gateway.budget.hold import Bill, Hold
+from gateway.budget.hold import Hold
 from gateway.budget.journal import Journal, left_behind
 from gateway.budget.limits import Account, Limits
 from gateway.budget.local import LocalLedger
 from gateway.budget.needs import Estimates
+from gateway.budget.purse import Bill
 from gateway.budget.reserve import Reserver
 from gateway.budget.shares import Shares
 from gateway.budget.teller import REPLAYED, Teller

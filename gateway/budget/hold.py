@@ -1,71 +1,22 @@
-"""What one call holds: a place in the rates of its tenant, and for each attempt the most that it can cost."""
+"""What one call holds: a place in the rates of its tenant, and for each of its answers what that can cost."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from gateway.budget import refusals
 from gateway.budget.headers import rate_headers
-from gateway.budget.limits import NOTHING, Account, Limits, Used
-from gateway.budget.local import Demand
-from gateway.budget.needs import Estimates, Needs
-from gateway.budget.reserve import NotAffordable, Reservation, Reserver
+from gateway.budget.limits import Limits
+from gateway.budget.needs import Estimates
+from gateway.budget.purse import Bill, Purse, Watched
+from gateway.budget.reserve import Reservation, Reserver
+from gateway.core import bill as core
 from gateway.core.arrival import Headers
-from gateway.core.call import Call, Operation
+from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
-from gateway.core.errors import CallerError, Overloaded
 from gateway.core.tenant import Tenant
-from gateway.core.usage import Usage
-
-STEP = 1024
-"""Output tokens that are reserved at once for a stream that goes beyond its cap."""
-LONG = 4096
-"""A stream that may have more output than this is shortened to what is left, rather than refused."""
-CAP_BYTES = 40
-"""What a call grows by when its client adds the output cap it was told: what it is told must still fit then."""
-LEAST = 16
-"""The shortest answer that a call is shortened to."""
-
-
-class Watched(Protocol):
-    """An answer under way."""
-
-    @property
-    def is_stream(self) -> bool: ...
-
-    @property
-    def deployment(self) -> Deployment: ...
-
-    def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
-        """`single`: each event by itself."""
-        ...
-
-    def produced_length(self) -> int:
-        """Characters generated so far."""
-        ...
-
-    def produced(self) -> list[str]:
-        """The text generated so far, choice by choice."""
-        ...
-
-    def fresh_text(self) -> str:
-        """What was generated since this was last asked."""
-        ...
-
-    def cut(self) -> bytes:
-        """Ends the answer before its last fresh text, as one that has reached its length, and gives the events that say so."""
-        ...
-
-
-class Bill(Protocol):
-    @property
-    def usage(self) -> Usage: ...
-
-    @property
-    def cost(self) -> int | None: ...
 
 
 class Joined(Protocol):
@@ -79,34 +30,20 @@ class Joined(Protocol):
 class Hold:
     """A context manager; leaving it settles what the call has cost, or nothing, however it ends.
 
-    `is_stopped`: the answer was ended because the budget was. `is_clamped`: it was given a lower output cap than asked.
-    `is_capped`: the provider knows how long it may be. `asked` has each reservation: when it began and ended, in monotonic
-    seconds, and its result; `refused_by` tells the budget that said no. `reserved_usd`, in nano-USD, is known once the hold
-    has been left; None where no budget in money applies.
+    `own` pays for the call's answer and takes its place in the rates; further answers have purses of their own. What is said
+    of an answer is said of the one that is served. `is_refused` is known once the hold has been left.
     """
 
     __slots__ = (
-        "_answer",
-        "_bill",
+        "_beside",
         "_call",
         "_clock",
         "_estimates",
         "_joined",
         "_limits",
-        "_max_output",
-        "_needs",
-        "_reserved",
         "_reserver",
-        "_sent",
-        "asked",
-        "degraded",
-        "is_capped",
-        "is_clamped",
         "is_refused",
-        "is_stopped",
-        "refused_by",
-        "reservations",
-        "reserved_usd",
+        "own",
         "tenant",
     )
 
@@ -128,21 +65,9 @@ class Hold:
         self._estimates = estimates
         self._joined = joined
         self._clock = clock
-        self._needs: Needs | None = None
-        self._answer: Watched | None = None
-        self._bill: Bill | None = None
-        self._max_output = 0
-        self._sent = 0
-        self._reserved = 0  # tokens of output
-        self.reservations: list[Reservation] = []
-        self.asked: list[tuple[float, float, str]] = []
-        self.refused_by: Mapping[str, object] | None = None
-        self.degraded: frozenset[str] = frozenset()
-        self.reserved_usd: int | None = None
-        self.is_clamped = False
-        self.is_stopped = False
+        self.own = Purse(call, reserver=reserver, estimates=estimates, clock=clock)
+        self._beside: list[Purse] = []
         self.is_refused = False
-        self.is_capped = False
 
     def __enter__(self) -> Hold:
         self._joined.enter(self)
@@ -151,67 +76,99 @@ class Hold:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        bill = self._bill
-        if self.reservations:
-            self._end((0, 0, 1, 0) if bill is None else (bill.cost or 0, bill.usage.input + bill.usage.output, 1, 0))
-        self._joined.leave(self, bill)
+        for purse in self._purses():
+            purse.close()
+            self.is_refused = self.is_refused or (error is not None and purse.refusal is error)
+        self._joined.leave(self, self.bill)
 
     @property
     def id(self) -> str:
         return self._call.id
 
     @property
+    def bill(self) -> Bill | None:
+        """What all answers of the call have cost, as far as they are known."""
+        if not self._beside:
+            return self.own.bill
+        return core.total(
+            core.Bill(each.bill.usage, each.bill.cost) for each in self._purses() if each.bill is not None
+        )
+
+    @property
     def tokens(self) -> tuple[int, int]:
         """Input and output tokens that are held for."""
-        return self._sent, self._reserved
+        return self._served.tokens
+
+    @property
+    def reservations(self) -> Sequence[Reservation]:
+        """Of all answers."""
+        if not self._beside:
+            return self.own.reservations
+        return [reservation for purse in self._purses() for reservation in purse.reservations]
+
+    @property
+    def reserved_usd(self) -> int | None:
+        """Nano-USD, of all answers that were paid, or may still be; None where no budget in money applies."""
+        if not self._beside:
+            return self.own.reserved_usd
+        known = [each.reserved_usd for each in self._purses() if each.reserved_usd is not None]
+        return sum(known) if known else None
+
+    @property
+    def asked(self) -> Sequence[tuple[float, float, str]]:
+        """See Purse. What was asked for an answer that the call could do without is not told."""
+        return self.own.asked
+
+    @property
+    def refused_by(self) -> Mapping[str, object] | None:
+        return next((each.refused_by for each in self._purses() if each.asked is self.own.asked and each.refusal), None)
+
+    @property
+    def degraded(self) -> frozenset[str]:
+        return self.own.degraded.union(*(each.degraded for each in self._beside))
+
+    @property
+    def is_clamped(self) -> bool:
+        return self._served.is_clamped
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._served.is_stopped
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the provider of each answer knew how long it may be."""
+        return all(each.is_capped for each in self._purses() if each.bill is not None)
 
     def of(self, model: Model) -> Hold:
         """Says which model answers, and so which accounts the call touches."""
-        accounts = self._limits.accounts(self.tenant, self._call.user, model.name)
-        self._needs = Needs(self._call, accounts, self._estimates) if accounts else None
-        self._max_output = model.max_output
+        self.own.of(self._limits.accounts(self.tenant, self._call.user, model.name), model.max_output)
         return self
 
-    async def reserve(self, deployment: Deployment) -> int | None:
-        """Holds the most that an attempt there can cost. The output cap to be written into the request, or None.
+    def beside(self, model: Model, *, is_needed: bool) -> Purse:
+        """What pays for a further answer, by that model. If one that is needed cannot be paid, neither can the call."""
+        purse = Purse(self._call, reserver=self._reserver, estimates=self._estimates, clock=self._clock, is_beside=True)
+        purse.of(self._limits.accounts(self.tenant, self._call.user, model.name), model.max_output)
+        if is_needed:
+            purse.asked = self.own.asked
+        self._beside.append(purse)
+        return purse
 
-        What an earlier attempt held is given back. Raises BudgetExhausted, RateLimited, InvalidRequest for a model without
-        a price, Overloaded when nobody can say.
-        """
-        if self._needs is None:
-            return None
-        self._end(NOTHING)
-        began, is_granted = self._clock.monotonic(), False
-        try:
-            cap = await self._reserve(self._needs, deployment)
-            is_granted = True
-        finally:
-            self._note(began, is_granted=is_granted)
-        return cap
+    async def reserve(self, deployment: Deployment) -> int | None:
+        """See Purse.reserve."""
+        return await self.own.reserve(deployment)
 
     async def admit(self) -> None:
-        """For an answer that costs nothing: a place in the rates, unless an attempt has it already. Raises as `reserve`."""
-        if self._needs is None or self.reservations:
-            return
-        began, is_granted = self._clock.monotonic(), False
-        try:
-            await self._hold(self._needs.places())
-            is_granted = True
-        except NotAffordable as error:
-            raise self._refusal(error, None) from None
-        finally:
-            self._note(began, is_granted=is_granted)
+        """See Purse.admit."""
+        await self.own.admit()
 
     def within(self, answer: Watched) -> AsyncIterator[bytes]:
         """The answer's chunks, as far as the budget goes."""
-        self._answer = answer
-        if self._needs is None or not answer.is_stream or not self.is_clamped:
-            return answer.chunks()
-        return self._metered(answer, self._needs)
+        return self._served.within(answer)
 
     def settle(self, bill: Bill) -> None:
-        """Says what the call has cost."""
-        self._bill = bill
+        """Says what the answer that was served has cost."""
+        self._served.settle(bill)
 
     def headers(self) -> Headers:
         """How the rates stand, and what else the client should know."""
@@ -219,141 +176,15 @@ class Hold:
             return ()
         degraded = (("x-llmgw-degraded", ", ".join(sorted(self.degraded))),) if self.degraded else ()
         clamped = (("x-llmgw-clamped", "1"),) if self.is_clamped else ()
-        return (*rate_headers(self._rates()), *degraded, *clamped)
+        return (*rate_headers(self.own.rates()), *degraded, *clamped)
 
     def observe(self) -> None:
         """Notes what a running answer has used so far, for whoever settles it if this worker dies."""
-        answer = self._answer
-        if answer is None or not self.reservations:
-            return
-        sent, made = self._estimates.guess_sent(self._call), answer.produced_length() // 4
-        cost = self._estimates.cost(answer.deployment, sent=sent, made=made)
-        for reservation, amounts in self._spread((cost, sent + made, 1, 0)):
-            for part, amount in zip(reservation.parts, amounts, strict=True):
-                part.observe(amount)
+        self._served.observe()
 
-    async def _reserve(self, needs: Needs, deployment: Deployment) -> int | None:
-        """All that the cap allows is held, of a stream too: what a provider thinks and does not show is billed like the rest."""
-        asked = self._estimates.asked_output(self._call)
-        makes = self._call.operation is not Operation.EMBEDDINGS
-        cap = (asked or self._max_output) if makes else 0
-        sent, is_close = self._estimates.sent(self._call, deployment), False
-        while True:
-            amounts = needs.amounts(deployment, sent=sent, made=cap * needs.choices)
-            try:
-                await self._hold(needs.all(amounts))
-            except NotAffordable as error:
-                closely = None if is_close else await self._estimates.sent_closely(self._call, deployment)
-                if closely is not None:
-                    sent, is_close = closely, True
-                    continue
-                written = 0 if asked else CAP_BYTES
-                shorter = needs.longest(error.shortages, deployment, sent=sent + written, most=cap)
-                if shorter is None or not LEAST <= shorter < cap or not self._may_be_shorter(error, asked):
-                    raise self._refusal(error, shorter) from None
-                cap, self.is_clamped = shorter, True
-            else:
-                self._sent, self._reserved = sent, cap * needs.choices
-                self.reserved_usd = amounts[0] if needs.has_money else None
-                self.is_capped = needs.is_bound or asked is not None
-                is_told = asked is not None and self._estimates.cap_is_told(self._call, deployment)
-                return cap if makes and (self.is_clamped or (needs.is_bound and not is_told)) else None
+    @property
+    def _served(self) -> Purse:
+        return next((each for each in self._beside if each.is_served), self.own) if self._beside else self.own
 
-    def _may_be_shorter(self, error: NotAffordable, asked: int | None) -> bool:
-        """By the policy; or because it is a stream whose client named no cap, or a long one: it then stops at the limit."""
-        if any(each.account.is_rate for each in error.shortages):
-            return False
-        is_long_stream = self._call.stream and (asked is None or asked > LONG)
-        return is_long_stream or all(each.account.limit.clamps for each in error.shortages)
-
-    async def _hold(self, demands: list[Demand]) -> None:
-        if demands:
-            monotonic = self._clock.monotonic()
-            reservation = self._reserver.take(demands, monotonic) or await self._reserver.ask(demands, monotonic)
-            self.reservations.append(reservation)
-            self.degraded |= reservation.degraded
-
-    def _note(self, began: float, *, is_granted: bool) -> None:
-        result = "denied" if not is_granted else "degraded" if self.degraded else "granted"
-        self.asked.append((began, self._clock.monotonic(), result))
-
-    async def _metered(self, answer: Watched, needs: Needs) -> AsyncIterator[bytes]:
-        """Counts what is produced, reserves further steps for a provider that goes on, and stops it where there is none."""
-        made = 0
-        async for event in answer.chunks(single=True):
-            made += await self._estimates.count(answer.fresh_text(), answer.deployment)
-            if made > self._reserved:  # by pieces, which is more than by the whole
-                made = sum([await self._estimates.count(text, answer.deployment) for text in answer.produced()])
-            while made > self._reserved:
-                if not await self._extend(answer.deployment, needs):
-                    self.is_stopped = True
-                    yield answer.cut()
-                    return
-            yield event
-
-    async def _extend(self, deployment: Deployment, needs: Needs) -> bool:
-        """Reserves the next step of output, or as much of one as there is. False: there is too little to go on with."""
-        before = needs.amounts(deployment, sent=self._sent, made=self._reserved)
-        for more in (STEP, STEP // 4, STEP // 16, LEAST):
-            after = needs.amounts(deployment, sent=self._sent, made=self._reserved + more)
-            try:
-                await self._hold(needs.more(before, after))
-            except NotAffordable:
-                continue
-            except Overloaded:
-                return False
-            self._reserved += more
-            self.reserved_usd = after[0] if needs.has_money else None
-            return True
-        return False
-
-    def _end(self, used: Used) -> None:
-        if not self.reservations:
-            return
-        for reservation, amounts in self._spread(used):
-            self._reserver.settle(reservation, amounts)
-        self.reservations.clear()
-
-    def _spread(self, used: Used) -> Iterable[tuple[Reservation, list[int]]]:
-        """What was used of each part: an account's earlier reservations are filled first, its last one takes what remains."""
-        if len(self.reservations) == 1:
-            only = self.reservations[0]
-            return ((only, [used[part.account.index] for part in only.parts]),)
-        return self._spread_over_several(used)
-
-    def _spread_over_several(self, used: Used) -> Iterator[tuple[Reservation, list[int]]]:
-        left: dict[str, int] = {}
-        last = {part.account.name: reservation for reservation in self.reservations for part in reservation.parts}
-        for reservation in self.reservations:
-            amounts = []
-            for part in reservation.parts:
-                name = part.account.name
-                rest = left.setdefault(name, used[part.account.index])
-                amounts.append(rest if last[name] is reservation else min(rest, part.amount))
-                left[name] = rest - amounts[-1]
-            yield reservation, amounts
-
-    def _refusal(self, error: NotAffordable, affordable: int | None) -> CallerError:
-        self.is_refused = True
-        first = error.shortages[0]
-        limit = first.account.limit
-        self.refused_by = {
-            "scope": first.account.scope,
-            "budget": first.account.name,
-            "unit": limit.unit.value,
-            "limit": limit.amount,
-            "remaining": first.left,
-            "asked": first.needed,
-        }
-        found = refusals.refusal(error, affordable=affordable)
-        found.headers += rate_headers((each.account, each.left) for each in error.shortages)
-        return found
-
-    def _rates(self) -> list[tuple[Account, int]]:
-        left = []
-        for reservation in self.reservations:
-            for part in reservation.parts:
-                if part.account.is_rate:
-                    rest = reservation.left.get(part.account.name, 0) if part.slice is None else part.slice.left
-                    left.append((part.account, rest))
-        return left
+    def _purses(self) -> Sequence[Purse]:
+        return (self.own, *self._beside)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.budget.hold import Bill, Hold
+from gateway.budget.hold import Hold
 from gateway.budget.limits import Account, Limits
 from gateway.budget.local import LocalLedger
 from gateway.budget.needs import Estimates
+from gateway.budget.purse import Bill
 from gateway.budget.reserve import Reserver
 from gateway.budget.teller import Teller
 from gateway.core.call import Call

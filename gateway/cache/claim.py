@@ -188,7 +188,8 @@ class Looked(Bypassed):
         body = b"".join([*flight.chunks, last])
         flight.land(answer.ending(0, bill.usage), cost=bill.cost or 0, took=took)
         is_altered = self._held is not None and (self._held.is_clamped or self._held.is_stopped)
-        is_fallback = answer.deployment not in self._asked.model.deployments
+        model = self._asked.model  # a cascade's own strong model is no fallback of it
+        is_fallback = answer.deployment in model.fallbacks and answer.deployment not in model.deployments
         usage = answer.usage_sent
         self._answered = Answered(body, usage, answer.is_complete, is_altered, is_fallback, bill.cost or 0, took)
         if flight.leave is not None:  # its client has left meanwhile, and is told of now

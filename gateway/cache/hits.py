@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.cache.render import DONE, fresh_events, fresh_json
+from gateway.core.attempt import Attempt
 from gateway.core.call import Call, Operation
 from gateway.core.claim import Stored
 from gateway.core.deployment import Deployment, Provider
@@ -32,6 +33,7 @@ class Hit:
     said: Said | None = None
     produced_share = 1.0
     deployment = Deployment(name="", provider=Provider("", ""), upstream_model="", price=FREE)
+    attempt: Attempt | None = None
     headers: Mapping[bytes, bytes] = {}
     usage_sent: Mapping[str, Any] | None = None
     content_type = JSON

@@ -116,7 +116,10 @@ async def _list(args: argparse.Namespace) -> int:
 
 async def _purge(args: argparse.Namespace) -> int:
     marks = _marks(args)
-    if args.all == (marks != Purge()):
+    if args.all and marks != Purge():
+        print("llmgw cache: say either --all or what is to be forgotten, not both", file=sys.stderr)
+        return 1
+    if not args.all and marks == Purge():
         print("llmgw cache: say what is to be forgotten (see --help), or --all for everything", file=sys.stderr)
         return 1
     removed = 0

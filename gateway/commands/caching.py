@@ -57,8 +57,8 @@ def _by_meaning(call: Call, rule: SemanticRule, *, is_shared: bool, may_read: bo
     asked = eligible.question(call.fields, shared=is_shared)
     if isinstance(asked, str):
         return f"not by its meaning: {eligible.REFUSALS[asked]}"
-    if not is_installed():
-        return "not by its meaning: the packages of the semantic cache are not installed here"
+    if not is_installed([rule]):
+        return "not by its meaning: the packages of the semantic cache are not installed here: run `make semantic`"
     if not may_read:
         return "findable by its meaning once it is kept"
     if rule.threshold is not None:

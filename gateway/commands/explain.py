@@ -35,6 +35,7 @@ from gateway.core.tenant import Tenant, VirtualKey
 from gateway.ingress.openai import OpenAIArrival
 from gateway.ingress.request import Request
 from gateway.meter.bound import Bounds
+from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy
@@ -89,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _explain(args: argparse.Namespace) -> int:
     clock, tokens = Clock(), Tokens()
-    snapshot = compile_policy(args.policies, policy_environment(os.environ), PriceTable(clock).price)
+    environment, prices = policy_environment(os.environ), PriceTable(clock).price
+    snapshot = compile_policy(args.policies, environment, prices, ModelTable().abilities)
     call = _call(args).read(strict=snapshot.strict)
     pepper = os.environ.get("LLMGW_SECRET")
     store = await open_store(args.store, args.data, pepper=Secret(pepper) if pepper else None)
@@ -101,8 +103,8 @@ async def _explain(args: argparse.Namespace) -> int:
     tenant = tenant_of(key, snapshot.tenants)
     print(f"tenant    {tenant.name}, key {tenant.key_name or tenant.key_id or 'of nobody'}")
     count = await tokens.sent(call, call.model)
-    decision = decide(call, tenant, snapshot.routes, Circumstances(lambda: count, clock.now()))
-    deployments = order(decision.model, Random())
+    decision = decide(call, tenant, snapshot.routes, Circumstances(lambda: count, clock.now(), sent=count))
+    deployments = order(decision.model, Random(), call, decision=decision)
     for line in _story(call, tenant, decision, deployments, snapshot):
         print(line)
     if not deployments:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.core.clock import Clock
+from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.policy.compile import rehearse
 from gateway.policy.mistakes import PolicyError
@@ -120,7 +121,8 @@ def _running() -> Path:
 
 def _compiled(folder: Path) -> Snapshot:
     """With every provider on: whether there are keys here says nothing of where the calls were made."""
-    snapshot, _ = rehearse(folder, policy_environment(os.environ), PriceTable(Clock()).price)
+    able, prices = ModelTable().abilities, PriceTable(Clock()).price
+    snapshot, _ = rehearse(folder, policy_environment(os.environ), able, prices)
     return snapshot
 
 

@@ -38,6 +38,9 @@
  * @property {number | null} duration_ms
  * @property {number | null} first_byte_ms from the start of the attempt
  * @property {string | null} upstream_request_id
+ * @property {string} [because] why its answer was not served
+ * @property {boolean} [served] of several answers that were paid
+ * @property {number | null} [cost_nano_usd] the same
  */
 
 /** @typedef {{name: string, started_ms: number, duration_ms: number} & Record<string, unknown>} Stage */

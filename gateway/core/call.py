@@ -51,6 +51,21 @@ class Call:
         user = self.fields.get("user") or self.fields.get("safety_identifier")
         return user if isinstance(user, str) else None
 
+    @property
+    def output_cap(self) -> int | None:
+        """The most output tokens that the client wants, in a field that its endpoint has."""
+        for name in OUTPUT_CAPS[self.operation]:
+            if (cap := self.fields.get(name)) is not None:
+                return int(cap)
+        return None
+
+
+OUTPUT_CAPS: Mapping[Operation, tuple[str, ...]] = {
+    Operation.CHAT: ("max_completion_tokens", "max_tokens"),
+    Operation.COMPLETION: ("max_tokens",),
+    Operation.EMBEDDINGS: (),
+}
+"""The fields in which a client may cap the output."""
 
 FEATURES = frozenset({"tools", "json_schema", "json_object", "image", "audio", "file", "n", "logprobs"})
 """What `Call.has` may name."""

@@ -6,6 +6,7 @@ They are compared by identity, which makes them cheap keys of a dictionary.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from gateway.core.money import Price
 from gateway.core.secret import Secret
@@ -64,6 +65,31 @@ class Provider:
     propagate_trace: bool = False
 
 
+class Strategy(Enum):
+    """How the deployments of a model are ordered for a call."""
+
+    WEIGHTED = "weighted"
+    CHEAPEST = "cheapest"
+    FASTEST = "fastest"
+    LEAST_BUSY = "least_busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What an upstream model surely cannot do; of what is not known it is taken that it can.
+
+    `prompt` is the most input tokens, `context` the most tokens of input and output together, and `lacks` are words of
+    core.call.FEATURES.
+    """
+
+    prompt: int | None = None
+    context: int | None = None
+    lacks: frozenset[str] = frozenset()
+
+
+ABLE = Abilities()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Deployment:
     """One upstream model at one provider, at one price (None: unknown). `name` is `provider/upstream-model`."""
@@ -73,16 +99,20 @@ class Deployment:
     upstream_model: str
     price: Price | None
     weight: int = 1
+    abilities: Abilities = ABLE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A name clients may ask for: deployments of equal preference, then the fallbacks in their order.
 
-    `max_output` is the most output tokens of a call under a hard budget whose client named no cap.
+    `max_output` is the most output tokens of a call under a hard budget whose client named no cap. `strategy` orders the
+    deployments; with `is_sticky` a conversation keeps the one that it began with.
     """
 
     name: str
     deployments: tuple[Deployment, ...]
     fallbacks: tuple[Deployment, ...] = ()
     max_output: int = MAX_OUTPUT
+    strategy: Strategy = Strategy.WEIGHTED
+    is_sticky: bool = False

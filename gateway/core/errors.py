@@ -124,6 +124,8 @@ class BudgetExhausted(CallerError):
 
 CLIENT_LEFT = "client_disconnected"
 """The code of whatever ended because its client hung up."""
+SUPERSEDED = "superseded"
+"""The code of an attempt that was stopped because another answer was there first, and the message it is cancelled with."""
 
 
 class Overloaded(GatewayError):

@@ -1,4 +1,4 @@
-"""Tokens of one answer, as billed."""
+"""Tokens of an answer, as billed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ class Details:
     image_input: int = 0
     image_output: int = 0
 
+    def __add__(self, other: Details) -> Details:
+        return Details(
+            self.cache_write + other.cache_write,
+            self.audio_input + other.audio_input,
+            self.audio_output + other.audio_output,
+            self.image_input + other.image_input,
+            self.image_output + other.image_output,
+        )
+
 
 NO_DETAILS = Details()
 
@@ -29,3 +38,14 @@ class Usage:
     reasoning: int = 0
     estimated: bool = False
     details: Details = NO_DETAILS
+
+    def __add__(self, other: Usage) -> Usage:
+        """Of two answers; estimated if either is."""
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+            self.estimated or other.estimated,
+            self.details + other.details,
+        )

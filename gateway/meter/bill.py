@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
+from gateway.core.bill import Bill
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
 from gateway.core.tasks import Tasks
@@ -31,14 +32,6 @@ class Measurable(Protocol):
         ...
 
     def produced(self) -> list[str]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """`cost` in nano-USD; None when the deployment has no price."""
-
-    usage: Usage
-    cost: int | None
 
 
 class Meter:

@@ -70,10 +70,7 @@ class Bounds:
 
     def asked_output(self, call: Call) -> int | None:
         """The output cap that the client gave, in a field that its endpoint has."""
-        for name in output_caps(call.operation):
-            if (cap := call.fields.get(name)) is not None:
-                return int(cap)
-        return None
+        return call.output_cap
 
     def cap_is_told(self, call: Call, deployment: Deployment) -> bool:
         """Whether the client gave its cap in the field that the provider reads."""
@@ -106,17 +103,6 @@ def kinds(call: Call) -> frozenset[str]:
         if kind in ("audio", "image"):
             found.add(f"{kind}_output")
     return frozenset(found)
-
-
-def output_caps(operation: Operation) -> tuple[str, ...]:
-    """The fields in which a client may cap the output of an operation."""
-    match operation:
-        case Operation.CHAT:
-            return "max_completion_tokens", "max_tokens"
-        case Operation.COMPLETION:
-            return ("max_tokens",)
-        case Operation.EMBEDDINGS:
-            return ()
 
 
 def _uncounted(call: Call) -> int:

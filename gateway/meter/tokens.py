@@ -27,7 +27,7 @@ class Tokens:
     """Counts with the vocabulary of the model, or OpenAI's newest for models whose own is not public."""
 
     def __init__(self) -> None:
-        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(_vocabularies()))
+        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(litellm_folder() / "litellm_core_utils" / "tokenizers"))
         self._loaded: dict[str, tiktoken.Encoding] = {}
 
     def load(self, model: str) -> tiktoken.Encoding:
@@ -64,11 +64,12 @@ def _encoding_name(model: str) -> str:
     return name if name in _OFFLINE else _DEFAULT
 
 
-def _vocabularies() -> Path:
+def litellm_folder() -> Path:
+    """Where the package lies, which is never imported."""
     spec = find_spec("litellm")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("the litellm package, which ships the tokenizers' vocabularies, is not installed")
-    return Path(spec.submodule_search_locations[0]) / "litellm_core_utils" / "tokenizers"
+    return Path(spec.submodule_search_locations[0])
 
 
 def _token_ids(call: Call) -> int:

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from gateway.core.call import Call
 from gateway.core.clock import Clock
+from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy, rehearse
@@ -21,9 +22,10 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
 
     The tests run as if every provider were on, so that their outcome does not depend on who runs them.
     """
+    table = ModelTable()
     try:
-        snapshot = compile_policy(folder, environment, PriceTable(Clock()).price)
-        rehearsal, cases = rehearse(folder, environment)
+        snapshot = compile_policy(folder, environment, PriceTable(Clock()).price, table.abilities)
+        rehearsal, cases = rehearse(folder, environment, table.abilities)
     except PolicyError as error:
         print(error, file=out)
         return 1

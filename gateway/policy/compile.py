@@ -15,11 +15,11 @@ from gateway.policy.sections.cache import compile_cache
 from gateway.policy.sections.cases import Case, compile_cases
 from gateway.policy.sections.limit_notes import limit_notes
 from gateway.policy.sections.limits import compile_limits
-from gateway.policy.sections.models import compile_models
+from gateway.policy.sections.models import Tables, compile_models
 from gateway.policy.sections.providers import Providers, compile_providers, switched_on
 from gateway.policy.sections.replays import Promise, compile_replays
 from gateway.policy.sections.routes import compile_routes, route_notes
-from gateway.policy.sections.targets import Prices
+from gateway.policy.sections.targets import Able, Prices, unknown_abilities
 from gateway.policy.sections.tenants import compile_tenants
 from gateway.policy.sections.trace import compile_trace
 from gateway.policy.snapshot import Snapshot
@@ -27,19 +27,22 @@ from gateway.policy.source.folder import Source, read
 from gateway.policy.validate import Valid, validate
 
 
-def compile_policy(folder: FilePath, environment: Mapping[str, str], prices: Prices) -> Snapshot:
+def compile_policy(
+    folder: FilePath, environment: Mapping[str, str], prices: Prices, able: Able = unknown_abilities
+) -> Snapshot:
     """The policy of a folder, frozen and fully resolved. Raises PolicyError with every mistake.
 
-    `environment` is what `${NAME}` stands for, and `prices` gives the list price of deployments without one of their own.
+    `environment` is what `${NAME}` stands for, `prices` gives the list price of deployments without one of their own, and
+    `able` what they can do.
     """
     draft = _draft(folder, environment)
-    snapshot = _assemble(draft, draft.providers, prices)
+    snapshot = _assemble(draft, draft.providers, Tables(prices, able))
     draft.mistakes.raise_if_any()
     return snapshot
 
 
 def rehearse(
-    folder: FilePath, environment: Mapping[str, str], prices: Prices | None = None
+    folder: FilePath, environment: Mapping[str, str], able: Able = unknown_abilities, prices: Prices | None = None
 ) -> tuple[Snapshot, tuple[Case, ...]]:
     """The policy with every provider on, and its own tests, whose outcome thus needs no keys. Without `prices` only what has one
     of its own is priced.
@@ -47,7 +50,7 @@ def rehearse(
     Raises PolicyError with every mistake.
     """
     draft = _draft(folder, environment)
-    snapshot = _assemble(draft, switched_on(draft.providers), prices or _unpriced)
+    snapshot = _assemble(draft, switched_on(draft.providers), Tables(prices or _unpriced, able))
     draft.mistakes.raise_if_any()
     return snapshot, draft.cases
 
@@ -76,10 +79,10 @@ def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
     return _Draft(source, mistakes, valid, providers, cases, promises)
 
 
-def _assemble(draft: _Draft, providers: Providers, prices: Prices) -> Snapshot:
+def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
     policy, document, mistakes = draft.valid.policy, draft.source.document, draft.mistakes
     at = draft.valid.at.get("routes", ())
-    models = compile_models(policy, document, providers, prices, mistakes)
+    models = compile_models(policy, document, providers, tables, mistakes)
     routes = compile_routes(policy, at, models, mistakes)
     alerts = compile_alerts(policy, document, mistakes)
     limits = compile_limits(policy, models, routes, alerts.webhook, mistakes)

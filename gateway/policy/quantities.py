@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from zoneinfo import available_timezones
 
@@ -102,6 +103,17 @@ def window(written: object) -> Window:
     if not (length.is_integer() and SHORTEST <= length <= LONGEST):
         raise ValueError(f"{_shown(written)} is not a window of whole seconds, from 60s to 366d")
     return Rolling(int(length))
+
+
+def instant(written: object) -> float:
+    """`2026-01-05T09:00Z`, with its zone, in UTC seconds. Raises ValueError."""
+    try:
+        at = datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ValueError(f"{_shown(written)} is not a time such as 2026-01-05T09:00Z, with its zone")
+    return at.timestamp()
 
 
 def dollars_per_day(written: object) -> int:

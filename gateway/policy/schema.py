@@ -5,20 +5,20 @@ Only the shape is checked here; what the names refer to is checked when a sectio
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
-from pydantic.functional_validators import AfterValidator, PlainValidator
+from pydantic.functional_validators import PlainValidator
 
 from gateway.policy.quantities import bytes_count, seconds, tokens
 from gateway.policy.schema_cache import Caches
+from gateway.policy.schema_price import Price
 from gateway.policy.schema_replay import Replay
 from gateway.policy.schema_routes import Candidate, Guarantee, Route
+from gateway.policy.schema_tests import Test
 from gateway.policy.shapes import (
     Amount,
     Count,
-    Dollars,
     Duration,
     Features,
     Name,
@@ -41,14 +41,6 @@ LATER = frozenset(
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
-
-
-def rising(tiers: list[PriceTier]) -> list[PriceTier]:
-    """Raises ValueError when one is not above the one before it."""
-    for below, tier in pairwise(tiers):
-        if tier.above <= below.above:
-            raise ValueError(f"each tier must be above the one before it, and {tier.above} is not above {below.above}")
-    return tiers
 
 
 Redaction = Literal["secret", "email", "iban", "card", "phone"]
@@ -163,46 +155,18 @@ class Limited(Section):
     """How fast calls may come."""
 
 
-class Rates(Section):
-    """USD per million tokens of each kind."""
+class Able(Section):
+    """What deployments can do, where the table of models does not know it, or is wrong."""
 
-    input: Dollars | None = Field(None, alias="in", description="Input tokens.")
-    output: Dollars | None = Field(None, alias="out", description="Output tokens.")
-    cached_in: Dollars | None = None
-    """Input tokens that the provider found in its cache. Default: the same as other input."""
-    cache_write: Dollars | None = None
-    """Input tokens that the provider put into its cache. Default: the same as other input."""
-    audio_in: Dollars | None = None
-    """Input tokens of audio. Default: the same as other input."""
-    audio_out: Dollars | None = None
-    """Output tokens of audio. Default: the same as other output."""
-    image_in: Dollars | None = None
-    """Input tokens of images. Default: the same as other input."""
-    image_out: Dollars | None = None
-    """Output tokens of images. Default: the same as other output."""
-    reasoning: Dollars | None = None
-    """Output tokens of reasoning. Default: the same as other output."""
+    context: Tokens | None = None
+    """The most tokens of a prompt and its answer together, such as 128k."""
+    can: Features | None = None
+    """Features that they have, whatever the table says."""
+    cannot: Features | None = None
+    """Features that they lack: calls that use one go elsewhere."""
 
 
-class PriceTier(Rates):
-    """What a call with a long prompt costs instead, all of its tokens. What is left out costs what it costs in the tier below."""
-
-    above: Tokens
-    """It holds for calls with more input tokens than this, such as 200k."""
-
-
-class Price(Rates):
-    """What a deployment charges, in USD per million tokens."""
-
-    input: Dollars = Field(alias="in", description="Input tokens.")
-    output: Dollars = Field(alias="out", description="Output tokens.")
-    request: Dollars = 0.0
-    """What each call costs besides its tokens, in USD."""
-    tiers: Annotated[list[PriceTier], AfterValidator(rising)] = []
-    """Other prices for long prompts, the shortest first."""
-
-
-class Share(Section):
+class Share(Able):
     """One deployment's part of a model."""
 
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
@@ -217,7 +181,7 @@ Entry = Annotated[
 ]
 
 
-class Model(Limited):
+class Model(Limited, Able):
     """A name that clients may ask for."""
 
     use: Annotated[Text | Annotated[list[Entry], Field(min_length=1), Tag("<list>")], Discriminator(shape)]
@@ -228,6 +192,10 @@ class Model(Limited):
     """What to try when all of `use` has failed, in order: provider/upstream-model, or the name of another model."""
     max_output: Annotated[int, PlainValidator(tokens), Field(ge=1, le=10**7), number_or_text("8k")] | None = None
     """The most output tokens of a call under a hard budget whose client named no cap. Default 4096."""
+    strategy: Literal["weighted", "cheapest", "fastest", "least_busy"] = "weighted"
+    """Which deployment of `use` is tried first; of equal ones, and with `weighted`, by weight."""
+    sticky: Literal["conversation", "none"] = "none"
+    """`conversation`: a conversation keeps the deployment it began with, and so its provider's prompt cache."""
 
 
 class Users(Limited):
@@ -272,24 +240,6 @@ class Alerts(Section):
     """Whether it may be in a private network or on this machine."""
 
 
-class Request(Section):
-    """A call to decide about. What is left out takes no part in the decision."""
-
-    model: str = "auto"
-    key: str = "test"
-    """The name of the virtual key."""
-    tenant: str | None = None
-    """Organisation or organisation/team. Default: a caller who may ask for every model."""
-    tags: OneOrMany | None = None
-    headers: dict[str, str] = {}
-    content: str = ""
-    """The text of the one message."""
-    has: Features | None = None
-    stream: bool = False
-    tokens_in: Tokens | None = None
-    """Default: an estimate from the content."""
-
-
 class Capture(Section):
     """Prompts and answers kept for admins to read. Without this section none are."""
 
@@ -312,25 +262,6 @@ class Trace(Section):
     """What becomes of a caller's `traceparent`: our spans join its trace, link to it from one of their own, or ignore it."""
     capture: Capture | None = None
     """Prompts and answers kept for admins to read."""
-
-
-class Expectation(Section):
-    """What must come of it. What is left out may be anything."""
-
-    route: str | None = None
-    model: str | None = None
-    deployment: str | None = None
-    """One of the deployments to be tried first."""
-    error: Annotated[Text | Annotated[int, Tag("<other>")], Discriminator(shape)] | None = None
-    """The `code` or the HTTP status of the refusal."""
-
-
-class Test(Section):
-    """A requirement of this policy, run by `llmgw check`."""
-
-    name: Name
-    request: Request = Request()
-    expect: Expectation
 
 
 class Policy(Section):

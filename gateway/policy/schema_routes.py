@@ -53,6 +53,8 @@ class Disagreement(Section):
     """The model; best one of another vendor, which makes other mistakes."""
     on: Literal["json", "tool_call", "text_exact"] = "json"
     """What is compared: the JSON of the answers, their tool calls, or their text."""
+    part: Annotated[str, Field(max_length=200)] = ""
+    """Of JSON, the member that alone is compared, such as answer; of text, perhaps last_number. Default: all of it."""
 
 
 Check = Annotated[
@@ -109,6 +111,8 @@ class Guarantee(Section):
         | None
     ) = None
     """How a candidate's answer is compared with the reference's. Default json_equal."""
+    per: Literal["prompt", "route"] | None = None
+    """Whether it is shown for each system prompt by itself, or for all calls of the route together. Default prompt."""
 
 
 class Canary(Section):

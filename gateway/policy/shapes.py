@@ -13,6 +13,7 @@ from gateway.policy.quantities import (
     bytes_count,
     count,
     dollars_per_day,
+    instant,
     seconds,
     share,
     time_of_week,
@@ -51,6 +52,9 @@ Per = Annotated[
 TokenSpan = Annotated[Span, PlainValidator(token_span), WithJsonSchema({"type": "string", "examples": ["< 400"]})]
 TimeOfWeek = Annotated[
     Hours, PlainValidator(time_of_week), WithJsonSchema({"type": "string", "examples": ["mon-fri 08:00-18:00"]})
+]
+Instant = Annotated[
+    float, PlainValidator(instant), WithJsonSchema({"type": "string", "examples": ["2026-01-05T09:00Z"]})
 ]
 DollarsPerDay = Annotated[
     int, PlainValidator(dollars_per_day), WithJsonSchema({"type": "string", "examples": ["20 USD/day"]})

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.auth.tenants import tenant_of
 from gateway.core.call import Call, Operation
 from gateway.core.errors import CallerError
 from gateway.core.tenant import Tenant, VirtualKey
-from gateway.policy import schema
+from gateway.policy import schema_tests
 from gateway.policy.mistakes import Place
 from gateway.policy.sections.cases import Case
 from gateway.policy.shapes import listed
 from gateway.policy.snapshot import Snapshot
-from gateway.route.decision import Circumstances, Decision
+from gateway.route.candidates import Candidate, Standing
+from gateway.route.decision import Circumstances, Decision, Held
 from gateway.route.plan import decide
+from gateway.route.rules import Route
+
+_JSON_SCHEMA = frozenset({"json_schema"})
 
 TokensIn = Callable[[Call], int]
 
@@ -37,21 +42,31 @@ def run(cases: Sequence[Case], snapshot: Snapshot, tokens_in: TokensIn) -> list[
     return [
         Failure(case.place, case.name, message)
         for case in cases
-        for message in _differences(case.expect, _outcome(case.request, snapshot, tokens_in))
+        for message in _differences(case.expect, _outcome(case, snapshot, tokens_in))
     ]
 
 
-def _outcome(request: schema.Request, snapshot: Snapshot, tokens_in: TokensIn) -> Decision | CallerError:
-    call = _call(request)
-    given = request.tokens_in
+def _outcome(case: Case, snapshot: Snapshot, tokens_in: TokensIn) -> Decision | CallerError:
+    request, call = case.request, _call(case.request)
+    count = request.tokens_in
+    given = Circumstances(
+        tokens_in=lambda: tokens_in(call) if count is None else count,
+        now=request.time,
+        held=partial(_held, case.state),
+        sent=count,
+    )
     try:
-        count = Circumstances(lambda: tokens_in(call) if given is None else given)
-        return decide(call, _tenant(request, snapshot), snapshot.routes, count)
+        return decide(call, _tenant(request, snapshot), snapshot.routes, given)
     except CallerError as error:
         return error
 
 
-def _tenant(request: schema.Request, snapshot: Snapshot) -> Tenant:
+def _held(state: Mapping[str, Standing], route: Route, candidate: Candidate, _: str) -> Held:
+    of_all = state.get(route.name, Standing.UNCERTIFIED)
+    return Held(state.get(f"{route.name}/{candidate.name}", of_all))
+
+
+def _tenant(request: schema_tests.Request, snapshot: Snapshot) -> Tenant:
     """Whoever the test names; without a name, somebody who may ask for every model."""
     if request.tenant is None:
         return Tenant(org="test", team=None, key_id="test", key_name=request.key)
@@ -59,7 +74,7 @@ def _tenant(request: schema.Request, snapshot: Snapshot) -> Tenant:
     return tenant_of(key, snapshot.tenants)
 
 
-def _call(request: schema.Request) -> Call:
+def _call(request: schema_tests.Request) -> Call:
     return Call(
         id="test",
         operation=Operation.CHAT,
@@ -68,13 +83,14 @@ def _call(request: schema.Request) -> Call:
         body=b"",
         fields={"model": request.model, "messages": [{"role": "user", "content": request.content}]},
         stream=request.stream,
-        has=frozenset(listed(request.has)),
+        has=frozenset(listed(request.has)) | (frozenset() if request.json_schema is None else _JSON_SCHEMA),
         tags=listed(request.tags),
+        conversation=request.conversation,
         headers={name.lower().encode(): value.encode() for name, value in request.headers.items()},
     )
 
 
-def _differences(expect: schema.Expectation, outcome: Decision | CallerError) -> Iterator[str]:
+def _differences(expect: schema_tests.Expectation, outcome: Decision | CallerError) -> Iterator[str]:
     if isinstance(outcome, CallerError):
         if expect.error not in (outcome.code, outcome.status):
             wanted = "" if expect.error is None else f"expected the error {expect.error}, "
@@ -86,6 +102,10 @@ def _differences(expect: schema.Expectation, outcome: Decision | CallerError) ->
         yield f"expected route {expect.route}, took {_route(outcome)}"
     if expect.model not in (None, outcome.model.name):
         yield f"expected model {expect.model}, answered by {outcome.model.name} ({_route(outcome)})"
+    if expect.reason not in (None, outcome.reason):
+        yield f"expected the reason {expect.reason}, but it is {outcome.reason} ({_route(outcome)})"
+    if expect.candidate not in (None, outcome.candidate):
+        yield f"expected candidate {expect.candidate}, answered by {outcome.candidate or 'none'}{_passed_over(outcome)}"
     deployments = [each.name for each in outcome.model.deployments]
     if expect.deployment is not None and expect.deployment not in deployments:
         yield f"expected deployment {expect.deployment}, which is not among {', '.join(deployments) or 'none'}"
@@ -93,3 +113,9 @@ def _differences(expect: schema.Expectation, outcome: Decision | CallerError) ->
 
 def _route(decision: Decision) -> str:
     return "no route" if decision.route is None else f"route {decision.route}"
+
+
+def _passed_over(decision: Decision) -> str:
+    """Why each candidate that does not answer does not."""
+    reasons = [f"{each.name}: {each.reason}" for each in decision.considered if each.reason is not None]
+    return f" ({', '.join(reasons)})" if reasons else ""

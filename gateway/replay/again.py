@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +16,14 @@ from gateway.replay.recorded import Recorded, Unrecorded
 from gateway.route.candidates import Candidate, Learned, Standing
 from gateway.route.certificate.certificates import described, subject_of
 from gateway.route.conversation import Conversation
-from gateway.route.decision import Circumstances, Decision, Held, Scores, Verdict
+from gateway.route.decision import Circumstances, Decision, Held, Pin, Scores, Verdict
 from gateway.route.plan import decide
 from gateway.route.rules import Route, Routes
 
 _TENANTS = 10_000
 _KNOWN = 10_000
+_PINS = 100_000
+"""Conversations in which somebody else answers than did then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Again:
         self._looks_at_features = any(_looks_at_features(rule) for rule in snapshot.routes.rules)
         self._tenant = lru_cache(_TENANTS)(lambda key: tenant_of(key, snapshot.tenants))
         self._written: dict[Candidate, str] = {}
+        self._pins: OrderedDict[str, Pin] = OrderedDict()
         self.approximated: dict[str, int] = {}
         """How many decisions rest on something that stands for what was not recorded."""
 
@@ -69,7 +73,9 @@ class Again:
             given = Circumstances(
                 tokens_in=lambda: self._tokens_in(recorded),
                 now=recorded.at,
-                held=lambda route, candidate: self._held(recorded, route, candidate),
+                held=lambda route, candidate, _: self._held(recorded, route, candidate),
+                pin=lambda key: self._pin(recorded, key),
+                sent=_sent(recorded),
                 scores=None if recorded.nothing_learned else _Recalled(recorded),
             )
             conversation = recorded.conversation or Conversation(recorded.call.id)
@@ -96,6 +102,28 @@ class Again:
         route = self.route(decision.route)
         candidates = () if route is None else route.candidates
         return next((self.written(each) for each in candidates if each.name == decision.candidate), None)
+
+    def remember(self, recorded: Recorded, mine: Outcome, other: Outcome) -> None:
+        """Who answered, for the rest of the conversation: where that is the `other` policy's too, the records say it."""
+        if isinstance(mine, Refused) or mine.decision.memory is None or recorded.conversation is None:
+            return
+        key, decision = mine.decision.memory.key, mine.decision
+        if recorded.usage is None or (isinstance(other, Answered) and other.answers == mine.answers):
+            self._pins.pop(key, None)
+            return
+        deployments = decision.model.deployments
+        name = decision.candidate or decision.model.name
+        self._pins[key] = Pin(name, decision.model.name, deployments[0].name if deployments else "")
+        if len(self._pins) > _PINS:
+            self._pins.popitem(last=False)
+
+    def _pin(self, recorded: Recorded, key: str) -> Pin | None:
+        """Who answered before in the conversation under this policy, as far as that is not who did then."""
+        if key in self._pins:
+            return self._pins[key]
+        route, _, conversation = key.rpartition("\0")
+        is_same = recorded.conversation is not None and conversation == recorded.conversation.id
+        return recorded.pin if is_same and route == (recorded.route or "") else None
 
     def _tokens_in(self, recorded: Recorded) -> int:
         if recorded.tokens_in is not None:
@@ -134,6 +162,13 @@ class _Recalled(Scores):
         return recorded.verdict
 
 
+def _sent(recorded: Recorded) -> int | None:
+    """The input tokens, by which a prompt may be too long."""
+    if recorded.tokens_in is not None or recorded.usage is None:
+        return recorded.tokens_in
+    return recorded.usage.input or None
+
+
 def _looks_at_features(rule: Route) -> bool:
     return bool(rule.match.has or rule.match.has_not or rule.candidates)
 
@@ -141,7 +176,7 @@ def _looks_at_features(rule: Route) -> bool:
 def _same_candidates(routes: Routes, others: Routes) -> frozenset[tuple[str, str]]:
     """Pairs of route and candidate on which labels are about the same thing under both policies."""
     before = {
-        (rule.name, candidate.name): subject_of(rule, candidate, rule.guarantee)
+        (rule.name, candidate.name): subject_of(rule, candidate, "", rule.guarantee)
         for rule in others.rules
         for candidate in rule.candidates
         if rule.guarantee is not None
@@ -151,5 +186,5 @@ def _same_candidates(routes: Routes, others: Routes) -> frozenset[tuple[str, str
         for rule in routes.rules
         for candidate in rule.candidates
         if rule.guarantee is not None
-        and before.get((rule.name, candidate.name)) == subject_of(rule, candidate, rule.guarantee)
+        and before.get((rule.name, candidate.name)) == subject_of(rule, candidate, "", rule.guarantee)
     )

@@ -18,6 +18,8 @@ from gateway.replay.recorded import BadLine, Left, Recorded, Tried, Unrecorded, 
 from gateway.replay.spending import Budgets, Cost, cost_of, most_for_lost
 from gateway.route.candidates import Cascade, Standing
 
+_NO_MODEL = "model_not_found"
+_TOO_LONG = "context_length_exceeded"
 AWAITED = 200_000
 """Trials whose results may still come; the oldest are given up."""
 _LONGEST_MESSAGE = 200
@@ -85,10 +87,11 @@ class Comparison:
             self._figures(recorded.route).unknown[str(missing.args[0])] += 1
             return
         if recorded.was_refused is not None and isinstance(before, Answered):
-            if recorded.policy != self.old.snapshot.version:
+            if recorded.policy != self.old.snapshot.version or recorded.was_refused != _NO_MODEL:
                 self._figures(recorded.route).unknown["why it was refused"] += 1
                 return
             before = after = Refused(recorded.was_refused)  # by its virtual key, which no policy changes
+        self.new.remember(recorded, after, before)
         self._agree(recorded, before)
         self._count(recorded, before, after)
 
@@ -109,6 +112,8 @@ class Comparison:
         figures.calls += 1
         figures.refused[0] += isinstance(before, Refused)
         figures.refused[1] += isinstance(after, Refused)
+        for side, outcome in enumerate((before, after)):
+            figures.too_long[side] += isinstance(outcome, Refused) and outcome.code == _TOO_LONG
         is_changed = _answers(before) != _answers(after)
         if is_changed:
             figures.changed += 1

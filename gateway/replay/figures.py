@@ -63,18 +63,19 @@ class Spent:
 class Figures:
     """`calls` are those that both policies decide about; of the others `unknown` has the reasons. `changed` ones
     have another outcome, and `moved` ones of them somebody else's answer. Pairs of two figures are under
-    the old policy and under the new one. `overflows`: calls known to be too long for who would answer; None: nothing is known."""
+    the old policy and under the new one. `too_long`
+    are those of the refused ones whose prompt is surely longer than fits who would answer."""
 
     calls: int = 0
     changed: int = 0
     moved: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
     refused: list[int] = field(default_factory=lambda: [0, 0])
+    too_long: list[int] = field(default_factory=lambda: [0, 0])
     over_budget: list[int] = field(default_factory=lambda: [0, 0])
     spent: tuple[Spent, Spent] = field(default_factory=lambda: (Spent(), Spent()))
     hits: int = 0
     lost_hits: int = 0
-    overflows: int | None = None
     strata: dict[tuple[str, str, float], Stratum] = field(default_factory=dict)
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -107,14 +108,13 @@ class Figures:
         self.changed += other.changed
         self.moved += other.moved
         self.unknown.update(other.unknown)
-        for mine, theirs in ((self.refused, other.refused), (self.over_budget, other.over_budget)):
+        pairs = (self.refused, other.refused), (self.too_long, other.too_long), (self.over_budget, other.over_budget)
+        for mine, theirs in pairs:
             mine[:] = [one + more for one, more in zip(mine, theirs, strict=True)]
         for spent, more in zip(self.spent, other.spent, strict=True):
             spent.merge(more)
         self.hits += other.hits
         self.lost_hits += other.lost_hits
-        if other.overflows is not None:
-            self.overflows = (self.overflows or 0) + other.overflows
         self.moves.update(other.moves)
         for (before, after, probability), stratum in other.strata.items():
             mine_too = self.stratum(before, after, probability, sign=stratum.sign)

@@ -5,6 +5,7 @@ What a record does not have, as one of an older version, is None or missing here
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from gateway.core.tenant import VirtualKey
 from gateway.core.usage import NO_DETAILS, Details, Usage
 from gateway.route.candidates import Standing
 from gateway.route.conversation import Conversation
-from gateway.route.decision import Verdict
+from gateway.route.decision import Pin, Verdict
 
 OWN = "llmgw"
 """The organisation that the gateway's own calls are made as: trials, judges, embedders."""
@@ -57,10 +58,10 @@ class Recorded:
     """A call that was made. `at` in UTC seconds, when it was decided about.
 
     `has` and `tokens_in` are None where they were not recorded. `standings` are those of the candidates of its `route`, and
-    `offered` those of them that might have been tried on it, with what probability; `drawn` those that were. `verdict` is the
-    learned candidate's, `nothing_learned` says that there was none to be had. `usage` is None where nobody answered.
-    `is_free`: the answer was one that was kept, and with `is_hit` one that is kept for whoever asks the same; `saved` is what it
-    had cost, in nano-USD, and its tokens are not recorded.
+    `offered` those of them that might have been tried on it, with what probability; `drawn` those that were. `pin` is who
+    answered before in the conversation, `verdict` the learned candidate's; `nothing_learned`: there was none to be had. `usage`
+    is None where nobody answered. `is_free`: the answer was one that was kept, and with `is_hit` one that is kept for whoever
+    asks the same; `saved` is what it had cost, in nano-USD, and its tokens are not recorded.
     """
 
     call: Call
@@ -77,6 +78,7 @@ class Recorded:
     standings: Mapping[str, Standing]
     offered: Mapping[str, float]
     drawn: frozenset[str]
+    pin: Pin | None
     verdict: Verdict | None
     nothing_learned: bool
     usage: Usage | None
@@ -116,8 +118,10 @@ class _Basis(msgspec.Struct):
     has: list[str] = []
     tokens_in: int | None = None
     headers: dict[str, str | None] = {}
+    bytes: int = 0
     conversation: str | None = None
     is_new: bool | None = None
+    is_bound: bool | None = None
 
 
 class _Candidate(msgspec.Struct):
@@ -129,6 +133,19 @@ class _Candidate(msgspec.Struct):
 class _Trial(msgspec.Struct):
     of: str
     asks: str = ""
+    score: float | None = None
+    threshold: float | None = None
+
+
+class _Pin(msgspec.Struct):
+    name: str
+    model: str
+    deployment: str
+
+
+class _Parameters(msgspec.Struct):
+    max_tokens: float | str | None = None
+    max_completion_tokens: float | str | None = None
 
 
 class _Told(msgspec.Struct):
@@ -138,6 +155,7 @@ class _Told(msgspec.Struct):
     threshold: float | None = None
     offered: dict[str, float] = {}
     trials: list[_Trial] = []
+    pin: _Pin | None = None
 
 
 class _Result(msgspec.Struct):
@@ -172,6 +190,7 @@ class _Row(msgspec.Struct):
     user: str | None = None
     route: str | None = None
     reason: str | None = None
+    parameters: _Parameters | None = None
     decision: _Told | None = None
     basis: _Basis | None = None
     trial: _Result | None = None
@@ -192,6 +211,7 @@ class _Row(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Row).decode
 _OPERATIONS = {each.value: each for each in Operation}
 _NO_TOLD = _Told()
+_LARGEST = 8 * 1024 * 1024
 _UNDECIDED = frozenset({"auth", "ingress", "template"})
 """Stages in which a call may have failed before anybody asked who answers."""
 
@@ -218,20 +238,19 @@ def _recorded(row: _Row, operation: Operation, model: str, tenant: str) -> Recor
     basis, told = row.basis, row.decision or _NO_TOLD
     conversation = None
     if basis is not None and basis.conversation is not None and basis.is_new is not None:
-        conversation = Conversation(basis.conversation, basis.is_new)
+        conversation = Conversation(basis.conversation, basis.is_new, basis.is_bound is True)
     has = None if basis is None else frozenset(basis.has)
     is_free = row.cache in ("hit", "semantic-hit")
-    verdict = None
-    if told.score is not None and told.threshold is not None:
-        verdict = Verdict(told.score, told.threshold)
+    scores = [(told.score, told.threshold), *((each.score, each.threshold) for each in told.trials)]
+    verdicts = [Verdict(score, threshold) for score, threshold in scores if score is not None and threshold is not None]
     return Recorded(
         call=Call(
             id=row.id,
             operation=operation,
             received=0.0,
             model=model,
-            body=b"",
-            fields={},
+            body=bytes(0 if basis is None else min(basis.bytes, _LARGEST)),
+            fields=_caps(row.parameters),
             stream=row.stream is True,
             has=has or frozenset(),
             tags=tuple(row.tags),
@@ -250,7 +269,8 @@ def _recorded(row: _Row, operation: Operation, model: str, tenant: str) -> Recor
         standings={each.name: each.standing for each in told.candidates},
         offered=told.offered,
         drawn=frozenset(each.of for each in told.trials),
-        verdict=verdict,
+        pin=None if told.pin is None else Pin(told.pin.name, told.pin.model, told.pin.deployment),
+        verdict=verdicts[0] if verdicts else None,
         nothing_learned=any(each.skipped == "nothing is learned yet" for each in told.candidates),
         usage=_usage(row),
         saved=row.saved_nano_usd,
@@ -258,6 +278,14 @@ def _recorded(row: _Row, operation: Operation, model: str, tenant: str) -> Recor
         is_hit=is_free and row.cache_kind != "replay",
         was_refused=(row.error_code or "refused") if row.failed_in == "route" else None,
     )
+
+
+def _caps(parameters: _Parameters | None) -> Mapping[str, int]:
+    """The fields that cap the output, of which a decision may want to know."""
+    if parameters is None:
+        return {}
+    caps = {name: getattr(parameters, name) for name in _Parameters.__struct_fields__}
+    return {name: int(cap) for name, cap in caps.items() if isinstance(cap, int | float) and math.isfinite(cap)}
 
 
 def _usage(row: _Row) -> Usage | None:

@@ -15,6 +15,7 @@ MOST_MOVES = 20
 TOLD: tuple[str, ...] = (
     "costs are the tokens that were recorded, at the prices of who would answer; another model may write more or fewer",
     "what is tried beside calls costs besides, and is not counted",
+    "a prompt is too long where the model's limit is known and is surely passed",
     "budgets are empty when the traffic begins, and calls under way hold nothing of them",
     "a cascade counts against budgets as if it always escalated",
     "a lost hit counts each time, though the new answer would be kept too, and costs the most that it could",
@@ -62,7 +63,7 @@ def _figures(figures: Figures, comparison: Comparison) -> dict[str, Any]:
         "refused": _pair(figures.refused),
         "cost_usd": {"old": _usd(old), "new": _usd(new), "unpriced": _pair([each.unpriced for each in figures.spent])},
         "over_budget": _pair(figures.over_budget),
-        "overflows": figures.overflows,
+        "too_long": _pair(figures.too_long),
         "hits": figures.hits,
         "lost_hits": figures.lost_hits,
         "answered_otherwise": figures.moved,

@@ -76,7 +76,7 @@ def _row(name: str, figures: Mapping[str, Any]) -> Sequence[str]:
         _both(figures["refused"]),
         _both(figures["over_budget"]),
         f"{figures['lost_hits']}/{figures['hits']}",
-        UNKNOWN if figures["overflows"] is None else str(figures["overflows"]),
+        _both(figures["too_long"]),
         _loss(figures),
         f"{figures['labelled']} ({_share(figures['labelled'], figures['answered_otherwise'])})",
     )

@@ -19,28 +19,29 @@ LARGEST = 4 * 1024
 
 @dataclass(slots=True)
 class Basis:
-    """Cheap to make while the call waits; `told` is asked once it has ended. `tokens` are the counted input tokens."""
+    """Cheap to make while the call waits; `told` is asked once it has ended."""
 
     call: Call
     tenant: Tenant
     routes: Routes
-    tokens: int
 
-    def told(self, *, is_by_conversation: bool) -> Mapping[str, object]:
-        """Plain values. `is_by_conversation`: the call's route looked at the conversation.
+    def told(self, *, is_by_conversation: bool, sent: int | None) -> Mapping[str, object]:
+        """Plain values. `is_by_conversation`: the decision looked at the conversation; `sent` are the input tokens it counted.
 
-        `headers` are those that any route asks for, null where the call has none; `conversation` and `is_new` are null where
-        they are not told.
+        `headers` are those that any route asks for, null where the call has none; `conversation`, `is_new` and `is_bound` are
+        null where they are not told.
         """
         call, conversation = self.call, None
         if is_by_conversation or len(call.body) <= LARGEST:
             conversation = conversation_of(call, self.tenant)
         return {
             "has": sorted(call.has),
-            "tokens_in": self.tokens if self.routes.counts_tokens else None,
+            "tokens_in": sent,
+            "bytes": len(call.body),
             "headers": self._headers() if self.routes.headers else {},
             "conversation": None if conversation is None else conversation.id,
             "is_new": None if conversation is None else conversation.is_new,
+            "is_bound": None if conversation is None else conversation.is_bound,
         }
 
     def _headers(self) -> Mapping[str, str | None]:

@@ -41,9 +41,9 @@ class Scorer(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cascade:
-    """A cheap model is asked first, and the strong one where one of the checks fires. `second` is asked beside the first,
-    and where the two disagree in what `on` compares, that is a check that fires too. `model` stands for the whole: its name
-    is the policy's own and its deployments are the cheap model's."""
+    """A cheap model is asked first, and the strong one where one of the checks fires. `second` is asked beside the first, and
+    where the two disagree in what `on` compares (of which `part` alone, unless it is ""), that is a check that fires too.
+    `model` stands for the whole: its name is the policy's own and its deployments are the cheap model's."""
 
     model: Model
     cheap: Model
@@ -51,6 +51,7 @@ class Cascade:
     when: frozenset[Check]
     second: Model | None = None
     on: Comparison = Comparison.JSON
+    part: str = ""
 
     @property
     def name(self) -> str:
@@ -71,12 +72,21 @@ class Learned:
 Candidate = Model | Cascade | Learned
 
 
+def models_of(candidate: Candidate) -> tuple[Model, ...]:
+    """Whom it may ask, each of which it needs."""
+    if isinstance(candidate, Model):
+        return (candidate,)
+    if isinstance(candidate, Learned):
+        return candidate.weak, candidate.strong
+    return (candidate.cheap, candidate.strong, *(() if candidate.second is None else (candidate.second,)))
+
+
 @dataclass(frozen=True, slots=True)
 class Guarantee:
     """What a candidate must have shown before it serves: a loss of at most `max_loss` of the reference's quality, with
     `confidence`. Until then a share `shadow` of the calls is tried on it, and afterwards a share `audit`, for at most
     `budget` nano-USD per UTC day (None: as much as it takes). `judge` compares answers where `scorer` says so, and is wrong
-    in a share `judge_error` of its verdicts."""
+    in a share `judge_error` of its verdicts. With `per_prompt` it is shown for each system prompt by itself."""
 
     reference: Model
     max_loss: float = 0.05
@@ -87,6 +97,7 @@ class Guarantee:
     scorer: Scorer = Scorer.JSON_EQUAL
     judge: Model | None = None
     judge_error: float = 0.0
+    per_prompt: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which conversation a call belongs to, and the draws that are the same for all of it."""
+"""Which conversation a call belongs to, what its application says in each, and draws that are the same for all of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import orjson
 
 from gateway.core.call import Call
 from gateway.core.tenant import Tenant
+
+_APPLICATION = ("system", "developer")
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,22 @@ def conversation_of(call: Call, tenant: Tenant) -> Conversation:
         beginning = orjson.dumps(turns[:first], option=orjson.OPT_SORT_KEYS)
     digest = _of_key(tenant.org, tenant.team, tenant.key_id).copy()
     digest.update(b"%d:" % len(beginning) + beginning)
+    is_kept_there = bool(call.fields.get("previous_response_id"))
     return Conversation(
         id=digest.hexdigest(),
-        is_new="assistant" not in roles,
-        is_bound=bool(roles) and roles[-1] == "tool",
+        is_new="assistant" not in roles and not is_kept_there,
+        is_bound=roles[-1:] == ["tool"] or is_kept_there,
     )
+
+
+def system_prompt(call: Call) -> str:
+    """A digest of what the application says in every call, with each digit read as 0: dates change. "" where it says nothing."""
+    messages = call.fields.get("messages")
+    turns = messages if isinstance(messages, list) else []
+    said = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") in _APPLICATION]
+    if not said:
+        return ""
+    return blake2b(orjson.dumps(said).translate(_DIGITS), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=4096)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from random import Random
 
 from gateway.core.call import Call
-from gateway.core.deployment import Deployment, Model
+from gateway.core.deployment import Deployment, Model, Strategy
 from gateway.core.errors import NotFound
 from gateway.core.tenant import Tenant
-from gateway.route.choose import choose
+from gateway.route.abilities import able
+from gateway.route.choose import choose, plain
 from gateway.route.conversation import Conversation
-from gateway.route.decision import Circumstances, Decision
-from gateway.route.rules import Match, Routes
+from gateway.route.decision import Circumstances, Decision, Memory
+from gateway.route.rules import Match, Route, Routes
+from gateway.route.strategies import Seen, drawn, ranked
 
 
 def decide(
@@ -21,15 +24,31 @@ def decide(
     """The first route that fits the call says who answers, or else the model it names does. `conversation` is the call's, where
     it is known without its messages.
 
-    Raises NotFound, in the same words for a model that does not exist and one that the caller may not use.
+    Raises NotFound, in the same words for a model that does not exist and one that the caller may not use; and InvalidRequest
+    where whoever would answer surely cannot.
     """
+    return settle(find(call, tenant, routes, given), call, tenant, given, conversation)
+
+
+def find(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> Route | Model:
+    """The first route that fits the call, or else the model it names. Raises NotFound as `decide` does."""
     named = check(call.model, tenant, routes)
     for route in () if call.is_own else routes.rules:
         if fits(route.match, call, tenant, given):
-            return choose(route, call, tenant, given, conversation)
+            return route
     if named is None:
         raise unknown_model(call.model)
-    return Decision(route=None, model=named)
+    return named
+
+
+def settle(
+    found: Route | Model, call: Call, tenant: Tenant, given: Circumstances, conversation: Conversation | None = None
+) -> Decision:
+    """Who answers, of the route or by the model that was found; `conversation` is the call's, where it is known already.
+    Raises InvalidRequest as `decide` does."""
+    if isinstance(found, Model):
+        return plain(found, call, tenant, given)
+    return choose(found, call, tenant, given, conversation)
 
 
 def check(name: str, tenant: Tenant, routes: Routes) -> Model | None:
@@ -56,20 +75,44 @@ def fits(match: Match, call: Call, tenant: Tenant, given: Circumstances) -> bool
         and (not match.keys or _any(match.keys, tenant.key_name))
         and (not match.tenants or _any(match.tenants, tenant.name))
         and all(_header(call, name, pattern) for name, pattern in match.headers)
-        and (match.time is None or given.now in match.time)
+        and (match.time is None or (given.now is not None and given.now in match.time))
         and (match.tokens_in is None or given.tokens_in() in match.tokens_in)
     )
 
 
-def order(model: Model, random: Random) -> tuple[Deployment, ...]:
-    """The model's deployments, drawn by weight without putting back, and then its fallbacks as they are listed."""
-    deployments = model.deployments
-    if len(deployments) < 2:
-        return deployments + model.fallbacks
-    drawn = sorted(
-        deployments, key=lambda each: random.random() ** (1 / each.weight) if each.weight else -1, reverse=True
-    )
-    return (*drawn, *model.fallbacks)
+def order(
+    model: Model,
+    random: Random,
+    call: Call | None = None,
+    seen: Seen | None = None,
+    decision: Decision | None = None,
+) -> tuple[Deployment, ...]:
+    """The model's deployments, by its strategy or drawn by weight, and then its fallbacks as they are listed.
+
+    Without those that surely cannot serve the call; and in a conversation that was decided about, first the deployment that
+    it began with, if it has to keep that.
+    """
+    conversation = None if decision is None else decision.conversation
+    deployments: Sequence[Deployment] = model.deployments
+    if len(deployments) > 1:
+        deployments = drawn(model, random, conversation if model.is_sticky else None)
+        if call is not None and seen is not None and model.strategy is not Strategy.WEIGHTED:
+            deployments = ranked(model.strategy, deployments, call, seen, random)
+    planned = (*deployments, *model.fallbacks)
+    if decision is not None and decision.memory is not None:
+        planned = _continued(planned, model, decision.memory)
+    return planned if call is None else able(planned, call, None if decision is None else decision.sent)
+
+
+def _continued(planned: tuple[Deployment, ...], model: Model, memory: Memory) -> tuple[Deployment, ...]:
+    """First the deployment that answered before; and nobody but its provider, where nobody else can go on."""
+    before = next((each for each in planned if memory.pin is not None and each.name == memory.pin.deployment), None)
+    if before is None or not (memory.is_bound or model.is_sticky):
+        return planned
+    others = tuple([each for each in planned if each is not before])
+    if memory.is_bound:
+        others = tuple([each for each in others if each.provider is before.provider])
+    return (before, *others)
 
 
 def may_use(tenant: Tenant, model: str) -> bool:

@@ -19,11 +19,13 @@ from gateway.core.span import SpanContext
 from gateway.core.tasks import Tasks
 from gateway.core.trial import TrialResult
 from gateway.route.candidates import Cascade, Guarantee, Learned
+from gateway.route.cascade import DISAGREES, FAILED, agreement
 from gateway.route.certificate.certificates import Certificates, described
 from gateway.route.decision import Decision, Trial
+from gateway.route.learned import ENOUGH, LearnedScores
 from gateway.route.quality import answer as answers
 from gateway.route.quality import checks, judge
-from gateway.route.quality.agreement import Agreement, agree
+from gateway.route.quality.agreement import agree
 from gateway.route.quality.scores import SCORERS, Unscored, unusable
 from gateway.route.rules import Route
 
@@ -89,6 +91,7 @@ class Trials:
     def __init__(
         self,
         certificates: Certificates,
+        scores: LearnedScores,
         asks: Asks,
         results: Results,
         tasks: Tasks,
@@ -97,6 +100,7 @@ class Trials:
         assemble: Callable[[bytes], Document | None],
     ) -> None:
         self._certificates = certificates
+        self._scores = scores
         self._asks = asks
         self._results = results
         self._tasks = tasks
@@ -170,12 +174,14 @@ class Trials:
             await asked.of(trial.asks)
             return Labelled()
         if not trial.is_audit:
-            return await self._tried(trial, guarantee, asked, served)
-        if strong or (decision.verdict is not None and decision.verdict.is_strong):
+            return await self._tried(trial, guarantee, decision, asked, served)
+        if strong or (trial.verdict is not None and trial.verdict.is_strong):
             return Labelled(1.0, 1.0, "escalated")
         return await self._scored(guarantee, asked, served, await asked.of(guarantee.reference))
 
-    async def _tried(self, trial: Trial, guarantee: Guarantee, asked: _Asked, served: Document) -> Labelled:
+    async def _tried(
+        self, trial: Trial, guarantee: Guarantee, decision: Decision, asked: _Asked, served: Document
+    ) -> Labelled:
         """The candidate is asked beside the reference, whose answer was served."""
         if (reason := unusable(answers.read(served), asked.fields)) is not None:
             return Labelled(reason=reason.reason)
@@ -184,8 +190,27 @@ class Trials:
             if isinstance(found, str):
                 return Labelled(1.0, 1.0, found)
             return await self._scored(guarantee, asked, found, served)
-        model = trial.asks.weak if isinstance(trial.asks, Learned) else trial.asks
-        return await self._scored(guarantee, asked, await asked.of(model), served)
+        if isinstance(trial.asks, Model):
+            return await self._scored(guarantee, asked, await asked.of(trial.asks), served)
+        return await self._learned(trial, trial.asks, guarantee, decision, asked, served)
+
+    async def _learned(
+        self,
+        trial: Trial,
+        learned: Learned,
+        guarantee: Guarantee,
+        decision: Decision,
+        asked: _Asked,
+        served: Document,
+    ) -> Labelled:
+        """The weak model is asked, whoever would have been: that is what the score learns from."""
+        label = await self._scored(guarantee, asked, await asked.of(learned.weak), served)
+        if label.candidate is None:
+            return label
+        self._scores.learn(decision.route or "", learned, asked.call, weak=label.candidate)
+        if trial.verdict is None or trial.verdict.labels < ENOUGH:
+            return Labelled(reason="learning")
+        return Labelled(1.0, 1.0, "escalated") if trial.verdict.is_strong else label
 
     async def _scored(self, guarantee: Guarantee, asked: _Asked, candidate: Document, reference: Document) -> Labelled:
         ours, theirs = answers.read(candidate), answers.read(reference)
@@ -261,6 +286,7 @@ class _Asked:
 
     def __init__(self, asks: Asks, call: Call, account: str, span: SpanContext) -> None:
         self._asks = asks
+        self.call = call
         self._account = account
         self._span = span
         self.fields = {name: value for name, value in call.fields.items() if name not in _FIELDS_OF_STREAMS}
@@ -283,7 +309,7 @@ async def _cascaded(cascade: Cascade, asked: _Asked) -> Document | str:
     found = await asyncio.gather(*(asked.of(model) for model in models), return_exceptions=True)
     for each in found:
         if isinstance(each, UpstreamError):
-            return "failed"
+            return FAILED
         if isinstance(each, BaseException):
             raise each
     documents = [each for each in found if not isinstance(each, BaseException)]
@@ -291,8 +317,8 @@ async def _cascaded(cascade: Cascade, asked: _Asked) -> Document | str:
     fired = checks.first((check.value for check in cascade.when), cheap, asked.fields)
     if fired is not None:
         return fired
-    if len(documents) > 1 and not agree(cheap, answers.read(documents[1]), Agreement(cascade.on.value)):
-        return "disagrees"
+    if len(documents) > 1 and not agree(cheap, answers.read(documents[1]), agreement(cascade)):
+        return DISAGREES
     return documents[0]
 
 

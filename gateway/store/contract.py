@@ -95,6 +95,16 @@ class ReplayStore(Protocol):
         ...
 
 
+class PinStore(Protocol):
+    """Who answered last in a conversation, each under a name of its own. It may forget any of them at any time."""
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, value: bytes, *, ttl: float) -> None:
+        """For `ttl` seconds."""
+        ...
+
+
 class VersionStore(Protocol):
     async def announce(self, instance: str, version: str) -> None:
         """Says that this instance runs this policy version; repeat within INSTANCE_TTL."""
@@ -334,6 +344,9 @@ class Store(Protocol):
 
     @property
     def meanings(self) -> MeaningStore: ...
+
+    @property
+    def pins(self) -> PinStore: ...
 
     @property
     def calls(self) -> CallStream | None:

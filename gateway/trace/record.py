@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from gateway.core.arrival import Asked, Headers
-from gateway.core.attempt import Attempts
+from gateway.core.attempt import Attempt, Attempts
+from gateway.core.bill import Bill
 from gateway.core.call import Call
 from gateway.core.clock import Clock
-from gateway.core.deployment import Deployment
+from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
@@ -32,19 +33,7 @@ from gateway.core.money import usd
 from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
 from gateway.core.trial import TrialResult
-from gateway.core.usage import Usage
 from gateway.trace.rules import TraceRules
-
-
-class Bill(Protocol):
-    @property
-    def usage(self) -> Usage: ...
-
-    @property
-    def cost(self) -> int | None: ...
-
-
-Priced = TypeVar("Priced", bound=Bill)
 
 
 class Held(Protocol):
@@ -107,13 +96,19 @@ class Decision(Protocol):
     @property
     def conversation(self) -> str | None: ...
 
+    @property
+    def sent(self) -> int | None: ...
+
+    @property
+    def model(self) -> Model: ...
+
     def told(self) -> Mapping[str, object]: ...
 
 
 class Basis(Protocol):
-    """What a decision rests on; `is_by_conversation`: its route looked at the call's conversation."""
+    """What a decision rests on; `is_by_conversation`: it looked at the call's conversation, `sent`: the tokens it counted."""
 
-    def told(self, *, is_by_conversation: bool) -> Mapping[str, object]: ...
+    def told(self, *, is_by_conversation: bool, sent: int | None) -> Mapping[str, object]: ...
 
 
 class Said(Protocol):
@@ -140,6 +135,11 @@ class Served(Protocol):
 
     @property
     def deployment(self) -> Deployment: ...
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The one that was answered, if a deployment answered."""
+        ...
 
     @property
     def headers(self) -> Mapping[bytes, bytes]: ...
@@ -245,6 +245,8 @@ class Record:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.ended = self._clock.monotonic()
+        if self.bill is None:
+            self.bill = self.attempts.paid
         if error is not None:
             self._fail(error)
         elif self.hold is not None and self.hold.is_stopped:
@@ -301,14 +303,19 @@ class Record:
 
     def upstream(self, answer: Served) -> None:
         """The first chunk of an answer is in hand."""
-        now = self._clock.monotonic()
         self.served = answer
-        self.passed.append(now)
-        if self.attempts and answer.deployment.name:
-            self.attempts[-1].first_byte = now
+        self.passed.append(self._clock.monotonic())
+        self.attempts.served = answer.attempt
 
-    def meter(self, bill: Priced) -> Priced:
-        self.bill = bill
+    def meter(self, bill: Bill) -> Bill:
+        """Of the answer that is served. What the call has come to: its usage, and the cost of all its answers."""
+        beside, served = self.attempts.paid, self.attempts.served
+        if beside is not None and served is not None:
+            served.paid = bill
+            self.bill = self.attempts.paid
+            bill = Bill(bill.usage, None if self.bill is None else self.bill.cost)
+        else:
+            self.bill = bill
         self.passed.append(self._clock.monotonic())
         return bill
 
@@ -347,10 +354,7 @@ class Record:
     def overhead(self) -> float:
         """Seconds of the call so far that were ours: not a provider's, and not spent waiting to try it again."""
         now = self.ended or self._clock.monotonic()
-        ours = now - self.received - self.attempts.waited
-        for attempt in self.attempts:
-            ours -= (attempt.ended or now) - attempt.started
-        return ours
+        return now - self.received - self.attempts.elsewhere(now)
 
     def _failed_headers(self) -> Headers:
         headers = [("traceresponse", self.span.traceparent()), ("x-llmgw-attempts", str(len(self.attempts)))]

@@ -5,11 +5,13 @@ Times in UTC seconds or milliseconds, money in nano-USD. docs/observability.md s
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from gateway.core.attempt import Attempt
 from gateway.core.call import Call
+from gateway.core.deployment import Strategy
 from gateway.trace.content import content
 from gateway.trace.record import STAGES, Record
 from gateway.trace.rules import Capture, Inbound
@@ -46,7 +48,7 @@ _ENDLESS = 10**308
 
 def row_of(record: Record) -> Row:
     call, tenant, bill, served, decision = record.call, record.tenant, record.bill, record.served, record.decision
-    last = record.attempts[-1] if record.attempts else None
+    who = record.attempts.teller
     said = served.said if served is not None else None
     usage = bill.usage if bill is not None else None
     parent, arrival = record.parent, record.arrival
@@ -83,9 +85,9 @@ def row_of(record: Record) -> Row:
         "decision": dict(decision.told()) if decision else None,
         "basis": _basis(record),
         **_cache(record),
-        "deployment": last.deployment[:_LONGEST] if last else None,
-        "provider": last.provider if last else None,
-        "upstream_model": last.target.upstream_model[:_LONGEST] if last else None,
+        "deployment": who.deployment[:_LONGEST] if who else None,
+        "provider": who.provider if who else None,
+        "upstream_model": who.target.upstream_model[:_LONGEST] if who else None,
         "response_model": said.model if said else None,
         "response_id": said.id if said else None,
         "finish_reasons": list(said.finish_reasons) if said else [],
@@ -104,7 +106,7 @@ def row_of(record: Record) -> Row:
         "waited_ms": _milliseconds(record.attempts.waited),
         "chunks": said.chunks if said else None,
         "stages": _stages(record),
-        "attempts": [_attempt(each, record.received) for each in record.attempts],
+        "attempts": [_attempt(each, record) for each in record.attempts],
     }
     if parent is not None and parent.trace_id != record.span.trace_id:
         row["parent_span_id"], row["link"] = None, _link(record)
@@ -122,6 +124,16 @@ def row_of(record: Record) -> Row:
     if record.span.state:
         row["trace_state"] = record.span.state
     return row
+
+
+def answered(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The attempt whose answer the row tells of: the one that was served, or else the last, if that had one."""
+    attempts: Sequence[Mapping[str, Any]] = row["attempts"]
+    if not attempts:
+        return None
+    served = next((each for each in attempts if each.get("served")), None)
+    last = attempts[-1]
+    return served or (last if last["first_byte_ms"] is not None and "served" not in last else None)
 
 
 def storable(value: object) -> object:
@@ -143,7 +155,9 @@ def _basis(record: Record) -> Row | None:
     if record.based is None:
         return None
     decision = record.decision
-    return dict(record.based.told(is_by_conversation=decision is not None and decision.conversation is not None))
+    if decision is None:
+        return dict(record.based.told(is_by_conversation=False, sent=None))
+    return dict(record.based.told(is_by_conversation=decision.conversation is not None, sent=decision.sent))
 
 
 def _link(record: Record) -> Row | None:
@@ -210,6 +224,8 @@ def _stages(record: Record) -> list[Row]:
         stages.append(_stage("route", received, passed[3], record.decided or ended))
         if record.decision is not None:
             stages[-1]["plan"] = [each.name[:_LONGEST] for each in record.plan]
+            if (strategy := record.decision.model.strategy) is not Strategy.WEIGHTED:
+                stages[-1]["strategy"] = strategy.value
     if record.decided is not None and (told := _told_by_cache(record)) is not None:
         stages.append(_stage("cache", received, record.decided, passed[4] if count > 4 else ended))
         stages[-1] |= told
@@ -220,7 +236,8 @@ def _stages(record: Record) -> list[Row]:
             if result == "denied" and hold.refused_by is not None:
                 stages[-1] |= hold.refused_by
     if count > 6:
-        began = record.attempts[-1].ended if record.attempts else passed[6]
+        who = record.attempts.served
+        began = who.ended if who is not None else passed[6]
         stages.append(_stage("meter", received, began or passed[6], passed[7] if count > 7 else ended))
     if record.error is not None:
         _blame(stages, _failed_in(record), record.error.code)
@@ -250,9 +267,9 @@ def _stage(name: str, received: float, began: float, ended: float) -> Row:
     return {"name": name, "started_ms": _milliseconds(began - received), "duration_ms": _milliseconds(ended - began)}
 
 
-def _attempt(attempt: Attempt, received: float) -> Row:
-    provider = attempt.target.provider
-    return {
+def _attempt(attempt: Attempt, record: Record) -> Row:
+    provider, received = attempt.target.provider, record.received
+    row: Row = {
         "number": attempt.number,
         "deployment": attempt.deployment[:_LONGEST],
         "provider": attempt.provider,
@@ -269,6 +286,14 @@ def _attempt(attempt: Attempt, received: float) -> Row:
         "first_byte_ms": None if attempt.first_byte is None else _milliseconds(attempt.first_byte - attempt.started),
         "upstream_request_id": attempt.request_id,
     }
+    if attempt.because is not None:
+        row["because"] = attempt.because
+    if (bill := attempt.paid) is not None:
+        row["served"] = attempt is record.attempts.served
+        row |= {"input_tokens": bill.usage.input, "output_tokens": bill.usage.output}
+        row |= {"cached_tokens": bill.usage.cached, "reasoning_tokens": bill.usage.reasoning}
+        row |= {"estimated": bill.usage.estimated, "cost_nano_usd": bill.cost}
+    return row
 
 
 def _milliseconds(seconds: float) -> float:

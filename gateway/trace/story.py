@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.core.errors import CLIENT_LEFT, CallerError
+from gateway.core.errors import CLIENT_LEFT, SUPERSEDED, CallerError
 from gateway.trace.spans.span import Span
 from gateway.trace.spans.tell import trace_of
 
@@ -26,6 +26,24 @@ _ENDINGS = {
 _REASONS = {
     "named": "the client named it",
     "rule": "the first route that fits says so",
+}
+_CHOSEN = {
+    "candidate": ", where a candidate answers that has shown that it may",
+    "reference": ", where the reference answers, as no candidate may yet",
+    "canary": ", where a canary answers a share",
+    "sticky": ", where the model answers that the conversation began with",
+    "score": ", where a learned score chose the model",
+}
+"""What a route did beside saying who answers."""
+_ORDERS = {"cheapest": "the cheapest first", "fastest": "the fastest first", "least_busy": "the least busy first"}
+
+_WHY = {
+    "retry": ", once more",
+    "fallback": ", as a fallback",
+    "try": ", the cheap model first",
+    "second": ", for a second opinion",
+    "escalation": ", the strong model",
+    "hedge": ", as the one before was silent",
 }
 
 
@@ -78,15 +96,21 @@ def _asked(row: Row) -> str:
 
 def _routed(row: Row) -> str:
     why = _REASONS.get(row["reason"], row["reason"])
-    plan = _plan(row)
-    rule = f"Route {row['route']!r} took it" if row.get("route") else f"No route changed the model: {why}"
-    order = f"; to be tried in this order: {', '.join(plan)}" if plan else ""
+    plan, strategy = _plan(row), _ORDERS.get(str(_stage_of_route(row).get("strategy")))
+    chosen = _CHOSEN.get(row["reason"], "")
+    rule = f"Route {row['route']!r} took it{chosen}" if row.get("route") else f"No route changed the model: {why}"
+    by = f", {strategy}" if strategy is not None else ""
+    order = f"; to be tried in this order{by}: {', '.join(plan)}" if plan else ""
     return f"{rule}{order}."
 
 
 def _plan(row: Row) -> list[str]:
-    stages = row.get("stages") or ()
-    return next((stage["plan"] for stage in stages if stage["name"] == "route" and "plan" in stage), [])
+    plan: list[str] = _stage_of_route(row).get("plan", [])
+    return plan
+
+
+def _stage_of_route(row: Row) -> Mapping[str, Any]:
+    return next((stage for stage in row.get("stages") or () if stage["name"] == "route"), {})
 
 
 def _passed_over(row: Row) -> Iterator[str]:
@@ -105,17 +129,24 @@ def _passed_over(row: Row) -> Iterator[str]:
 
 
 def _held(row: Row) -> Iterator[str]:
-    for stage in row.get("stages") or ():
-        if stage["name"] != "budget":
-            continue
+    asked = [stage for stage in row.get("stages") or () if stage["name"] == "budget"]
+    for stage in asked:
         took = _seconds(stage["duration_ms"])
         if stage["result"] == "denied":
-            asked = (_amount(stage, name) for name in ("limit", "remaining", "asked"))
-            of = "of {}, {} were left, and the call needs {}".format(*asked) if "limit" in stage else "no answer came"
+            needs = (_amount(stage, name) for name in ("limit", "remaining", "asked"))
+            of = "of {}, {} were left, and the call needs {}".format(*needs) if "limit" in stage else "no answer came"
             yield f"The budget {stage.get('budget', '')} said no after {took}: {of}."
+        elif row.get("reserved_nano_usd") is None or (_several(row) and stage is not asked[-1]):
+            yield f"The budgets were asked ({stage['result']}, {took})."
         else:
-            held = f" {dollars(row['reserved_nano_usd'])} were held" if row.get("reserved_nano_usd") is not None else ""
-            yield f"The budgets were asked ({stage['result']}, {took}){':' if held else ''}{held}."
+            in_all = " in all" if _several(row) else ""
+            held = f"{dollars(row['reserved_nano_usd'])} were held{in_all}"
+            yield f"The budgets were asked ({stage['result']}, {took}): {held}."
+
+
+def _several(row: Row) -> list[Mapping[str, Any]]:
+    """The attempts whose answers were paid, where those are more than the one that was served."""
+    return [attempt for attempt in row.get("attempts") or () if "served" in attempt]
 
 
 def _amount(stage: Mapping[str, Any], name: str) -> str:
@@ -126,21 +157,29 @@ def _amount(stage: Mapping[str, Any], name: str) -> str:
 
 
 def _tried(attempt: Mapping[str, Any], row: Row) -> str:
-    why = {"retry": ", once more", "fallback": ", as a fallback"}.get(attempt["reason"], "")
     took = _seconds(attempt["duration_ms"])
-    start = f"Attempt {attempt['number']}{why}: {attempt['deployment']}"
+    start = f"Attempt {attempt['number']}{_WHY.get(attempt['reason'], '')}: {attempt['deployment']}"
     if attempt["error"] is None:
         first = attempt.get("first_byte_ms")
         began = f", its first byte after {_seconds(first)}" if first is not None and row.get("stream") else ""
-        return f"{start} answered {attempt['status']} in {took}{began}."
+        return f"{start} answered {attempt['status']} in {took}{began}{_paid(attempt)}."
+    if attempt["error"] == SUPERSEDED:
+        return f"{start} was stopped after {took}{_paid(attempt)}."
     status = f" {attempt['status']}" if attempt["status"] is not None else ""
     if attempt.get("fault") == CallerError.fault:
         what = "the client left" if attempt["error"] == CLIENT_LEFT else f"it refused the call{status}"
-        return f"{start}: after {took} {what}: {attempt['error']}."
+        return f"{start}: after {took} {what}: {attempt['error']}{_paid(attempt)}."
     detail = f" ({attempt['detail']})" if attempt.get("detail") else ""
     verb = "failed" if attempt["status"] is None or attempt["status"] >= 400 else "answered"
     broken = " and ended early" if verb == "answered" else ""
-    return f"{start} {verb}{status}{broken} after {took}: {attempt['error']}{detail}."
+    return f"{start} {verb}{status}{broken} after {took}: {attempt['error']}{detail}{_paid(attempt)}."
+
+
+def _paid(attempt: Mapping[str, Any]) -> str:
+    """Of one of several: what it cost, and why it was not served."""
+    cost, because = attempt.get("cost_nano_usd"), attempt.get("because")
+    told = f", for {dollars(cost)}" if cost is not None else ""
+    return f"{told}; not served: {because}" if because is not None else told
 
 
 def _cost(row: Row) -> Iterator[str]:
@@ -152,7 +191,8 @@ def _cost(row: Row) -> Iterator[str]:
     parts.append(f"{row['output_tokens']:,} out")
     if row.get("reasoning_tokens"):
         parts.append(f"{row['reasoning_tokens']:,} of them reasoning")
-    counted = ", by our own count" if row.get("estimated") else ", as the provider counted"
+    in_part = "in part " if not all(each["estimated"] for each in _several(row)) else ""
+    counted = f", {in_part}by our own count" if row.get("estimated") else ", as the provider counted"
     cost = (
         f", which cost {dollars(row['cost_nano_usd'])}" if row.get("cost_nano_usd") is not None else ", without a price"
     )

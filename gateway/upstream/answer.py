@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.core.deployment import Deployment
+from gateway.core.attempt import Attempt
 from gateway.core.errors import Broken, UpstreamError
 from gateway.core.said import Said
 from gateway.core.usage import Usage
@@ -53,7 +53,7 @@ class Answer:
     `usage` is the provider's own count, once it has given one; `produced` is the text generated so far, by choice.
     """
 
-    __slots__ = ("_body", "_codec", "_first", "_until", "close", "deployment", "headers")
+    __slots__ = ("_body", "_codec", "_first", "_until", "attempt", "close", "deployment", "headers")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Answer:
         *,
         first: bytes,
         body: Body,
-        deployment: Deployment,
+        attempt: Attempt,
         headers: Mapping[bytes, bytes],
         until: float,
         close: Callable[[], None],
@@ -71,7 +71,8 @@ class Answer:
         self._body = body
         self._until = until
         self.close = close
-        self.deployment = deployment
+        self.attempt = attempt
+        self.deployment = attempt.target
         self.headers = headers
 
     @property
@@ -94,6 +95,11 @@ class Answer:
     @property
     def is_complete(self) -> bool:
         return self._codec.is_complete
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why it broke off, as far as that is known."""
+        return self._codec.failure
 
     @property
     def said(self) -> Said:

@@ -15,6 +15,7 @@ from gateway.core.deployment import Deployment
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
+    SUPERSEDED,
     Broken,
     CallerError,
     GatewayError,
@@ -26,6 +27,7 @@ from gateway.core.span import SpanContext
 from gateway.upstream.answer import Answer, Body
 from gateway.upstream.decode import Decoder
 from gateway.upstream.dialects import openai
+from gateway.upstream.observed import Observed
 from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
@@ -36,7 +38,7 @@ _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xb
 class Try:
     """Owns one exchange: `start` opens it, `close` gives it back."""
 
-    __slots__ = ("_call", "_cap", "_clock", "_context", "_exchange", "_wire", "attempt", "deployment")
+    __slots__ = ("_call", "_cap", "_clock", "_context", "_exchange", "_observed", "_wire", "attempt", "deployment")
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Try:
         attempt: Attempt,
         context: SpanContext | None,
         clock: Clock,
+        observed: Observed,
     ) -> None:
         """`cap`: see request_body. `context` is what the provider is told of the trace."""
         self._wire = wire
@@ -54,20 +57,28 @@ class Try:
         self._cap = cap
         self._context = context
         self._clock = clock
+        self._observed = observed
         self._exchange: Exchange | None = None
         self.deployment = deployment
         self.attempt = attempt
 
     async def start(self) -> Answer:
         """The answer, its first chunk in hand. Raises UpstreamError; nothing is left open then."""
+        self._observed.began(self.deployment.name)
         try:
-            return await self._start()
+            answer = await self._start()
         except BaseException as error:
+            if isinstance(error, Timeout):
+                self._observe()  # what was waited for in vain counts as the time it took
             self.close(error)
             raise
+        self._observe()
+        return answer
 
     def close(self, error: BaseException | None = None) -> None:
-        self.attempt.ended = self.attempt.ended or self._clock.monotonic()
+        if not self.attempt.ended:
+            self.attempt.ended = self._clock.monotonic()
+            self._observed.ended(self.deployment.name)
         if error is not None:
             self.attempt.error, self.attempt.fault = _blame(error)
         if isinstance(error, UpstreamError):
@@ -75,6 +86,10 @@ class Try:
         if self._exchange is not None:
             self._wire.release(self.deployment.provider, self._exchange)
             self._exchange = None
+
+    def _observe(self) -> None:
+        seconds = self._clock.monotonic() - self.attempt.started
+        self._observed.answered(self.deployment.name, seconds, stream=self._call.stream)
 
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call
@@ -101,7 +116,7 @@ class Try:
             codec,
             first=first,
             body=body,
-            deployment=self.deployment,
+            attempt=self.attempt,
             headers=head.headers,
             until=until,
             close=self.close,
@@ -115,6 +130,7 @@ class Try:
             exchange.phase, exchange.deadline = "the response headers", deadline
             exchange.is_whole = not self._call.stream
             exchange.send(request)
+            self.attempt.is_sent = True
             try:
                 return exchange, await exchange.head()
             except UpstreamError:
@@ -164,6 +180,8 @@ def _blame(error: BaseException) -> tuple[str, str]:
     """Why an attempt ended early, and whose fault that was."""
     if isinstance(error, GatewayError):
         return error.code, error.fault
+    if isinstance(error, asyncio.CancelledError) and error.args == (SUPERSEDED,):
+        return SUPERSEDED, GatewayError.fault
     if isinstance(error, asyncio.CancelledError) and error.args != (SHUTTING_DOWN,):
         return CLIENT_LEFT, CallerError.fault
     return "shutting_down" if isinstance(error, asyncio.CancelledError) else "internal_error", GatewayError.fault

@@ -407,6 +407,8 @@ async def test_deployments_and_accounts_are_listed(house: House, admin: aiohttp.
         "models": ["ok"],
         "resting_until": None,
         "reason": None,
+        "busy": 0,
+        "first_token_ms": None,
         "figures": {"attempts": 0, "errors": 0, "error_codes": {}, "other_codes": {}, "p50_ms": None, "p95_ms": None},
     } in deployments
     assert budgets == []  # the policy has none

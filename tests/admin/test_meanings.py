@@ -81,7 +81,7 @@ async def client(meanings: Meanings, store: Store, rules: Rules) -> AsyncIterato
     async def find(id: str) -> Mapping[str, Any] | None:
         return CALLS.get(id)
 
-    application.add_routes(MeaningRoutes(meanings, cache, find, lambda: rules.current, lambda: True).routes())
+    application.add_routes(MeaningRoutes(meanings, cache, find, lambda: rules.current, lambda asking: True).routes())
     sock = bind("127.0.0.1", 0)
     end = await serve(application, sock)
     async with aiohttp.ClientSession(base_url=f"http://127.0.0.1:{sock.getsockname()[1]}") as session:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.budget.hold import LEAST, LONG, STEP, Hold
-from gateway.budget.hold import Bill as AnyBill
+from gateway.budget.hold import Hold
 from gateway.budget.limits import Kind, Limit, Limits, MemberLimits, Unit, account
+from gateway.budget.purse import LEAST, LONG, STEP
+from gateway.budget.purse import Bill as AnyBill
 from gateway.budget.windows import Forever, Rolling
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Deployment, Model, Provider

@@ -18,6 +18,7 @@ from gateway.cache.replay import Replays, Unclaimed
 from gateway.cache.rules import CacheRules, Rule
 from gateway.cache.shared.flights import SharedFlights
 from gateway.core.arrival import Audience, Headers
+from gateway.core.bill import Bill
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model, Provider
@@ -27,7 +28,6 @@ from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
-from gateway.meter.bill import Bill
 from gateway.route.decision import Decision
 from gateway.store.contract import Store
 from tests.cache.test_replay import Shelf

@@ -10,6 +10,7 @@ import pytest
 from gateway.cache.answered import Given
 from gateway.cache.hits import Hit, Replayed
 from gateway.cache.replay import Replays
+from gateway.core.bill import Bill
 from gateway.core.call import Call, Operation
 from gateway.core.claim import Claim, Conflict, Fresh, Pending, Stored
 from gateway.core.errors import Conflict as CallConflict
@@ -18,7 +19,6 @@ from gateway.core.money import FREE
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.core.usage import Usage
-from gateway.meter.bill import Bill
 
 ACME = Tenant(org="acme", team=None, key_id="k1", key_name="ci")
 TEXT = "text/event-stream; charset=utf-8"

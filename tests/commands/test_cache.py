@@ -97,3 +97,10 @@ def test_what_it_did_in_the_last_day_is_told_by_route(shell: Shell, tmp_path: Pa
 
     assert "rest: 50.0% of 2 (1 exact), $2.0000 saved" in told
     assert "chat: nothing looked up, $0.0000 saved" in told
+
+
+def test_everything_and_something_cannot_be_ordered_together(shell: Shell) -> None:
+    done = shell("purge", "--all", "--org", "acme")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "llmgw cache: say either --all or what is to be forgotten, not both\n"

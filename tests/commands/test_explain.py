@@ -14,6 +14,7 @@ import httpx
 import orjson
 import pytest
 
+from gateway.cache.semantic.asked import SemanticRule
 from gateway.cache.semantic.start import is_installed
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
@@ -100,7 +101,7 @@ routes: [{name: faq, match: {tags: [faq]}, model: demo}, {name: mine, match: {ta
 tenants: {acme: {teams: {search: {}}}}
 """
 QUESTION: Any = [{"role": "user", "content": "How do I install PostgreSQL on Ubuntu?"}]
-NO_NUMPY = "not by its meaning: the packages of the semantic cache are not installed here"
+NO_NUMPY = "not by its meaning: the packages of the semantic cache are not installed here: run `make semantic`"
 
 
 def cached(admin: Admin, *arguments: str, tenant: str = "acme/search", **fields: Any) -> list[str]:
@@ -114,7 +115,7 @@ def cached(admin: Admin, *arguments: str, tenant: str = "acme/search", **fields:
 
 def by_meaning(line: str) -> str:
     """What is said where the packages of the semantic cache are there."""
-    return line if is_installed() else NO_NUMPY
+    return line if is_installed([SemanticRule(60.0, max_error=0.02)]) else NO_NUMPY
 
 
 def test_the_cache_tells_the_rule_the_time_and_who_shares_the_answer(admin: Admin) -> None:

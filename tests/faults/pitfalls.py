@@ -44,8 +44,10 @@ LIMITED = """\
   "limited/small*": {use: "chaos/ok", budget: [{tokens: 4000, per: ever}]}
   "limited/unpriced*": {use: "chaos/ok", budget: [{usd: 1, per: ever}]}
   "limited/rare*": {use: "chaos/ok", rate: {rpm: 1}}
+  "limited/blind*": {use: "chaos/ok@blind", cannot: [image, tools, json_schema]}
+  "limited/short*": {use: "chaos/ok@short", context: 1k}
 """
-"""Models that few calls may use, whatever is put behind their names."""
+"""Models that not every call may use, whatever is put behind their names."""
 
 
 def policy(provider: Chaosprov, addresses: dict[str, str], *, strict: bool) -> str:

@@ -14,7 +14,8 @@ from aiohttp import web
 
 
 class Scholars:
-    """`knows` says which share of the questions each model answers rightly; `asked` counts its calls."""
+    """`knows` says which share of the questions each model answers rightly, and of those that begin with "hard" only the strong
+    model; `asked` counts its calls."""
 
     def __init__(self, **knows: float) -> None:
         self.knows = knows
@@ -23,8 +24,10 @@ class Scholars:
 
     def answer(self, model: str, question: str) -> str:
         """`a+b` as JSON. Whether it is right depends on the model and the question alone, and wrong answers differ by model."""
-        first, _, second = question.partition("+")
+        first, _, second = question.rpartition(" ")[2].partition("+")
         luck = random.Random(f"{model} {question}")
+        if question.startswith("hard") and model != "strong":
+            return orjson.dumps({"sum": -luck.randint(1, 10**6)}).decode()
         total = int(first) + int(second)
         return orjson.dumps(
             {"sum": total if luck.random() < self.knows[model] else total + luck.randint(1, 10**6)}

@@ -29,13 +29,14 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How a gateway is started. `store` is `embedded` or a URL; `environment` is added to ours."""
+    """How a gateway is started. `store` is `embedded` or a URL; `environment` is added to ours; `module` is what is run."""
 
     policy: str
     store: str = "embedded"
     workers: int = 2
     escrow: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    module: str = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Gateway:
     async def start(self) -> None:
         """Returns when every worker serves. Raises RuntimeError with the end of its output."""
         self.write_policy(self._wanted.policy)
-        command = [sys.executable, "-m", "gateway", "serve", "--policies", str(self._folder / "policies")]
+        command = [sys.executable, "-m", self._wanted.module, "serve", "--policies", str(self._folder / "policies")]
         command += ["--data", str(self._folder / "data"), "--store", self._wanted.store]
         command += ["--port", str(self.port), "--admin-port", str(self.admin_port), "--drain-delay", "0"]
         command += ["--workers", str(self._wanted.workers), "--escrow", "yes" if self._wanted.escrow else "no"]

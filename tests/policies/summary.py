@@ -8,7 +8,7 @@ from gateway.auth.tenants import Member, Tenants
 from gateway.budget.limits import WARN_AT, Kind, Limit, Limits, Orphan
 from gateway.cache.admission import Rules as Admission
 from gateway.cache.rules import CacheRules
-from gateway.core.deployment import MAX_OUTPUT, Deadlines, Deployment, Model, Provider, Retries
+from gateway.core.deployment import MAX_OUTPUT, Abilities, Deadlines, Deployment, Model, Provider, Retries, Strategy
 from gateway.core.money import NANO, Price
 from gateway.policy.sections.replays import Promise
 from gateway.policy.snapshot import Snapshot
@@ -137,8 +137,10 @@ def _changed(now: Deadlines | Retries, default: Deadlines | Retries) -> list[str
 
 def _model(model: Model) -> str:
     first = ", ".join(_deployment(each) for each in model.deployments)
-    all_of_it = " then ".join([first, *(_deployment(each) for each in model.fallbacks)])
-    return all_of_it if model.max_output == MAX_OUTPUT else f"{all_of_it} | at most {model.max_output} tokens out"
+    words = [" then ".join([first, *(_deployment(each) for each in model.fallbacks)])]
+    words += [] if model.max_output == MAX_OUTPUT else [f"at most {model.max_output} tokens out"]
+    words += [] if model.strategy is Strategy.WEIGHTED else [model.strategy.value]
+    return " | ".join(words + (["sticky"] if model.is_sticky else []))
 
 
 def _deployment(deployment: Deployment) -> str:
@@ -149,7 +151,17 @@ def _deployment(deployment: Deployment) -> str:
         else "; ".join([_price(price), *(f"above {at}: {_price(tier)}" for at, tier in price.tiers)])
     )
     weight = "" if deployment.weight == 1 else f" x{deployment.weight}"
-    return f"{deployment.name}{weight} ({costs})"
+    return f"{deployment.name}{weight} ({costs}){_abilities(deployment.abilities)}"
+
+
+def _abilities(abilities: Abilities) -> str:
+    words = [
+        "" if abilities.prompt is None else f"prompts to {abilities.prompt}",
+        "" if abilities.context is None else f"context {abilities.context}",
+        f"without {'+'.join(sorted(abilities.lacks))}" if abilities.lacks else "",
+    ]
+    said = ", ".join(word for word in words if word)
+    return f" [{said}]" if said else ""
 
 
 def _price(price: Price) -> str:

@@ -164,12 +164,12 @@ class CallUnderWay:
 
     def _check_is_reserved(self, hold: Hold) -> None:
         """I7 and I8: one reservation for each attempt, in every account; a hard budget's in the ledger or in a slice of it."""
-        assert hold._needs is not None
+        assert hold.own.needs is not None
         if len(hold.reservations) != 1:
             raise Broken(f"I7: {len(hold.reservations)} reservations for one attempt")
         (reservation,) = hold.reservations
         parts = {part.account.name: part for part in reservation.parts}
-        for account in hold._needs.accounts:
+        for account in hold.own.needs.accounts:
             part = parts.get(account.name)
             is_sure = part is not None and (reservation.is_direct or part.slice is not None)
             if part is None or (not is_sure and account.limit.hard and account.limit.kind is Kind.BUDGET):

@@ -33,6 +33,30 @@ def test_a_whole_answer() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "strategy", "routed"),
+    [
+        (
+            "sticky",
+            None,
+            "Route 'small' took it, where the model answers that the conversation began with; to be tried in this order",
+        ),
+        (
+            "canary",
+            "fastest",
+            "Route 'small' took it, where a canary answers a share; to be tried in this order, the fastest first",
+        ),
+        ("rule", "least_busy", "Route 'small' took it; to be tried in this order, the least busy first"),
+    ],
+)
+def test_why_that_model_and_why_in_that_order(reason: str, strategy: str | None, routed: str) -> None:
+    ordered = {"plan": ["a/b", "c/d"], **({} if strategy is None else {"strategy": strategy})}
+
+    told = list(sentences(row(reason=reason, stages=[AUTH, stage("route", 0.6, 0.1, **ordered)])))
+
+    assert told[2] == f"{routed}: a/b, c/d."
+
+
 def test_a_stream_by_a_fallback_after_a_retry() -> None:
     told = row(
         stream=True,
@@ -220,3 +244,48 @@ def test_a_record_of_an_older_version_has_a_story_and_no_spans() -> None:
 
 def test_a_record_that_lacks_what_a_story_needs_is_no_failure() -> None:
     assert tell({"id": "req_1", "at": 1e15})["spans"] == []
+
+
+def test_a_cascade_that_escalated() -> None:
+    paid = {"input_tokens": 600, "output_tokens": 17, "estimated": False}
+    told = row(
+        stages=[
+            AUTH,
+            stage("route", 0.6, 0.1, plan=["lab/cheap"]),
+            stage("budget", 1.0, 1.0, result="granted"),
+            stage("budget", 5.0, 1.0, result="granted"),
+        ],
+        estimated=True,
+        attempts=[
+            attempt(
+                deployment="lab/cheap",
+                reason="try",
+                because="schema_invalid",
+                served=False,
+                cost_nano_usd=120_000,
+                **paid,
+            ),
+            failed(
+                2,
+                deployment="lab/other",
+                reason="second",
+                error="superseded",
+                fault="gateway",
+                because="not_needed",
+                served=False,
+                cost_nano_usd=400,
+                **{**paid, "estimated": True},
+            ),
+            attempt(3, deployment="lab/strong", reason="escalation", served=True, cost_nano_usd=80_000, **paid),
+        ],
+    )
+
+    assert list(sentences(told))[2:-1] == [
+        "Route 'small' took it; to be tried in this order: lab/cheap.",
+        "The budgets were asked (granted, 1.0 ms).",
+        "The budgets were asked (granted, 1.0 ms): $0.0026376 were held in all.",
+        "Attempt 1, the cheap model first: lab/cheap answered 200 in 250.0 ms, for $0.00012; not served: schema_invalid.",
+        "Attempt 2, for a second opinion: lab/other was stopped after 250.0 ms, for $0.0000004; not served: not_needed.",
+        "Attempt 3, the strong model: lab/strong answered 200 in 250.0 ms, for $0.00008.",
+        "It used 1,200 tokens in, 34 out, in part by our own count, which cost $0.0002004.",
+    ]

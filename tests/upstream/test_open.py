@@ -16,6 +16,7 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Provider, Retries
 from gateway.core.errors import Broken, Overloaded, Rejected, Unavailable, UpstreamError
 from gateway.core.span import SpanContext
+from gateway.core.tasks import Tasks
 from gateway.core.usage import Usage
 from gateway.upstream.health import FAILURES_TO_REST, FIRST_REST, Health
 from gateway.upstream.open import Upstream
@@ -86,7 +87,9 @@ class Scene:
         self.wire = Script(**exchanges)
         clock = Clock(now=lambda: self.now)
         self.health = Health(clock, lambda *_: None)
-        self.upstream = Upstream(wires={"openai": self.wire}, health=self.health, clock=clock, random=Random(1))
+        self.upstream = Upstream(
+            wires={"openai": self.wire}, health=self.health, clock=clock, random=Random(1), tasks=Tasks()
+        )
         self.attempts = Attempts(SpanContext(1, 1, is_sampled=True))
 
     async def ask(self, *plan: Deployment, stream: bool = True) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from gateway.cache.semantic.asked import NO_SEMANTIC, Asked, Found, Meanings, SemanticRule
@@ -15,13 +15,22 @@ from gateway.core.clock import Clock
 from gateway.core.tasks import Tasks
 
 NEEDED = ("numpy", "tokenizers")
-"""Without these there is none. Without onnx and onnxruntime, only embedders at providers work."""
+"""Without these there is none."""
+NEEDED_HERE = ("onnx", "onnxruntime")
+"""Without these, only embedders at providers work."""
 
 log = logging.getLogger("llmgw.semantic")
 
 
-def is_installed() -> bool:
-    return all(importlib.util.find_spec(package) is not None for package in NEEDED)
+def is_installed(rules: Iterable[SemanticRule]) -> bool:
+    """Whether the packages that these rules need are there."""
+    return not any(missing(rule) for rule in rules)
+
+
+def missing(rule: SemanticRule) -> Sequence[str]:
+    """The packages that the rule needs and that are not there."""
+    needed = NEEDED if rule.embedder is not None else (*NEEDED, *NEEDED_HERE)
+    return [package for package in needed if importlib.util.find_spec(package) is None]
 
 
 class OnDemand:
@@ -74,11 +83,12 @@ class OnDemand:
         await self._made.close()
 
     async def _make(self, rule: SemanticRule) -> None:
-        if not is_installed():
+        if lacking := missing(rule):
             log.error(
-                "the semantic cache is off, for its packages are missing: run `make semantic`, or see docs/semantic-cache.md",
-                extra={"needed": ", ".join(NEEDED)},
+                "nothing is found by its meaning, for packages are missing: run `make semantic`, or see docs/semantic-cache.md",
+                extra={"missing": ", ".join(lacking)},
             )
+        if any(package in NEEDED for package in lacking):
             self._reason = "off"
             return
         assembly = await asyncio.to_thread(importlib.import_module, "gateway.cache.semantic.assembly")

@@ -99,6 +99,12 @@ function speed(call) {
   return call.stream && call.output_tokens && seconds > 0.001 ? `${(call.output_tokens / seconds).toFixed(1)} tokens/s` : null;
 }
 
+// Of a cascade or a hedge: what each answer cost, and why it was not served.
+const SEVERAL = [
+  { label: "Cost", cell: (/** @type {Attempt} */ each) => usd(each.cost_nano_usd), kind: "number" },
+  { label: "Served", cell: (/** @type {Attempt} */ each) => (each.served ? "yes" : brief(each.because)) },
+];
+
 /** @param {{attempts: Attempt[]}} props */
 function Attempts({ attempts }) {
   if (!attempts.length) return html`<p class="quiet">No provider was asked.</p>`;
@@ -111,6 +117,7 @@ function Attempts({ attempts }) {
     { label: "First byte", cell: (/** @type {Attempt} */ each) => duration(each.first_byte_ms), kind: "number" },
     { label: "Duration", cell: (/** @type {Attempt} */ each) => duration(each.duration_ms), kind: "number" },
     { label: "Error", cell: (/** @type {Attempt} */ each) => html`<span class="long">${[each.error, each.detail].filter(Boolean).join(": ") || "–"}</span>`, kind: "wide" },
+    ...(attempts.some((each) => each.served != null || each.because) ? SEVERAL : []),
     { label: "Provider's request id", cell: (/** @type {Attempt} */ each) => brief(each.upstream_request_id, 40) },
   ]} />`;
 }

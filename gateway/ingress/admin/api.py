@@ -58,6 +58,12 @@ class Resting(Protocol):
     def __call__(self) -> Mapping[str, tuple[float, str]]: ...
 
 
+class Observed(Protocol):
+    """Deployment names, the calls under way there, and the seconds until a stream from there begins."""
+
+    def __call__(self) -> Mapping[str, tuple[int, float | None]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Admin:
     """The parts that the admin API shows. `compile_folder` compiles a policy folder; `unready` says why not, or None."""
@@ -69,6 +75,7 @@ class Admin:
     watch: Watch
     compile_folder: Callable[[Path], Snapshot]
     resting: Resting
+    observed: Observed
     budgets: Budgets
     metrics: Metrics
     purges: Purges
@@ -181,7 +188,7 @@ class Admin:
         return await self._policies(request)
 
     async def _deployments(self, request: web.Request) -> web.Response:
-        resting = self.resting()
+        resting, observed = self.resting(), self.observed()
         models: dict[str, list[str]] = {}
         for model in self.policy.current.routes.models.values():
             for deployment in (*model.deployments, *model.fallbacks):
@@ -192,12 +199,15 @@ class Admin:
         for name in sorted({*models, *resting}):
             until, reason = resting.get(name, (None, None))
             rest = {"resting_until": until, "reason": reason}
+            busy, first_token = observed.get(name, (0, None))
             rows.append(
                 {
                     "deployment": name,
                     "provider": name.partition("/")[0],
                     "models": models.get(name, []),
                     **rest,
+                    "busy": busy,
+                    "first_token_ms": None if first_token is None else round(first_token * 1000, 1),
                     "figures": figures.get(name, _NONE),
                 }
             )

@@ -36,9 +36,11 @@ def compiled(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
         try:
-            return compile_folder(folder)
+            snapshot = compile_folder(folder)
         except PolicyError as error:
             raise PolicyError(_inside(mistake, f"{folder}/") for mistake in error.mistakes) from error
+    promises = [replace(each, place=replace(each.place, file=Path(each.place.file).name)) for each in snapshot.promises]
+    return replace(snapshot, promises=tuple(promises))
 
 
 def rows(mistakes: Iterable[Mistake]) -> list[dict[str, object]]:

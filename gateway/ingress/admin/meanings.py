@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.cache.place import key_of
 from gateway.cache.rules import CacheRules
-from gateway.cache.semantic.asked import Meanings
+from gateway.cache.semantic.asked import Meanings, SemanticRule
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.ingress.admin import fields
 from gateway.ingress.admin.server import PREFIX
@@ -31,7 +31,7 @@ class Reports(Protocol):
 
 
 class MeaningRoutes:
-    """`rules` gives the policy's section in force; `is_installed` whether the packages of the semantic cache are there."""
+    """`rules` gives the policy's section in force; `is_installed` whether the packages that its rules need are there."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class MeaningRoutes:
         reports: Reports,
         find: Find,
         rules: Callable[[], CacheRules],
-        is_installed: Callable[[], bool],
+        is_installed: Callable[[Sequence[SemanticRule]], bool],
     ) -> None:
         self._meanings = meanings
         self._reports = reports
@@ -57,7 +57,7 @@ class MeaningRoutes:
         states = self._meanings.state()
         return fields.json(
             {
-                "is_installed": self._is_installed(),
+                "is_installed": self._is_installed(self._rules().semantic),
                 "routes": [_route(each) for each in states],
                 "unseen": _unseen(self._rules(), {each["route"] for each in states}),
                 "this_worker": {"figures": self._meanings.figures()},

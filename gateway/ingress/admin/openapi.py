@@ -153,7 +153,7 @@ OPERATIONS = (
             "all": {"type": "boolean", "description": "true, and no mark: everything"},
         },
     ),
-    Operation("get", "deployments", "The deployments of the policy, and until when and why one rests"),
+    Operation("get", "deployments", "The deployments of the policy, how they do, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.deployment import Model
 from gateway.core.money import Price
@@ -11,6 +11,7 @@ from gateway.policy import schema, schema_routes
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.models import Models, unknown
 from gateway.route.candidates import Candidate, Cascade, Check, Comparison, Guarantee, Learned, Scorer
+from gateway.route.quality.agreement import LAST
 
 OWN = "llmgw"
 """The organisation that the gateway's own calls are made as."""
@@ -72,6 +73,7 @@ class Candidates:
             scorer=Scorer.JUDGE if judged is not None else Scorer(said.score or defaults.scorer),
             judge=judge,
             judge_error=0.0 if judged is None else judged.judge_error,
+            per_prompt=said.per != "route",
         )
 
     def _confidence(self, share: float, where: Path) -> float:
@@ -150,15 +152,20 @@ def _cascade(
             if second is not None:
                 mistakes.add((*path, "when"), f"{second.name!r} cannot disagree with itself")
             return None
+        if others[0].part and (
+            others[0].on == "tool_call" or (others[0].on == "text_exact" and others[0].part != LAST)
+        ):
+            mistakes.add((*path, "when"), f"there is no part {others[0].part!r} to compare in {others[0].on}")
     if cheap is None or strong is None:
         return None
     cascade = Cascade(
-        model=Model(name, cheap.deployments, cheap.fallbacks, max_output=cheap.max_output),
+        model=replace(cheap, name=name),
         cheap=cheap,
         strong=strong,
         when=checks,
         second=second,
         on=Comparison(others[0].on) if others else Comparison.JSON,
+        part=others[0].part if others else "",
     )
     _note_loss(cascade, path, mistakes)
     return cascade

@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.call import FEATURES
-from gateway.policy import schema
+from gateway.policy import schema, schema_tests
 from gateway.policy.mistakes import Mistakes, Path, Place, nearest
 from gateway.policy.shapes import listed
+from gateway.route.candidates import Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A call to decide about, and what must come of it."""
+    """A call to decide about, and what must come of it. `state` is how candidates stand, by `route` or `route/candidate`."""
 
     name: str
     place: Place
-    request: schema.Request
-    expect: schema.Expectation
+    request: schema_tests.Request
+    state: Mapping[str, Standing]
+    expect: schema_tests.Expectation
 
 
 def compile_cases(policy: schema.Policy, at: Sequence[int], mistakes: Mistakes) -> tuple[Case, ...]:
     """`at` gives for each test its position among those written."""
     cases: dict[str, Case] = {}
+    candidates = {
+        name
+        for route in policy.routes
+        if route.candidates
+        for name in (route.name, *(f"{route.name}/{each}" for each in route.candidates))
+    }
     for index, test in zip(at, policy.tests, strict=True):
         path: Path = ("tests", index)
         if test.name in cases:
             mistakes.add((*path, "name"), f"there is already a test {test.name!r}, at {cases[test.name].place}")
         if not test.expect.model_fields_set:
-            mistakes.add((*path, "expect"), "nothing is expected: say route, model, deployment or error")
+            mistakes.add(
+                (*path, "expect"), "nothing is expected: say route, model, deployment, reason, candidate or error"
+            )
         for feature in sorted(set(listed(test.request.has)) - FEATURES):
             mistakes.add((*path, "request", "has"), f"there is no feature {feature!r}{nearest(feature, FEATURES)}")
-        cases.setdefault(test.name, Case(test.name, mistakes.place((*path, "name")), test.request, test.expect))
+        for name in test.state:
+            if name not in candidates:
+                message = f"there is no route with candidates, or route/candidate, {name!r}{nearest(name, candidates)}"
+                mistakes.add((*path, "state", name), message, key=True)
+        state = {name: Standing(standing) for name, standing in test.state.items()}
+        place = mistakes.place((*path, "name"))
+        cases.setdefault(test.name, Case(test.name, place, test.request, state, test.expect))
     return tuple(cases.values())

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.core.deployment import MAX_OUTPUT, Model
+from gateway.core.deployment import MAX_OUTPUT, Model, Strategy
 from gateway.core.errors import NotFound
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.fallbacks import Fallbacks
 from gateway.policy.sections.providers import Providers
-from gateway.policy.sections.targets import Prices, Target, Targets
+from gateway.policy.sections.targets import Able, Prices, Target, Targets
 from gateway.policy.source.document import Document
 from gateway.route.plan import unknown_model
 
@@ -58,42 +58,60 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True)
+class Tables:
+    """What is publicly known of upstream models at their providers: list prices, and what they can do."""
+
+    prices: Prices
+    able: Able
+
+
+@dataclass(frozen=True, slots=True)
 class Blueprint:
     """A model before its name is known: `*` in a target is still to be filled."""
 
     targets: tuple[Target, ...]
     fallbacks: tuple[Target, ...]
     max_output: int
+    strategy: Strategy
+    is_sticky: bool
 
-    def build(self, name: str, star: str, prices: Prices) -> Model:
+    def build(self, name: str, star: str, tables: Tables) -> Model:
         return Model(
             name=name,
-            deployments=tuple(target.deployment(star, prices) for target in self.targets),
-            fallbacks=tuple(target.deployment(star, prices) for target in self.fallbacks),
+            deployments=tuple(target.deployment(star, tables.prices, tables.able) for target in self.targets),
+            fallbacks=tuple(target.deployment(star, tables.prices, tables.able) for target in self.fallbacks),
             max_output=self.max_output,
+            strategy=self.strategy,
+            is_sticky=self.is_sticky,
         )
 
 
 def compile_models(
-    policy: schema.Policy, document: Document, providers: Providers, list_prices: Prices, mistakes: Mistakes
+    policy: schema.Policy, document: Document, providers: Providers, listed: Tables, mistakes: Mistakes
 ) -> Models:
     declared = document.names("models")
     if not declared:
         mistakes.add((), "the policy has no models; a first one is `models: {demo: {use: demo/demo}}`")
     targets = Targets(policy.models, providers, mistakes)
-    prices = targets.priced(list_prices)
+    tables = Tables(targets.priced(listed.prices), listed.able)
     used = {name: targets.used(name) for name in policy.models if _is_well_named(name, mistakes)}
     fallbacks = Fallbacks(policy.models, declared, targets, mistakes).expanded(used)
-    blueprints = {
-        name: Blueprint(used[name], fallbacks[name], policy.models[name].max_output or MAX_OUTPUT)
-        for name in used
-        if used[name]
-    }
+    blueprints = {name: _blueprint(policy.models[name], used[name], fallbacks[name]) for name in used if used[name]}
     return Models(
-        models={name: each.build(name, "", prices) for name, each in blueprints.items() if not name.endswith("*")},
-        wildcards=_wildcards(blueprints, prices),
+        models={name: each.build(name, "", tables) for name, each in blueprints.items() if not name.endswith("*")},
+        wildcards=_wildcards(blueprints, tables),
         left_out=tuple(name for name in used if name not in blueprints),
         declared=declared,
+    )
+
+
+def _blueprint(written: schema.Model, used: tuple[Target, ...], fallbacks: tuple[Target, ...]) -> Blueprint:
+    return Blueprint(
+        used,
+        fallbacks,
+        max_output=written.max_output or MAX_OUTPUT,
+        strategy=Strategy(written.strategy),
+        is_sticky=written.sticky == "conversation",
     )
 
 
@@ -109,14 +127,14 @@ def _is_well_named(name: str, mistakes: Mistakes) -> bool:
     return True
 
 
-def _wildcards(blueprints: Mapping[str, Blueprint], prices: Prices) -> tuple[tuple[str, Resolve], ...]:
+def _wildcards(blueprints: Mapping[str, Blueprint], tables: Tables) -> tuple[tuple[str, Resolve], ...]:
     patterns = sorted((name for name in blueprints if name.endswith("*")), key=len, reverse=True)
     for pattern in patterns:
-        blueprints[pattern].build(pattern, "*", prices)  # loads the price table now and not in the first call
-    return tuple((pattern, _resolver(pattern, blueprints[pattern], prices)) for pattern in patterns)
+        blueprints[pattern].build(pattern, "*", tables)  # loads the tables now and not in the first call
+    return tuple((pattern, _resolver(pattern, blueprints[pattern], tables)) for pattern in patterns)
 
 
-def _resolver(pattern: str, blueprint: Blueprint, prices: Prices) -> Resolve:
+def _resolver(pattern: str, blueprint: Blueprint, tables: Tables) -> Resolve:
     in_path = any("{model}" in target.provider.path for target in (*blueprint.targets, *blueprint.fallbacks))
 
     @lru_cache(maxsize=_RESOLVED)
@@ -124,6 +142,6 @@ def _resolver(pattern: str, blueprint: Blueprint, prices: Prices) -> Resolve:
         star = name.removeprefix(pattern[:-1])
         if not _FILLS_STAR.fullmatch(star) or (in_path and "/" in star):
             raise unknown_model(name)
-        return blueprint.build(name, star, prices)
+        return blueprint.build(name, star, tables)
 
     return resolve

@@ -6,35 +6,50 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from gateway.core.deployment import Deployment, Provider
+from gateway.core.call import FEATURES
+from gateway.core.deployment import ABLE, Abilities, Deployment, Provider
 from gateway.core.money import Price
 from gateway.meter.price import nano
-from gateway.policy import schema
+from gateway.policy import schema, schema_price
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.providers import Providers
+from gateway.policy.shapes import listed
 
 Prices = Callable[[Provider, str], Price | None]
 """The list price of an upstream model at a provider, or None where it is not known."""
+
+Able = Callable[[Provider, str], Abilities]
+"""What an upstream model at a provider can do, as far as that is known."""
 
 _NO_STAR = "a `*` stands for the end of the model's own name, so that must end in `*` too"
 _ONE_STAR = "there can be only one `*`"
 _UPSTREAM_MODEL = re.compile(r"[!-~]{1,200}")
 
 
+_Said = tuple[int | None, frozenset[str], frozenset[str]]
+_UNSAID: _Said = (None, frozenset(), frozenset())
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment as it is written: its upstream model may have a `*`, and without `price` the list price holds."""
+    """A deployment as it is written: its upstream model may have a `*`, and without `price` the list price holds.
+
+    `context`, `can` and `cannot` go before what the table of models says.
+    """
 
     provider: Provider
     upstream_model: str
     price: Price | None = None
     weight: int = 1
+    context: int | None = None
+    can: frozenset[str] = frozenset()
+    cannot: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         return f"{self.provider.name}/{self.upstream_model}"
 
-    def deployment(self, star: str, prices: Prices) -> Deployment:
+    def deployment(self, star: str, prices: Prices, able: Able) -> Deployment:
         upstream_model = self.upstream_model.replace("*", star)
         return Deployment(
             name=f"{self.provider.name}/{upstream_model}",
@@ -42,7 +57,18 @@ class Target:
             upstream_model=upstream_model,
             price=self.price or prices(self.provider, upstream_model),
             weight=self.weight,
+            abilities=self._abilities(able(self.provider, upstream_model)),
         )
+
+    def _abilities(self, known: Abilities) -> Abilities:
+        lacks = (known.lacks - self.can) | self.cannot
+        if self.context is not None:
+            return Abilities(context=self.context, lacks=lacks)
+        return known if lacks == known.lacks else replace(known, lacks=lacks)
+
+
+def unknown_abilities(_: Provider, __: str) -> Abilities:
+    return ABLE
 
 
 class Targets:
@@ -55,6 +81,14 @@ class Targets:
         self._prices: dict[str, Price] = {}
         for name, price in _written_prices(models):
             self._prices.setdefault(name, price)
+        self._able: dict[tuple[str, str], _Said] = {}
+        for model, written in models.items():
+            of_all = self._said(written, ("models", model))
+            for path, name, share in _entries(model, written):
+                said = _joined(of_all, self._said(share, path))
+                if said != _UNSAID:
+                    self._able[model, name] = said
+                    self._able.setdefault(("", name), said)
 
     def used(self, model: str) -> tuple[Target, ...]:
         """The deployments of a model that are on."""
@@ -90,7 +124,21 @@ class Targets:
             return None
         price = share.price or self._models[model].price
         written = None if price is None else _price(price)
-        return Target(self._providers.on[provider], upstream_model, written, share.weight)
+        elsewhere = self._able.get(("", name), _UNSAID)
+        context, can, cannot = self._able.get((model, name), elsewhere)
+        return Target(self._providers.on[provider], upstream_model, written, share.weight, context, can, cannot)
+
+    def _said(self, written: schema.Able, path: Path) -> _Said:
+        can, cannot = frozenset(listed(written.can)), frozenset(listed(written.cannot))
+        for key, features in (("can", can), ("cannot", cannot)):
+            for feature in sorted(features - FEATURES):
+                message = f"there is no feature {feature!r}{nearest(feature, FEATURES)}"
+                self._mistakes.add((*path, key), message)
+        if can & cannot:
+            self._mistakes.add((*path, "cannot"), f"{min(can & cannot)!r} is under `can` too")
+        if written.context == 0:
+            self._mistakes.add((*path, "context"), "no prompt fits into 0 tokens")
+        return written.context, can, cannot
 
     def _problem(self, provider: str, upstream_model: str, *, stars: int) -> str | None:
         if not _UPSTREAM_MODEL.fullmatch(upstream_model):
@@ -100,6 +148,12 @@ class Targets:
         if upstream_model.count("*") > stars:
             return _ONE_STAR if stars else _NO_STAR
         return None
+
+
+def _joined(model: _Said, own: _Said) -> _Said:
+    """What is said of all deployments of a model, and of one of them, which goes before it."""
+    context, can, cannot = own
+    return model[0] if context is None else context, (model[1] - cannot) | can, (model[2] - can) | cannot
 
 
 def _written_prices(models: Mapping[str, schema.Model]) -> Iterator[tuple[str, Price]]:
@@ -122,7 +176,7 @@ def _entries(model: str, written: schema.Model) -> Iterator[tuple[Path, str, sch
             yield from (((*path, index, name), name, share) for name, share in entry.items())
 
 
-def _price(written: schema.Price) -> Price:
+def _price(written: schema_price.Price) -> Price:
     base = _with(Price(input=0, output=0), written)
     tiers: list[tuple[int, Price]] = []
     for tier in written.tiers:
@@ -130,7 +184,7 @@ def _price(written: schema.Price) -> Price:
     return replace(base, request=nano(written.request), tiers=tuple(tiers))
 
 
-def _with(price: Price, written: schema.Rates) -> Price:
+def _with(price: Price, written: schema_price.Rates) -> Price:
     """The price with the rates that are written in place of its own."""
     rates = {
         "input": written.input,

@@ -16,16 +16,19 @@ from gateway.route.certificate.terms import Subject, Terms
 from gateway.route.decision import Held
 from gateway.route.rules import Route, Routes
 
+MOST = 2_000
+"""Certificates that a worker knows of; of more, those that it has known longest are forgotten until they are asked for."""
 INTERVAL = 1.0
 """Seconds between two looks at what other workers have learnt."""
 
 
 @dataclass(slots=True)
 class Certificate:
-    """Of `candidate` on `route`, under the policy in force."""
+    """Of `candidate` on `route`, under the policy in force, for calls with this system prompt ("": whatever they have)."""
 
     route: Route
     candidate: Candidate
+    prompt: str
     guarantee: Guarantee
     shared: Shared
     held: Held
@@ -43,18 +46,22 @@ class Certificates:
         self._writer = writer
         self._clock = clock
         self._pepper = pepper
-        self._known: dict[tuple[str, str], Certificate] = {}
+        self._known: dict[tuple[str, str, str], Certificate] = {}
         self._by_name: dict[str, Certificate] = {}
+        self._used: set[str] = set()
 
     def __iter__(self) -> Iterator[Certificate]:
         return iter(list(self._known.values()))
 
-    def held(self, route: Route, candidate: Candidate) -> Held:
+    def held(self, route: Route, candidate: Candidate, prompt: str) -> Held:
         """What is known here of a candidate on a route that has a guarantee."""
-        known = self._known.get((route.name, candidate.name))
-        if known is not None and known.route is route:
-            return known.held
-        return Held() if route.guarantee is None else self._adopt(route, candidate, route.guarantee).held
+        known = self._known.get((route.name, candidate.name, prompt))
+        if known is None or known.route is not route:
+            if route.guarantee is None:
+                return Held()
+            known = self._adopt(route, candidate, prompt, route.guarantee)
+        self._used.add(known.shared.name)
+        return known.held
 
     def learn(self, certificate: str, cell: int) -> None:
         """A label, a cell of core.bet. One for a certificate that is known no more is for nothing."""
@@ -74,30 +81,42 @@ class Certificates:
         wanted = {
             (route.name, candidate.name): (route, candidate) for route in routes.rules for candidate in route.candidates
         }
-        for key in self._known.keys() - wanted.keys():
-            del self._by_name[self._known.pop(key).shared.name]
-        for route, candidate in wanted.values():
-            self.held(route, candidate)
         for known in self:
-            await known.shared.flush(self._states, self._clock.now())
-            _look(known)
+            if (known.route.name, known.candidate.name) not in wanted:
+                self._forget(known)
+        for route, candidate in wanted.values():
+            self.held(route, candidate, "")
+        used, self._used = self._used, set()
+        for known in self:
+            if known.shared.name in used or known.shared.has_news:
+                await known.shared.flush(self._states, self._clock.now())
+                _look(known)
 
-    def _adopt(self, route: Route, candidate: Candidate, guarantee: Guarantee) -> Certificate:
-        name = subject_of(route, candidate, guarantee).name(self._pepper)
+    def _adopt(self, route: Route, candidate: Candidate, prompt: str, guarantee: Guarantee) -> Certificate:
+        name = subject_of(route, candidate, prompt, guarantee).name(self._pepper)
         terms = Terms(guarantee.max_loss, guarantee.confidence, guarantee.judge_error)
         shares = Shares(guarantee.shadow, guarantee.audit)
-        before = self._known.get((route.name, candidate.name))
+        key = (route.name, candidate.name, prompt)
+        before = self._known.get(key)
         if before is not None and before.shared.name == name:
             before.shared.change(terms, shares)
             shared = before.shared
         else:
             shared = Shared(name, terms, self._writer, pepper=self._pepper, shares=shares)
-        known = Certificate(route, candidate, guarantee, shared, Held())
-        _look(known)
         if before is not None:
-            self._by_name.pop(before.shared.name, None)
-        self._known[route.name, candidate.name] = self._by_name[name] = known
+            self._forget(before)
+        while len(self._known) >= MOST:
+            self._forget(next(iter(self._known.values())))
+        known = self._known[key] = self._by_name[name] = Certificate(
+            route, candidate, prompt, guarantee, shared, Held()
+        )
+        _look(known)
         return known
+
+    def _forget(self, known: Certificate) -> None:
+        """Here; what was shown is in the store."""
+        self._by_name.pop(known.shared.name, None)
+        self._known.pop((known.route.name, known.candidate.name, known.prompt), None)
 
 
 def _look(known: Certificate) -> None:
@@ -109,7 +128,7 @@ def _look(known: Certificate) -> None:
     known.held = Held(shown, shared.share, shared.name)
 
 
-def subject_of(route: Route, candidate: Candidate, guarantee: Guarantee) -> Subject:
+def subject_of(route: Route, candidate: Candidate, prompt: str, guarantee: Guarantee) -> Subject:
     """All that the candidate's labels on the route depend on."""
     judge = "" if guarantee.judge is None else f" by {_written(guarantee.judge)}"
     return Subject(
@@ -117,13 +136,18 @@ def subject_of(route: Route, candidate: Candidate, guarantee: Guarantee) -> Subj
         reference=tuple(each.name for each in guarantee.reference.deployments),
         candidate=described(candidate),
         score=guarantee.scorer.value + judge,
+        prompt=prompt,
     )
 
 
 def described(candidate: Candidate) -> str:
     """What it is, by the deployments that answer."""
     if isinstance(candidate, Cascade):
-        second = "" if candidate.second is None else f" against {_written(candidate.second)} on {candidate.on.value}"
+        second = (
+            ""
+            if candidate.second is None
+            else f" against {_written(candidate.second)} on {candidate.on.value} {candidate.part}"
+        )
         checks = ",".join(sorted(check.value for check in candidate.when))
         return f"try {_written(candidate.cheap)}{second} unless {checks} then {_written(candidate.strong)}"
     if isinstance(candidate, Learned):

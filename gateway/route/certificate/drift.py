@@ -9,7 +9,6 @@ largest reaches 1/x, however the labels fall (the argument of Shiryaev and Rober
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 
 from gateway.core import bet
@@ -20,7 +19,7 @@ SUSPECTS_AT = math.log(4)
 """From here on labels should be drawn more often, to know soon."""
 
 
-def suspicion(blocks: Mapping[int, Counter[int]], *, since: int, limit: float, graded: bool) -> tuple[float, int]:
+def suspicion(blocks: Mapping[int, Mapping[int, int]], *, since: int, limit: float, graded: bool) -> tuple[float, int]:
     """The logarithm of the largest bet, and the block with which it began; (0, `since`) without labels."""
     numbers = sorted((block for block in blocks if block >= since), reverse=True)
     stakes = bet.above_of_each((blocks[block] for block in numbers), limit, graded=graded)

@@ -61,31 +61,32 @@ def fold(writers: Writers, now: float) -> dict[str, Writer]:
     if len(writers) <= MOST_WRITERS:
         return dict(writers)
     gone = {name for name, writer in writers.items() if name == GONE or now - writer.at > RESTS}
-    whole: dict[int, Counter[int]] = {}
-    for name in gone:
-        for block, counts in writers[name].blocks.items():
-            whole.setdefault(block, Counter()).update(counts)
     kept = {name: writer for name, writer in writers.items() if name not in gone}
     last = max((writers[name].at for name in gone), default=0.0)
-    return {**kept, GONE: Writer(last, {block: dict(counts) for block, counts in whole.items()})}
+    return {**kept, GONE: Writer(last, blocks({name: writers[name] for name in gone}))}
 
 
-def blocks(writers: Writers) -> dict[int, Counter[int]]:
-    """The counts of all writers together, by their blocks in order."""
-    whole: dict[int, Counter[int]] = {}
+def blocks(writers: Writers) -> dict[int, Counts]:
+    """The counts of all writers together, by their blocks in order. Not to be changed: some are the writers' own."""
+    whole: dict[int, Counts] = {}
     for writer in writers.values():
         for block, counts in writer.blocks.items():
-            whole.setdefault(block, Counter()).update(counts)
+            held = whole.get(block)
+            whole[block] = counts if held is None else _sum(held, counts)
     return dict(sorted(whole.items()))
 
 
-def total(blocks: Mapping[int, Counter[int]], *, since: int = 0) -> Counter[int]:
+def total(blocks: Mapping[int, Counts], *, since: int = 0) -> Counter[int]:
     """The counts of the blocks from this one on."""
     whole: Counter[int] = Counter()
     for block, counts in blocks.items():
         if block >= since:
             whole.update(counts)
     return whole
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return {cell: one.get(cell, 0) + other.get(cell, 0) for cell in one.keys() | other.keys()}
 
 
 def _newer(one: Writer, other: Writer) -> Writer:

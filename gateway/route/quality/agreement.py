@@ -12,6 +12,8 @@ from gateway.route.quality.answer import Answer, ToolCall
 from gateway.route.quality.canonical import NotJson, canonical, json_in, parse
 
 _LAST_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
+LAST = "last_number"
+"""The part of a text that may be compared alone."""
 _TAIL = 2_000
 """Characters at the end of a text in which its last number is looked for."""
 
@@ -32,7 +34,7 @@ def agree(one: Answer, other: Answer, agreement: Agreement) -> bool:
         return False
     if agreement.on == "json":
         return _same_json(one.text, other.text, agreement.part)
-    if agreement.part == "last_number":
+    if agreement.part == LAST:
         last, other_last = _last_number(one.text), _last_number(other.text)
         return last is not None and last == other_last
     return bool(one.text.strip()) and same_text(one.text, other.text)

@@ -9,8 +9,9 @@ import math
 import re
 import string
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import mul
 
 from gateway.route.score.prompt import Prompt
@@ -20,8 +21,9 @@ _FROM_THE_END = 1_000
 _MOST_COUNTED = 50
 
 _CAPITALS = string.ascii_uppercase.encode()
-_ASCII_TOKEN = re.compile(r"[a-z]+|0+|[!-/:-@\[-`{-~]")
+_PLAIN_TOKEN = re.compile(r"[a-z]+|0+|[^a-z0\s]")
 _TOKEN = re.compile(r"[぀-ヿ㐀-鿿]|[^\W\d_]+|0+|[^\w\s]|_")
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _DIGIT = re.compile(r"\d")
 _LOWER_AND_ZEROS = bytes.maketrans(_CAPITALS + b"123456789", string.ascii_lowercase.encode() + b"000000000")
 _DIGITS = range(1, 21)
@@ -130,16 +132,31 @@ def read(prompt: Prompt) -> Reading:
     length = math.log1p(len(text))
     if len(text) > LONGEST_TEXT:
         text = f"{text[: LONGEST_TEXT - _FROM_THE_END]}\n{text[-_FROM_THE_END + 1 :]}"
-    plain = text.encode("ascii", "ignore")
-    if len(plain) == len(text):
-        tokens = _ASCII_TOKEN.findall(plain.translate(_LOWER_AND_ZEROS).decode())
-    else:
-        tokens = _TOKEN.findall(_DIGIT.sub("0", text.lower()))
+    plain = text.encode("utf-8", "surrogatepass")
+    foreign = "" if len(plain) == len(text) else "".join(_FOREIGN.findall(text))
+    tokens = _split(plain, foreign)
     counts = Counter(tokens)
     row = [token for token in tokens if token.isalnum()]
     words = [token for token in counts if token.isalnum()]
-    features = [*_counted(counts), *_measured(text, plain, counts, row), math.log1p(max(prompt.messages, 0))]
+    features = [
+        *_counted(counts),
+        *_measured(text, plain, counts, row),
+        *_scripts(text, foreign),
+        math.log1p(max(prompt.messages, 0)),
+    ]
     return Reading(words, [*pairwise(row)], features, length, 1 / math.sqrt(len(words) + len(row) or 1))
+
+
+def different(reading: Reading) -> Iterable[Word]:
+    """Its words and its pairs, each once, in the order of the text."""
+    return chain(reading.words, dict.fromkeys(reading.pairs))
+
+
+def _split(plain: bytes, foreign: str) -> list[str]:
+    lower = plain.translate(_LOWER_AND_ZEROS).decode("utf-8", "surrogatepass")
+    if any(map(str.isalnum, foreign)):
+        return _TOKEN.findall(_DIGIT.sub("0", lower.lower()))
+    return _PLAIN_TOKEN.findall(lower)
 
 
 def _counted(tokens: Counter[str]) -> list[float]:
@@ -150,7 +167,7 @@ def _counted(tokens: Counter[str]) -> list[float]:
 
 
 def _measured(text: str, plain: bytes, counts: Counter[str], row: list[str]) -> list[float]:
-    """`plain` is the text without what is not ASCII."""
+    """`plain` is the text in UTF-8."""
     log = math.log1p
     tokens = counts.total()
     lines = text.count("\n") + 1
@@ -171,13 +188,11 @@ def _measured(text: str, plain: bytes, counts: Counter[str], row: list[str]) -> 
         (len(plain) - len(plain.translate(None, _CAPITALS))) / max(len(text), 1),
         log(sum([plain.count(item) for item in _LIST_ITEMS])) if lines > 1 else 0.0,
         float('":' in text),
-        *_scripts(text, plain),
     ]
 
 
-def _scripts(text: str, plain: bytes) -> tuple[float, float, float, float]:
-    foreign = len(text) - len(plain)
+def _scripts(text: str, foreign: str) -> list[float]:
+    """`foreign` is what of the text is not ASCII."""
     if not foreign:
-        return (0.0, 0.0, 0.0, 0.0)
-    asian, semitic, other = (len(script.findall(text)) / len(text) for script in _SCRIPTS)
-    return (math.log1p(foreign), asian, semitic, other)
+        return [0.0, 0.0, 0.0, 0.0]
+    return [math.log1p(len(foreign)), *(len(script.findall(foreign)) / len(text) for script in _SCRIPTS)]

@@ -16,7 +16,7 @@ from itertools import islice
 from statistics import fmean
 from typing import TypeVar
 
-from gateway.route.score.features import Reading, Word, read
+from gateway.route.score.features import Reading, Word, different, read
 from gateway.route.score.prompt import Label, Prompt
 from gateway.route.score.ridge import Block, Dense, Sparse, solve
 from gateway.route.score.score import PRIOR_LOSS, PRIOR_SLOPE, Column, Score, Usual
@@ -116,7 +116,7 @@ def _blocks(design: _Design) -> tuple[Block, ...]:
     """Mean, routes, categories, length, words, features."""
     routes, categories, vocabulary = design.routes, design.categories, design.vocabulary
     ones = [1.0] * len(design.prompts)
-    words = [[vocabulary[word] for word in _different(one) if word in vocabulary] for one in design.readings]
+    words = [[vocabulary[word] for word in different(one) if word in vocabulary] for one in design.readings]
     distances = [
         [column.usual.distance(one.features[column.place]) for column in design.columns] for one in design.readings
     ]
@@ -165,8 +165,8 @@ def _columns(readings: Sequence[Reading]) -> list[Column]:
 
 def _vocabulary(prompts: Sequence[Prompt], readings: Sequence[Reading]) -> dict[Word, int]:
     """The words that at least two different prompts have; of too many the most frequent, and of those the first that came."""
-    different = {prompt.text: one for prompt, one in zip(prompts, readings, strict=True)}
-    found = Counter(word for one in different.values() for word in _different(one))
+    by_text = {prompt.text: one for prompt, one in zip(prompts, readings, strict=True)}
+    found = Counter(word for one in by_text.values() for word in different(one))
     kept = (word for word, count in found.most_common() if count >= _FEWEST_PROMPTS and not _is_secret(word))
     return {word: place for place, word in enumerate(islice(kept, _MOST_WORDS))}
 
@@ -174,10 +174,6 @@ def _vocabulary(prompts: Sequence[Prompt], readings: Sequence[Reading]) -> dict[
 def _is_secret(word: Word) -> bool:
     """A key, a token or the like, by its length."""
     return max(map(len, (word,) if isinstance(word, str) else word)) > _LONGEST_WORD
-
-
-def _different(reading: Reading) -> Iterable[Word]:
-    return (*reading.words, *dict.fromkeys(reading.pairs))
 
 
 def _numbered(names: Iterable[_Name]) -> dict[_Name, int]:

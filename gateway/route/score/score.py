@@ -8,12 +8,11 @@ are kept as they were given.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
 
-from gateway.route.score.features import NAMES, Reading, Word, read
+from gateway.route.score.features import NAMES, Reading, Word, different, read
 from gateway.route.score.prompt import Prompt
 
 PRIOR_LOSS = 0.1
@@ -83,24 +82,21 @@ class Score:
 
     def of(self, prompt: Prompt) -> Scored:
         reading = read(prompt)
-        return self._scored(prompt, reading, self._by_feature(reading.features))
+        find = self.words.get
+        found = [weight for word in different(reading) if (weight := find(word)) is not None]
+        return self._scored(prompt, reading, sum(found), sum(self._by_feature(reading.features)))
 
     def explain(self, prompt: Prompt) -> Explained:
         """As `of`, with the words and the features that matter most."""
         reading = read(prompt)
-        by_word = [(shown(word), self.words[word] * reading.size) for word in sorted(self._known(reading), key=shown)]
+        by_word = {word: self.words[word] for word in different(reading) if word in self.words}
         by_feature = self._by_feature(reading.features)
         names = [NAMES[column.place] for column in self.columns]
         return Explained(
-            self._scored(prompt, reading, by_feature),
-            _strongest(by_word),
+            self._scored(prompt, reading, sum(by_word.values()), sum(by_feature)),
+            _strongest([(shown(word), weight * reading.size) for word, weight in by_word.items()]),
             _strongest(zip(names, by_feature, strict=True)),
         )
-
-    def _known(self, reading: Reading) -> set[Word]:
-        """Those of its words and pairs that have a weight."""
-        known = self.words.keys()
-        return (known & reading.words) | (known & reading.pairs)
 
     def _by_feature(self, features: list[float]) -> list[float]:
         parts = []
@@ -114,12 +110,11 @@ class Score:
             parts.append(distance * column.weight)
         return parts
 
-    def _scored(self, prompt: Prompt, reading: Reading, by_feature: list[float]) -> Scored:
+    def _scored(self, prompt: Prompt, reading: Reading, words: float, features: float) -> Scored:
         route = self.routes.get(prompt.route, 0.0)
         category = self.categories.get((prompt.route, prompt.category), 0.0)
         length = self.slope * self.lengths.get(prompt.route, self.usual_length).distance(reading.length)
-        words = reading.size * math.fsum(map(self.words.__getitem__, self._known(reading)))
-        features = sum(by_feature)
+        words *= reading.size
         return Scored(
             loss=self.mean + route + category + length + words + features,
             mean=self.mean,

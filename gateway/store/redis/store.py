@@ -21,6 +21,7 @@ from gateway.store.redis.keys import RedisKeys
 from gateway.store.redis.ledger import RedisLedger
 from gateway.store.redis.meanings import SEARCHES, RedisMeanings
 from gateway.store.redis.names import CHANGES, CHANNEL, PEPPER
+from gateway.store.redis.pins import RedisPins
 from gateway.store.redis.replays import RedisReplays
 from gateway.store.redis.server import Server
 from gateway.store.redis.versions import RedisVersions
@@ -41,6 +42,7 @@ class RedisStore:
         cache: RedisCache,
         flights: RedisFlights,
         meanings: RedisMeanings,
+        pins: RedisPins,
         *,
         pepper: Secret,
         epoch: bytes,
@@ -51,6 +53,7 @@ class RedisStore:
         self.calls = calls
         self.cache = cache
         self.flights = flights
+        self.pins = pins
         self._epoch = epoch
         self._woken = asyncio.Event()
         self.pepper = pepper
@@ -115,7 +118,8 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
     flights = RedisFlights(answers, between, counts_all=not _is_cluster(url))
     searches = {command: search for command, search in SEARCHES.items() if command == "VADD" or not _is_cluster(url)}
     meanings = RedisMeanings(Server(connect(url), name=f"{name} (semantic cache)"), searches)
-    return RedisStore(server, calls, cache, flights, meanings, pepper=pepper or kept, epoch=epoch, clock=clock)
+    pins = RedisPins(answers)
+    return RedisStore(server, calls, cache, flights, meanings, pins, pepper=pepper or kept, epoch=epoch, clock=clock)
 
 
 def _is_cluster(url: str) -> bool:

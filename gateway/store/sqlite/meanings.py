@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from sqlite3 import Connection
-from typing import TypeVar
 
 from gateway.core.clock import Clock
 from gateway.core.neighbour import Logged, Versioned
-from gateway.store.contract import EARNED_TTL, NEIGHBOURS, REMOVAL_TTL, OpenError, away
-from gateway.store.sqlite.database import Database, Work
+from gateway.store.contract import EARNED_TTL, NEIGHBOURS, REMOVAL_TTL
+from gateway.store.sqlite.seldom import Seldom
 
 FILE = "semantic.sqlite"
 SCHEMA = """
@@ -24,14 +22,12 @@ CREATE TABLE IF NOT EXISTS earned(name TEXT PRIMARY KEY, version INTEGER NOT NUL
 SWEPT = 200
 """Rows that are swept away at most at once."""
 
-T = TypeVar("T")
-
 
 class SqliteMeanings:
     """See contract.MeaningStore."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self._file = _File(folder / FILE)
+        self._file = Seldom(folder / FILE, SCHEMA)
         self.neighbours = SqliteNeighbours(self._file, clock)
         self.earned = SqliteEarned(self._file, clock)
 
@@ -45,7 +41,7 @@ class SqliteMeanings:
 class SqliteNeighbours:
     """See contract.NeighbourStore. A place is a row's number."""
 
-    def __init__(self, file: _File, clock: Clock, *, most: int = NEIGHBOURS) -> None:
+    def __init__(self, file: Seldom, clock: Clock, *, most: int = NEIGHBOURS) -> None:
         self._file = file
         self._clock = clock
         self._most = most
@@ -96,7 +92,7 @@ class SqliteNeighbours:
 class SqliteEarned:
     """See contract.EarnedStore."""
 
-    def __init__(self, file: _File, clock: Clock) -> None:
+    def __init__(self, file: Seldom, clock: Clock) -> None:
         self._file = file
         self._clock = clock
 
@@ -118,35 +114,6 @@ class SqliteEarned:
             return True
 
         return await self._file.write(work)
-
-
-class _File:
-    """Opened when it is first asked for: most gateways have no use for it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opening = asyncio.Lock()
-        self._database: Database | None = None
-
-    async def run(self, work: Work[T]) -> T:
-        return await (await self._opened()).run(work)
-
-    async def write(self, work: Work[T]) -> T:
-        return await (await self._opened()).write(work)
-
-    async def close(self) -> None:
-        async with self._opening:
-            if self._database is not None:
-                await self._database.close()
-
-    async def _opened(self) -> Database:
-        async with self._opening:
-            if self._database is None:
-                try:
-                    self._database = await asyncio.to_thread(Database, self._path, SCHEMA)
-                except OpenError:
-                    raise away() from None
-            return self._database
 
 
 def _replace(connection: Connection, name: str, value: bytes | None, expires: float) -> None:

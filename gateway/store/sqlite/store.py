@@ -14,6 +14,7 @@ from gateway.store.contract import Changes, OpenError
 from gateway.store.sqlite import cache, cooldowns, keys, ledger, replays, versions
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.meanings import SqliteMeanings
+from gateway.store.sqlite.pins import SqlitePins
 
 FILE = "store.sqlite"
 OPENING = 5.0
@@ -29,11 +30,18 @@ class SqliteStore:
     """See contract.Store. Changes are seen by asking: a question costs some ten microseconds."""
 
     def __init__(
-        self, database: Database, kept: cache.SqliteCache, meanings: SqliteMeanings, pepper: Secret, clock: Clock
+        self,
+        database: Database,
+        kept: cache.SqliteCache,
+        meanings: SqliteMeanings,
+        pins: SqlitePins,
+        pepper: Secret,
+        clock: Clock,
     ) -> None:
         self._database = database
         self.cache = kept
         self.meanings = meanings
+        self.pins = pins
         self.calls = None
         self.flights = None
         self.pepper = pepper
@@ -55,6 +63,7 @@ class SqliteStore:
     async def close(self) -> None:
         await self.cache.close()
         await self.meanings.close()
+        await self.pins.close()
         await self._database.close()
 
 
@@ -70,7 +79,8 @@ async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock)
         raise OpenError(f"{data_folder / FILE} is held by another process; end that, or wait.") from None
     answers = cache.SqliteCache(data_folder, clock)
     await answers.open()
-    return SqliteStore(database, answers, SqliteMeanings(data_folder, clock), pepper or kept, clock)
+    meanings, pins = SqliteMeanings(data_folder, clock), SqlitePins(data_folder, clock)
+    return SqliteStore(database, answers, meanings, pins, pepper or kept, clock)
 
 
 async def _begun(database: Database) -> Secret:

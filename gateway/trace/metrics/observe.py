@@ -129,20 +129,19 @@ class Observer:
         return self._names
 
     def _bill(self, call: _Call, row: Row) -> None:
-        cells = call.tokens
-        if cells is None:
-            cells = call.tokens = self._token_cells(call.whose)
-        sent, made, cached, reasoning, cost = _BILLED(row)
-        cells[0].value += sent
-        cells[1].value += made
-        if cached:
-            cells[2].value += cached
-        if reasoning:
-            cells[3].value += reasoning
-        if cost is not None:
-            if call.cost is None:
-                call.cost = counter(self.totals, of.COST, call.whose)
-            call.cost.value += cost
+        """Of several answers each is its own provider's."""
+        paid = [each for each in row["attempts"] if "served" in each]
+        for answer in paid:
+            whose = clean(answer["provider"]), *call.whose[1:]
+            cost = counter(self.totals, of.COST, whose) if answer["cost_nano_usd"] is not None else None
+            _count(answer, self._token_cells(whose), cost)
+        if paid:
+            return
+        if call.tokens is None:
+            call.tokens = self._token_cells(call.whose)
+        if call.cost is None and row["cost_nano_usd"] is not None:
+            call.cost = counter(self.totals, of.COST, call.whose)
+        _count(row, call.tokens, call.cost)
 
     def _stream(self, call: _Call, row: Row, seconds: float, sample: Sample | None) -> None:
         first = row["first_byte_ms"] * 0.001
@@ -178,11 +177,17 @@ class Observer:
                 if found.first_chunk is None:
                     found.first_chunk = histogram(self.totals, of.FIRST_CHUNK, found.labels)
                 add(found.first_chunk, of.FIRST_CHUNK.buckets, tried["first_byte_ms"] * 0.001)
-        if found is not None and row["input_tokens"] is not None:
+            if "served" in tried:
+                self._use(found, tried)
+        if (
+            found is not None
+            and row["input_tokens"] is not None
+            and not any("served" in each for each in row["attempts"])
+        ):
             self._use(found, row)
 
     def _use(self, last: _Attempt, row: Row) -> None:
-        """Only the last attempt can have been answered."""
+        """Only the last attempt can have been answered, unless several were paid."""
         if last.usage is None:
             kinds = [histogram(self.totals, of.TOKEN_USAGE, (*last.labels, kind)) for kind in ("input", "output")]
             last.usage = kinds[0], kinds[1]
@@ -255,3 +260,15 @@ class Observer:
         kinds = "input", "output", "cached", "reasoning"
         made = [counter(self.totals, of.TOKENS, (*whose, kind)) for kind in kinds]
         return made[0], made[1], made[2], made[3]
+
+
+def _count(used: Row, tokens: tuple[Counter, Counter, Counter, Counter], money: Counter | None) -> None:
+    sent, made, cached, reasoning, cost = _BILLED(used)
+    tokens[0].value += sent
+    tokens[1].value += made
+    if cached:
+        tokens[2].value += cached
+    if reasoning:
+        tokens[3].value += reasoning
+    if money is not None and cost is not None:
+        money.value += cost

@@ -12,8 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.core.attempt import FIRST_ATTEMPT
+from gateway.core.errors import SUPERSEDED
 from gateway.core.span import child_id
 from gateway.trace.providers import provider_name
+from gateway.trace.row import answered
 from gateway.trace.spans.messages import input_messages, output_messages
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
 
@@ -39,6 +41,8 @@ _REQUEST = {
 _INTEGERS = frozenset({"gen_ai.request.max_tokens", "gen_ai.request.seed", "gen_ai.embeddings.dimension.count"})
 _TEXTS = frozenset({"gen_ai.request.reasoning.level", "openai.request.service_tier"})
 _OUTPUTS = {"text": "text", "json_object": "json", "json_schema": "json"}
+_HARMLESS = (None, "client_disconnected", SUPERSEDED)
+"""How an attempt may end without being a failure."""
 _USAGE_PARTS = (
     ("cached_tokens", ("gen_ai.usage.cache_read.input_tokens",)),
     ("cache_write_tokens", ("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens")),
@@ -53,9 +57,10 @@ def trace_of(row: Row) -> Trace:
     spans = [_server(row, begin)]
     for number, stage in enumerate(row["stages"], start=1):
         spans.append(_stage(row, stage, f"{child_id(root, number):016x}", begin))
+    served = answered(row)
     for attempt in row["attempts"]:
         id = f"{child_id(root, FIRST_ATTEMPT + attempt['number'] - 1):016x}"
-        spans.append(_attempt(row, attempt, id, begin))
+        spans.append(_attempt(row, attempt, id, begin, is_answered=attempt is served))
     for span in spans[1:]:
         span.end = min(span.end, spans[0].end)  # rounded, a part may end after the whole
         span.begin = min(span.begin, span.end)
@@ -240,9 +245,9 @@ def _common(error: str | None, *pairs: tuple[str, Value | None]) -> Common:
     return Common(values if error is None else {**values, "error.type": error})
 
 
-def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int) -> Span:
+def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int, *, is_answered: bool) -> Span:
+    """`is_answered`: what the row says of an answer is said of this attempt's."""
     error = _error_type(attempt)
-    is_answered = attempt["number"] == len(row["attempts"]) and attempt["first_byte_ms"] is not None
     reasons = ("error",) if error is not None else tuple(row["finish_reasons"])
     known = (
         row["operation"],
@@ -267,6 +272,11 @@ def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int) -> Span:
         own["llmgw.upstream.request_id"] = attempt["upstream_request_id"]
     if is_answered:
         _tell_answer(row, attempt, reasons, own)
+    if "served" in attempt:
+        own["llmgw.attempt.served"] = attempt["served"]
+        _tell_usage(attempt, own, cost="llmgw.attempt.cost")
+    if "because" in attempt:
+        own["llmgw.attempt.because"] = attempt["because"]
     started = begin + _nanoseconds(attempt["started_ms"])
     span = Span(
         f"{row['operation']} {attempt['upstream_model']}",
@@ -278,7 +288,7 @@ def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int) -> Span:
         _attempt_common(known),
         own,
     )
-    if error is not None and error != "client_disconnected":
+    if error not in _HARMLESS:
         span.error = attempt["detail"] or error
     return span
 
@@ -343,25 +353,31 @@ def _number(value: Any) -> int | float | None:
 
 
 def _tell_answer(row: Row, attempt: Mapping[str, Any], reasons: Sequence[str], own: dict[str, Value]) -> None:
-    if row["input_tokens"] is not None:
-        own["gen_ai.usage.input_tokens"] = row["input_tokens"]
-        own["gen_ai.usage.output_tokens"] = row["output_tokens"]
-        for name, attributes in _USAGE_PARTS:
-            if row[name]:
-                for attribute in attributes:
-                    own[attribute] = row[name]
+    if "served" not in attempt:
+        _tell_usage(row, own, cost="llmgw.cost.total")
     if row["response_id"] is not None:
         own["gen_ai.response.id"] = row["response_id"]
     if row["stream"]:
         own["gen_ai.response.time_to_first_chunk"] = attempt["first_byte_ms"] / 1000
         own["llmgw.stream.chunks"] = row["chunks"] or 0
-    if row["estimated"]:
-        own["llmgw.usage.estimated"] = True
-    if row["cost_nano_usd"] is not None:
-        own["llmgw.cost.total"] = row["cost_nano_usd"] / _NANO
     if row.get("content_in_spans") and (content := row.get("content")) is not None:
         own["gen_ai.input.messages"] = input_messages(content["input"])
         own["gen_ai.output.messages"] = output_messages(content["output"], reasons)
+
+
+def _tell_usage(used: Mapping[str, Any], own: dict[str, Value], *, cost: str) -> None:
+    """Of a call that has one answer, or of one answer of several."""
+    if used["input_tokens"] is not None:
+        own["gen_ai.usage.input_tokens"] = used["input_tokens"]
+        own["gen_ai.usage.output_tokens"] = used["output_tokens"]
+        for name, attributes in _USAGE_PARTS:
+            if used.get(name):
+                for attribute in attributes:
+                    own[attribute] = used[name]
+    if used["estimated"]:
+        own["llmgw.usage.estimated"] = True
+    if used["cost_nano_usd"] is not None:
+        own[cost] = used["cost_nano_usd"] / _NANO
 
 
 def _nanoseconds(milliseconds: float) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.routing.curve import rank
+from bench.routing.curve import CHANCE, rank
 from bench.routing.data import BadFile, Row, by_pair, read
 from bench.routing.score import report
 from tests.route.score.pairs import planted
@@ -36,6 +37,10 @@ def test_a_perfect_and_a_wrong_order() -> None:
 
 def test_calls_that_the_weak_model_answers_better_count_against() -> None:
     assert rank([row(0), row(0), row(1, strong=0)], [3, 2, 1]).apgr == pytest.approx((0.5 + 1.5 + 1.5) / 3)
+
+
+def test_models_that_are_equally_good_leave_nothing_to_rank() -> None:
+    assert rank([row(1), row(1)], [2, 1]) == CHANCE
 
 
 def test_each_app_weighs_the_same() -> None:
@@ -118,3 +123,13 @@ def test_labels_of_another_file_that_are_tested_are_not_learned_from() -> None:
         for method in ("length", "score, 200 labels")
     )
     assert learned == cold
+
+
+def test_a_pair_without_labels_is_left_out_and_named() -> None:
+    rows = [row(label.weak, prompt=f"{number}") for number, label in enumerate(planted(20))]
+    others = [replace(one, weak="other", prompt=f"other {one.prompt}") for one in rows]
+
+    text = "\n".join(report([*rows, *others], labels=rows, draws=1, most_tested=20))
+
+    assert "no labels: gpt-4o / other." in text
+    assert "|  | gpt-4o / gpt-4o-mini | mean |" in text

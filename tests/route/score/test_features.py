@@ -85,6 +85,14 @@ def test_scripts_without_spaces_are_read_by_the_character() -> None:
     assert reading.pairs == [("日", "本"), ("本", "0")]
 
 
+@settings(deadline=None)
+@given(st.text(st.characters(max_codepoint=0x2FFF) | st.sampled_from("aA0 _-"), max_size=50))
+def test_a_foreign_word_changes_nothing_else(text: str) -> None:
+    alone, beside = read(Prompt(text)), read(Prompt(f"{text} жук"))
+
+    assert beside.words == list(dict.fromkeys([*alone.words, "жук"]))
+
+
 def test_of_a_long_text_the_beginning_and_the_end_are_read_and_all_of_it_is_counted() -> None:
     text = f"first {'filler ' * LONGEST_TEXT} middle {'filler ' * LONGEST_TEXT} last"
 

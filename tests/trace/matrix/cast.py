@@ -45,9 +45,23 @@ models:
   flaky: {{use: chaos/ok@flaky, price: {{in: 1, out: 2}}}}
   second: {{use: chaos/fault/status-500@first, fallback: [chaos/ok@second], price: {{in: 1, out: 2}}}}
   unpriced: {{use: chaos/ok@nobody-knows}}
+  cheap: {{use: chaos/ok@cheap, price: {{in: 1, out: 2}}}}
+  opinion: {{use: chaos/ok@opinion, price: {{in: 0.5, out: 1}}}}
+  strong: {{use: chaos/ok@strong, price: {{in: 30, out: 60}}}}
+  silent: {{use: chaos/fault/hang-before-headers@first, fallback: [ok], price: {{in: 3, out: 4}}}}
+  late: {{use: chaos/fault/first-token-after-400ms@first, fallback: [unheard], price: {{in: 3, out: 4}}}}
+  unheard: {{use: chaos/fault/hang-before-headers@unheard, price: {{in: 1, out: 2}}}}
+policies:
+  cascade: {{try: cheap, escalate_to: strong, when: [schema_invalid]}}
+  compared: {{try: cheap, escalate_to: strong, when: [{{disagrees_with: opinion, on: text_exact}}]}}
 routes:
+  - {{name: cascaded, match: {{model: cascaded}}, candidates: [cascade], model: strong}}
+  - {{name: compared, match: {{model: compare}}, candidates: [compared], model: strong}}
+  - {{name: hedged, match: {{model: silent}}, model: silent, hedge: {{after: 30ms, share: 100%}}}}
+  - {{name: late, match: {{model: late}}, model: late, hedge: {{after: 30ms, share: 100%}}}}
   - {{name: ruled, match: {{model: auto}}, model: ok}}
 tenants:
+  llmgw: {{}}
   acme: {{budget: [{{usd: 1000, per: ever}}]}}
   free: {{}}
   narrow: {{models: [ok]}}
@@ -55,13 +69,27 @@ tenants:
   spent: {{budget: [{{usd: 0.01, per: ever}}]}}
   short: {{budget: [{{usd: 0.001, per: ever}}]}}
   clamped: {{budget: [{{usd: 0.002, per: ever, on_insufficient: clamp}}]}}
+  tried: {{budget: [{{usd: 0.001, per: ever}}]}}
   streaming: {{budget: [{{usd: 0.01, per: ever}}]}}
   fast: {{rate: {{rpm: 1}}}}
   single: {{rate: {{concurrent: 1}}}}
   read: {{budget: [{{usd: 1, per: ever}}]}}
 trace: {{inbound: {inbound}, capture: {{to: spans, tenants: [read]}}}}
 """
-TENANTS = ("acme", "free", "narrow", "blocked", "spent", "short", "clamped", "streaming", "fast", "single", "read")
+TENANTS = (
+    "acme",
+    "free",
+    "narrow",
+    "blocked",
+    "spent",
+    "short",
+    "clamped",
+    "tried",
+    "streaming",
+    "fast",
+    "single",
+    "read",
+)
 
 
 @dataclass
@@ -218,7 +246,10 @@ async def opened(folder: Path, **environment: str) -> AsyncIterator[House]:
         }
         closed = free_port()
         policy = House(None, provider, receiver, closed).policy()  # type: ignore[arg-type]
-        async with serving(folder, Wanted(policy, workers=1, escrow=False, environment=variables)) as gateway:
+        async with serving(
+            folder,
+            Wanted(policy, workers=1, escrow=False, environment=variables, module="tests.trace.matrix.certified"),
+        ) as gateway:
             house = House(gateway, provider, receiver, closed)
             for tenant in TENANTS:
                 house.keys[tenant] = await gateway.create_key(f"key-of-{tenant}", tenant)

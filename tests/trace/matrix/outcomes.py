@@ -115,6 +115,13 @@ async def too_many(client: Client) -> None:
         await asking
 
 
+async def disagree(client: Client) -> None:
+    client.provider.will(Say("7"), Finish(), Usage(10, 5), DONE)
+    client.provider.will(Say("8"), Finish(), Usage(10, 5), DONE)
+    client.provider.will(Say("9"), Finish(), Usage(10, 7), DONE)
+    await client.chat(model="compare")
+
+
 async def resting(client: Client) -> None:
     await client.other().chat(model="fault/bad-key-401@resting")
     await client.chat(model="fault/bad-key-401@resting")
@@ -335,4 +342,56 @@ TRACED = (
     Outcome("a provider that is told nothing", caught("parent", chat()), caller="parent"),
 )
 
-OUTCOMES = (*ANSWERED, *BROKEN, *LEFT, *REFUSED, *TRACED)
+STOPPED = "superseded"
+SEVERAL = (
+    Outcome("a cascade that the cheap model ends", chat(model="cascaded"), route="cascaded"),
+    Outcome(
+        "a cascade that escalates",
+        chat(model="cascaded", response_format=SCHEMA),
+        route="cascaded",
+        attempts=(None, None),
+    ),
+    Outcome("two models that agree", chat(model="compare"), route="compared", attempts=(None, None)),
+    Outcome("two models that disagree", disagree, route="compared", attempts=(None, None, None)),
+    Outcome(
+        "a cascade whose strong model is refused",
+        chat(model="cascaded", response_format=SCHEMA, max_tokens=100),
+        429,
+        "rejected_budget",
+        "budget_insufficient_for_request",
+        "budget",
+        tenant="tried",
+        route="cascaded",
+        attempts=(None,),
+    ),
+    Outcome(
+        "a hedge that the second wins",
+        chat(model="silent"),
+        route="hedged",
+        attempts=(STOPPED, None),
+        estimated=True,
+    ),
+    Outcome(
+        "a streamed hedge that the second wins",
+        stream(model="silent", stream_options=WITH_USAGE),
+        route="hedged",
+        attempts=(STOPPED, None),
+        estimated=True,
+    ),
+    Outcome(
+        "a hedge that the first wins",
+        chat(model="late"),
+        route="late",
+        attempts=(None, STOPPED),
+        estimated=True,
+    ),
+    Outcome(
+        "a streamed hedge that the first wins",
+        stream(model="late", stream_options=WITH_USAGE),
+        route="late",
+        attempts=(None, STOPPED),
+        estimated=True,
+    ),
+)
+
+OUTCOMES = (*ANSWERED, *SEVERAL, *BROKEN, *LEFT, *REFUSED, *TRACED)

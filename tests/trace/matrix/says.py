@@ -52,8 +52,10 @@ _HEADERS = {
 
 
 def record(row: Row) -> Facts:
-    """The record itself; other sources give less."""
-    return {**row, "attempts": len(row["attempts"])}
+    """The record itself; other sources give less. Of several answers the tokens are those of the one that was served."""
+    served = [each for each in row["attempts"] if each.get("served")]
+    own = {name: each[name] for each in served for name in ("input_tokens", "output_tokens")}
+    return {**row, **own, "attempts": len(row["attempts"])}
 
 
 def answer(client: Client) -> Facts:
@@ -78,19 +80,21 @@ def answer(client: Client) -> Facts:
 
 
 def spans(trace: Sequence[Span]) -> Facts:
-    """The trace: who was asked is the last attempt's word, what was used the answered one's."""
+    """The trace: who was asked is the last attempt's word, or the served one's of several; what was used the answered one's."""
     root, attempts = trace[0], [span for span in trace if span.kind == "CLIENT"]
     facts = {fact: root.attributes[name] for name, fact in _SPAN.items() if name in root.attributes}
     facts |= {"trace_id": root.trace_id, "span_id": root.span_id}
     facts["path"] = root.attributes["url.path"]
     if attempts:
-        last = attempts[-1].attributes
+        last = next((each for each in attempts if each.attributes.get("llmgw.attempt.served")), attempts[-1]).attributes
         facts |= {fact: last[name] for name, fact in _ATTEMPT.items()}
         facts |= {fact: last[name] for name, fact in _ANSWER.items() if name in last}
     costs = {span.attributes["llmgw.cost.total"] for span in trace if "llmgw.cost.total" in span.attributes}
     assert len(costs) <= 1, costs
     if costs:
         facts["cost_nano_usd"] = round(costs.pop() * 1e9)
+    paid = [each.attributes["llmgw.attempt.cost"] for each in attempts if "llmgw.attempt.cost" in each.attributes]
+    assert not paid or sum(round(each * 1e9) for each in paid) == facts["cost_nano_usd"], paid
     return facts
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tests.ledger.gateway import Row
 from tests.trace.receiver import Span
@@ -59,20 +60,34 @@ def check_attempt(span: Span, attempt: Row, record: Row) -> None:
     error = attempt["error"]
     assert said.get("error.type") == error
     assert (attempt["fault"] is None) == (error is None)
-    assert span.status == ("UNSET" if error in (None, "client_disconnected") else "ERROR")
+    assert span.status == ("UNSET" if error in (None, "client_disconnected", "superseded") else "ERROR")
     assert said["llmgw.attempt.number"] == attempt["number"]
     assert said["llmgw.attempt.reason"] == attempt["reason"]
     assert said["llmgw.deployment.id"] == attempt["deployment"]
     assert said.get("http.response.status_code") == attempt["status"]
     assert abs((span.end - span.begin) / 1e6 - attempt["duration_ms"]) < 0.01
+    check_paid(said, attempt)
+    if not attempt.get("served", True):
+        return
     is_answered = attempt["first_byte_ms"] is not None
     assert is_answered or not any(name in said for name in _ONLY_ANSWERED)
     if is_answered:
-        assert said["gen_ai.usage.input_tokens"] == record["input_tokens"]
+        assert said["gen_ai.usage.input_tokens"] == attempt.get("input_tokens", record["input_tokens"])
         assert said.get("gen_ai.response.finish_reasons", []) == (["error"] if error else record["finish_reasons"])
         assert (
             ("gen_ai.response.time_to_first_chunk" in said)
             == record["stream"]
             == bool(said.get("gen_ai.request.stream"))
         )
-        assert said.get("llmgw.usage.estimated", False) == record["estimated"]
+        assert said.get("llmgw.usage.estimated", False) == attempt.get("estimated", record["estimated"])
+
+
+def check_paid(said: Mapping[str, Any], attempt: Row) -> None:
+    """Of several answers each has its own tokens and cost, and the reason why it was not served."""
+    assert said.get("llmgw.attempt.because") == attempt.get("because")
+    assert said.get("llmgw.attempt.served") == attempt.get("served")
+    if "served" in attempt:
+        names = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
+        assert [said[name] for name in names] == [attempt["input_tokens"], attempt["output_tokens"]]
+        assert round(said["llmgw.attempt.cost"] * 1e9) == attempt["cost_nano_usd"]
+        assert "llmgw.cost.total" not in said

@@ -86,6 +86,9 @@ def check_record(record: Row, outcome: Outcome) -> None:
         "estimated": outcome.estimated,
     }
     assert [attempt["error"] for attempt in record["attempts"]] == list(outcome.attempts)
+    paid = [attempt for attempt in record["attempts"] if "served" in attempt]
+    for name in ("cost_nano_usd", "input_tokens", "output_tokens"):
+        assert not paid or sum(attempt[name] for attempt in paid) == record[name]
     is_known = record["outcome"] != "rejected_auth" or outcome.name in ("a blocked tenant", "an expired key")
     assert record["tenant"] == (outcome.tenant if is_known else None)
 

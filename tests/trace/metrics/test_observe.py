@@ -293,3 +293,29 @@ def test_every_instrument_that_is_not_asked_is_fed_by_some_row() -> None:
 
     totals = counting.totals
     assert {*totals.counters, *totals.histograms} == {each.name for each in INSTRUMENTS.values() if not each.is_asked}
+
+
+def test_each_of_several_answers_is_counted_for_whom_it_was_bought_from() -> None:
+    tried = a_try(provider="azure", reason="try") | paid(30, 3, 100_000)
+    served = a_try(reason="escalation") | paid(70, 8, 2_500_000) | {"served": True}
+
+    told = after(a_row(attempts=[tried, served]))
+
+    assert {name: value for name, value in told.items() if "tokens_total" in name or "cost" in name} == {
+        f'llmgw_tokens_total{{{ACME},provider="azure",team="search",type="input"}}': 30,
+        f'llmgw_tokens_total{{{ACME},provider="azure",team="search",type="output"}}': 3,
+        f'llmgw_tokens_total{{{ACME},provider="openai",team="search",type="input"}}': 70,
+        f'llmgw_tokens_total{{{ACME},provider="openai",team="search",type="output"}}': 8,
+        f'llmgw_tokens_total{{{ACME},provider="azure",team="search",type="cached"}}': 0,
+        f'llmgw_tokens_total{{{ACME},provider="azure",team="search",type="reasoning"}}': 0,
+        f'llmgw_tokens_total{{{ACME},provider="openai",team="search",type="cached"}}': 0,
+        f'llmgw_tokens_total{{{ACME},provider="openai",team="search",type="reasoning"}}': 0,
+        f'llmgw_cost_usd_total{{{ACME},provider="azure",team="search"}}': 0.0001,
+        f'llmgw_cost_usd_total{{{ACME},provider="openai",team="search"}}': 0.0025,
+    }
+    assert sum(value for name, value in told.items() if "token_usage_count" in name) == 4
+
+
+def paid(sent: int, made: int, cost: int) -> Row:
+    used = {"input_tokens": sent, "output_tokens": made, "cached_tokens": 0, "reasoning_tokens": 0}
+    return {**used, "served": False, "estimated": False, "cost_nano_usd": cost}

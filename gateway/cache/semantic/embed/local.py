@@ -44,6 +44,9 @@ class Local:
         try:
             self._embedder = await self._desk.run(self._load)
         except (NotInstalled, ImportError, OSError, ValueError) as error:
-            log.error("the embedder cannot be loaded", extra={"embedder": self.name, "reason": str(error)})
+            log.error(
+                "the embedder cannot be loaded: run `make semantic`, or see docs/semantic-cache.md",
+                extra={"embedder": self.name, "reason": str(error)},
+            )
         finally:
             self._is_missing = self._embedder is None

@@ -1,0 +1,60 @@
+"""What the YAML of a policy may say in its own tests; a part of schema.py, which says how it is read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Tag
+
+from gateway.policy.shapes import Features, Instant, Name, OneOrMany, Section, Text, Tokens, shape
+
+Standing = Literal["uncertified", "certified", "refused", "revoked"]
+
+
+class Request(Section):
+    """A call to decide about. What is left out takes no part in the decision."""
+
+    model: str = "auto"
+    key: str = "test"
+    """The name of the virtual key."""
+    tenant: str | None = None
+    """Organisation or organisation/team. Default: a caller who may ask for every model."""
+    tags: OneOrMany | None = None
+    headers: dict[str, str] = {}
+    content: str = ""
+    """The text of the one message."""
+    has: Features | None = None
+    json_schema: dict[str, Any] | None = None
+    """The schema of the answer; a call with one has `json_schema`."""
+    stream: bool = False
+    tokens_in: Tokens | None = None
+    """Default: an estimate from the content."""
+    conversation: str | None = None
+    """The client's name for the conversation that the call begins, of which a canary's draw depends."""
+    time: Instant | None = None
+    """When the call comes, such as 2026-01-05T09:00Z. Default: at no time that a route could name."""
+
+
+class Expectation(Section):
+    """What must come of it. What is left out may be anything."""
+
+    route: str | None = None
+    model: str | None = None
+    deployment: str | None = None
+    """One of the deployments to be tried first."""
+    reason: Literal["named", "rule", "candidate", "reference", "canary", "score"] | None = None
+    """Why that model answers."""
+    candidate: str | None = None
+    """The route's candidate that answers."""
+    error: Annotated[Text | Annotated[int, Tag("<other>")], Discriminator(shape)] | None = None
+    """The `code` or the HTTP status of the refusal."""
+
+
+class Test(Section):
+    """A requirement of this policy, run by `llmgw check`."""
+
+    name: Name
+    request: Request = Request()
+    state: dict[str, Standing] = {}
+    """How the candidates of a route stand, by `route`, or one of them, by `route/candidate`. Default: uncertified."""
+    expect: Expectation

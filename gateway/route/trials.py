@@ -20,7 +20,7 @@ from gateway.core.tasks import Tasks
 from gateway.core.trial import TrialResult
 from gateway.route.candidates import Cascade, Guarantee, Learned
 from gateway.route.cascade import FAILED, why_not
-from gateway.route.certificate.certificates import Certificates
+from gateway.route.certificate.certificates import Certificates, described
 from gateway.route.decision import Decision, Trial
 from gateway.route.learned import ENOUGH, LearnedScores
 from gateway.route.quality import answer as answers
@@ -159,6 +159,8 @@ class Trials:
             reference_quality=label.reference,
             candidate_quality=label.candidate,
             reason=label.reason,
+            candidate_is=described(trial.candidate),
+            reference_is="" if trial.guarantee is None else described(trial.guarantee.reference),
         )
         self._results(result, span)
 

@@ -149,5 +149,14 @@ async def test_a_call_tells_of_its_trials_and_they_count_as_no_calls(
     async with admin.get("/admin/v1/stats", params={"by": "org"}) as reply:
         groups = (await reply.json())["groups"]
     assert {each["by"]["org"]: each["total"]["calls"] for each in groups} == {"default": 1, "llmgw": 1}
+    async with admin.get("/admin/v1/calls", params={"outcome": "trial", "route": "sums"}) as reply:
+        assert [each["id"] for each in (await reply.json())["calls"]] == [trial["id"]]
     async with admin.get("/metrics") as reply:
-        assert 'outcome="trial"' not in await reply.text()
+        metrics = (await reply.text()).splitlines()
+    assert not [each for each in metrics if 'outcome="trial"' in each]
+    assert 'llmgw_trials_total{candidate="cheap",result="labelled",route="sums"} 1' in metrics
+    assert 'llmgw_certificate_labels{candidate="cheap",route="sums"} 1' in metrics
+    for standing, count in {"uncertified": 1, "certified": 0, "refused": 0, "revoked": 0}.items():
+        labels = f'candidate="cheap",route="sums",standing="{standing}"'
+        assert f"llmgw_certificate_standing{{{labels}}} {count}" in metrics
+    assert not [each for each in metrics if each.startswith("llmgw_certificate_loss_upper_ratio{")]

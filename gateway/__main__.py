@@ -1,17 +1,18 @@
-"""The command line: llmgw serve | check | policy | explain | keys | cache | certificates | export."""
+"""The command line: llmgw serve | check | policy | explain | replay | keys | cache | certificates | export."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import cache, certificates, check, explain, export, keys, policy, serve
+from gateway.commands import cache, certificates, check, explain, export, keys, policy, replay, serve
 
 _COMMANDS = {
     "serve": serve,
     "check": check,
     "policy": policy,
     "explain": explain,
+    "replay": replay,
     "keys": keys,
     "cache": cache,
     "certificates": certificates,

@@ -43,6 +43,7 @@ class Flow:
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
+                record.basis(self.route.basis(call, tenant, policy.routes))
                 decision = record.decide(await self.route.decide(call, tenant, policy.routes, self.meter.tokens_in))
                 hold.of(decision.model)
 

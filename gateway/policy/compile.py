@@ -17,6 +17,7 @@ from gateway.policy.sections.limit_notes import limit_notes
 from gateway.policy.sections.limits import compile_limits
 from gateway.policy.sections.models import Tables, compile_models
 from gateway.policy.sections.providers import Providers, compile_providers, switched_on
+from gateway.policy.sections.replays import Promise, compile_replays
 from gateway.policy.sections.routes import compile_routes, route_notes
 from gateway.policy.sections.targets import Able, Prices, unknown_abilities
 from gateway.policy.sections.tenants import compile_tenants
@@ -41,14 +42,15 @@ def compile_policy(
 
 
 def rehearse(
-    folder: FilePath, environment: Mapping[str, str], able: Able = unknown_abilities
+    folder: FilePath, environment: Mapping[str, str], able: Able = unknown_abilities, prices: Prices | None = None
 ) -> tuple[Snapshot, tuple[Case, ...]]:
-    """The policy with every provider on and nothing priced, and its own tests, whose outcome thus needs no keys.
+    """The policy with every provider on, and its own tests, whose outcome thus needs no keys. Without `prices` only what has one
+    of its own is priced.
 
     Raises PolicyError with every mistake.
     """
     draft = _draft(folder, environment)
-    snapshot = _assemble(draft, switched_on(draft.providers), Tables(_unpriced, able))
+    snapshot = _assemble(draft, switched_on(draft.providers), Tables(prices or _unpriced, able))
     draft.mistakes.raise_if_any()
     return snapshot, draft.cases
 
@@ -62,6 +64,7 @@ class _Draft:
     valid: Valid
     providers: Providers
     cases: tuple[Case, ...]
+    promises: tuple[Promise, ...]
 
 
 def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
@@ -72,7 +75,8 @@ def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
     valid = validate(source.document, mistakes)
     providers = compile_providers(valid.policy, source.document, mistakes)
     cases = compile_cases(valid.policy, valid.at.get("tests", ()), mistakes)
-    return _Draft(source, mistakes, valid, providers, cases)
+    promises = compile_replays(valid.policy, valid.at.get("replay", ()), mistakes)
+    return _Draft(source, mistakes, valid, providers, cases, promises)
 
 
 def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
@@ -93,6 +97,7 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
         cache=compile_cache(policy, routes, models, mistakes),
         trace=compile_trace(policy, mistakes),
         notes=(*chain.from_iterable(notes), *alerts.notes),
+        promises=draft.promises,
     )
 
 

@@ -22,6 +22,9 @@ _BYTES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "M
 _TOKENS = {"": 1, "k": 10**3, "M": 10**6}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%")
+_AT_MOST = re.compile(r"<= ?([0-9]{1,5}(?:\.[0-9]{1,4})?) ?%")
+_AT_LEAST = re.compile(r">= ?([0-9]{1,9}[kM]?)( per route)?")
+_LAST = re.compile(r"last[ -]([0-9]{1,9}[smhd])")
 _PERIODS = {period.value: period for period in Period}
 _DOLLARS_PER_DAY = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) ?(?:USD|\$) ?(?:/|per) ?day")
 _HOURS = re.compile(
@@ -57,6 +60,31 @@ def share(written: object) -> float:
     if found is None or not 0 < Decimal(found[1]) <= 100:
         raise ValueError(f"{_shown(written)} is not a share such as 80%")
     return float(Decimal(found[1]) / 100)
+
+
+def at_most(written: object) -> float:
+    """`<= 70%` as 0.7; it may be more than 100%. Raises ValueError."""
+    found = _AT_MOST.fullmatch(written) if isinstance(written, str) else None
+    if found is None:
+        raise ValueError(f'{_shown(written)} is not a bound such as "<= 70%"')
+    return float(Decimal(found[1]) / 100)
+
+
+def at_least(written: object) -> tuple[int, bool]:
+    """`>= 200 per route` as 200, and whether that is for each route. Raises ValueError."""
+    found = _AT_LEAST.fullmatch(written) if isinstance(written, str) else None
+    if found is None:
+        raise ValueError(f'{_shown(written)} is not a number such as ">= 200 per route" or ">= 1k"')
+    return tokens(found[1]), found[2] is not None
+
+
+def last(written: object) -> float:
+    """`last 7d` as seconds. Raises ValueError."""
+    found = _LAST.fullmatch(written) if isinstance(written, str) else None
+    length = 0.0 if found is None else _amount(found[1], _SECONDS, "a duration such as 7d")
+    if not SHORTEST <= length <= LONGEST:
+        raise ValueError(f"{_shown(written)} is not the traffic of a time such as last 7d, from 60s to 366d")
+    return length
 
 
 def window(written: object) -> Window:

@@ -13,6 +13,7 @@ from pydantic.functional_validators import PlainValidator
 from gateway.policy.quantities import bytes_count, seconds, tokens
 from gateway.policy.schema_cache import Caches
 from gateway.policy.schema_price import Price
+from gateway.policy.schema_replay import Replay
 from gateway.policy.schema_routes import Candidate, Guarantee, Route
 from gateway.policy.schema_tests import Test
 from gateway.policy.shapes import (
@@ -289,3 +290,5 @@ class Policy(Section):
     """Whom traces join, and whether prompts and answers are kept with them."""
     tests: list[Test] = []
     """Requirements of this policy, run by `llmgw check`."""
+    replay: list[Replay] = []
+    """Requirements of what this policy would have done to recorded calls, checked by `llmgw replay`."""

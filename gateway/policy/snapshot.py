@@ -9,13 +9,15 @@ from gateway.auth.tenants import Tenants
 from gateway.budget.limits import Limits
 from gateway.cache.rules import CacheRules
 from gateway.core.deployment import Provider
+from gateway.policy.sections.replays import Promise
 from gateway.route.rules import Routes
 from gateway.trace.rules import TraceRules
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`version` is a hash of the files. `notes` say what was left out and why, such as a provider without its key."""
+    """`version` is a hash of the files. `notes` say what was left out and why, such as a provider without its key. `promises` are
+    what `llmgw replay` is to check."""
 
     version: str
     providers: Mapping[str, Provider]
@@ -26,3 +28,4 @@ class Snapshot:
     cache: CacheRules = field(default_factory=CacheRules)
     trace: TraceRules = field(default_factory=TraceRules)
     notes: tuple[str, ...] = ()
+    promises: tuple[Promise, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gateway.core.call import Call, Operation
@@ -72,6 +72,7 @@ class _Choice:
             self._prompt = system_prompt(call)
         self._considered = tuple(self._look(each) for each in route.candidates)
         self._verdict: Verdict | None = None
+        self._verdicts: dict[str, Verdict] = {}
         self._pin = None if conversation.is_new else given.pin(_key(route, conversation))
 
     def made(self) -> Decision:
@@ -79,6 +80,7 @@ class _Choice:
         model = self._model(chosen, reason)
         if (kept := self._not_worth_leaving(model, reason)) is not None:
             (chosen, model), reason, self._verdict = kept, "sticky", None
+        offered = tuple(self._offered(chosen))
         return Decision(
             route=self._route.name,
             model=model,
@@ -87,7 +89,8 @@ class _Choice:
             candidate=chosen.name if chosen in self._route.candidates else None,
             considered=self._considered,
             verdict=self._verdict,
-            trials=tuple(self._trials(chosen, model)),
+            trials=tuple(self._trials(offered, chosen, model)),
+            offered=offered,
             hedge=self._route.hedge,
             conversation=self._conversation.id,
             sent=self._given.sent,
@@ -173,7 +176,7 @@ class _Choice:
         if isinstance(chosen, Cascade):
             return chosen.model
         if isinstance(chosen, Learned):
-            if reason == "sticky" and self._pin is not None:
+            if reason == "sticky" and self._pin is not None and (chosen.sticky or self._conversation.is_bound):
                 return chosen.weak if chosen.weak.name == self._pin.model else chosen.strong
             self._verdict = self._judged(chosen)
             return chosen.strong if self._verdict.is_strong else chosen.weak
@@ -193,19 +196,19 @@ class _Choice:
 
     def _judged(self, candidate: Learned) -> Verdict:
         assert self._given.scores is not None
-        return self._verdict or self._given.scores.judge(self._route.name, candidate, self._call)
+        if candidate.name not in self._verdicts:
+            self._verdicts[candidate.name] = self._given.scores.judge(self._route.name, candidate, self._call)
+        return self._verdicts[candidate.name]
 
-    def _trials(self, chosen: Candidate, model: Model) -> Iterator[Trial]:
+    def _trials(self, offered: Iterable[Trial], chosen: Candidate, model: Model) -> Iterator[Trial]:
         """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
-        mirror, guarantee = self._route.mirror, self._route.guarantee
+        mirror = self._route.mirror
         is_mirrored = mirror is not None and draw("mirror", self._route.name, self._call.id) < mirror.share
         if mirror is not None and is_mirrored and self._lack(mirror.model) is None:
             yield Trial(mirror.model, mirror.share, mirror.model)
-        if guarantee is None or not _is_comparable(self._call):
-            return
-        for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
-            trial = self._trial(candidate, seen, chosen, guarantee)
-            if trial is None or draw("trial", self._route.name, candidate.name, self._call.id) >= trial.probability:
+        for trial in offered:
+            candidate = trial.candidate
+            if draw("trial", self._route.name, candidate.name, self._call.id) >= trial.probability:
                 continue
             if not isinstance(candidate, Learned):
                 yield trial
@@ -216,6 +219,15 @@ class _Choice:
                 candidate is not chosen or model is says
             ):  # a conversation that keeps another model shows nothing of a score
                 yield replace(trial, verdict=verdict)
+
+    def _offered(self, chosen: Candidate) -> Iterator[Trial]:
+        guarantee = self._route.guarantee
+        if guarantee is None or not _is_comparable(self._call):
+            return
+        for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
+            trial = self._trial(candidate, seen, chosen, guarantee)
+            if trial is not None:
+                yield trial
 
     def _trial(self, candidate: Candidate, seen: Considered, chosen: Candidate, guarantee: Guarantee) -> Trial | None:
         """An audit of the candidate that serves asks the reference; what is not certified yet is asked beside the reference."""

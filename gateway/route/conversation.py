@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -31,13 +32,13 @@ def conversation_of(call: Call, tenant: Tenant) -> Conversation:
     messages = call.fields.get("messages")
     turns: Sequence[Any] = messages if isinstance(messages, list) else ()
     roles = [turn.get("role") if isinstance(turn, dict) else None for turn in turns]
-    beginning = call.conversation
-    if beginning is None:
+    if call.conversation is not None or not turns:
+        beginning = _encoded(call.conversation or call.id)
+    else:
         first = roles.index("user") + 1 if "user" in roles else len(roles)
-        beginning = orjson.dumps(turns[:first], option=orjson.OPT_SORT_KEYS).decode() if turns else call.id
-    digest = blake2b(digest_size=16)
-    for part in (tenant.org, tenant.team or "", tenant.key_id, beginning):
-        digest.update(b"%d:" % len(part) + part.encode("utf-8", "surrogatepass"))
+        beginning = orjson.dumps(turns[:first], option=orjson.OPT_SORT_KEYS)
+    digest = _of_key(tenant.org, tenant.team, tenant.key_id).copy()
+    digest.update(b"%d:" % len(beginning) + beginning)
     is_kept_there = bool(call.fields.get("previous_response_id"))
     return Conversation(
         id=digest.hexdigest(),
@@ -54,6 +55,17 @@ def system_prompt(call: Call) -> str:
     if not said:
         return ""
     return blake2b(orjson.dumps(said).translate(_DIGITS), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _of_key(org: str, team: str | None, key_id: str) -> blake2b:
+    """What all conversations of a virtual key begin with."""
+    parts = [_encoded(part) for part in (org, team or "", key_id)]
+    return blake2b(b"".join([b"%d:" % len(part) + part for part in parts]), digest_size=16)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def draw(*names: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from gateway.core.call import Call
@@ -87,6 +87,16 @@ class Trial:
     def is_audit(self) -> bool:
         return self.asks is not self.candidate
 
+    def told(self) -> Mapping[str, object]:
+        told: dict[str, object] = {
+            "asks": self.asks.name,
+            "of": self.candidate.name,
+            "probability": self.probability,
+        }
+        if self.verdict is not None:
+            told |= {"score": round(self.verdict.score, 6), "threshold": round(self.verdict.threshold, 6)}
+        return told
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -94,8 +104,8 @@ class Decision:
 
     named, rule, candidate (a certified one), reference (as no candidate is certified), canary, sticky (as the conversation
     began with it), or score (of a learned candidate). `cascade` is how `model` answers, where that is more than one call.
-    `sent` are the call's input tokens, None where nobody needed to know; `memory` is kept where a conversation has to go on as
-    it began.
+    `trials` are those of the `offered` ones, each with its probability, that were drawn, and a mirror. `sent` are the call's
+    input tokens, None where nobody needed to know; `memory` is kept where a conversation has to go on as it began.
     """
 
     route: str | None
@@ -106,6 +116,7 @@ class Decision:
     considered: tuple[Considered, ...] = ()
     verdict: Verdict | None = None
     trials: tuple[Trial, ...] = ()
+    offered: tuple[Trial, ...] = ()
     hedge: Hedge | None = None
     conversation: str | None = None
     sent: int | None = None
@@ -124,11 +135,12 @@ class Decision:
             told["score"] = round(self.verdict.score, 6)
             told["threshold"] = round(self.verdict.threshold, 6)
             told["parts"] = {name: round(part, 6) for name, part in self.verdict.parts.items()}
+        if self.offered:
+            told["offered"] = {each.candidate.name: each.probability for each in self.offered}
         if self.trials:
-            told["trials"] = [
-                {"asks": each.asks.name, "of": each.candidate.name, "probability": each.probability}
-                for each in self.trials
-            ]
+            told["trials"] = [each.told() for each in self.trials]
+        if self.memory is not None and self.memory.pin is not None:
+            told["pin"] = asdict(self.memory.pin)
         return told
 
 

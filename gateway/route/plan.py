@@ -18,13 +18,16 @@ from gateway.route.rules import Match, Route, Routes
 from gateway.route.strategies import Seen, drawn, ranked
 
 
-def decide(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> Decision:
-    """The first route that fits the call says who answers, or else the model it names does.
+def decide(
+    call: Call, tenant: Tenant, routes: Routes, given: Circumstances, conversation: Conversation | None = None
+) -> Decision:
+    """The first route that fits the call says who answers, or else the model it names does. `conversation` is the call's, where
+    it is known without its messages.
 
     Raises NotFound, in the same words for a model that does not exist and one that the caller may not use; and InvalidRequest
     where whoever would answer surely cannot.
     """
-    return settle(find(call, tenant, routes, given), call, tenant, given)
+    return settle(find(call, tenant, routes, given), call, tenant, given, conversation)
 
 
 def find(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> Route | Model:

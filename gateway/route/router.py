@@ -14,6 +14,7 @@ from gateway.core.deployment import Deployment, Model
 from gateway.core.tenant import Tenant
 from gateway.route import plan
 from gateway.route.abilities import may_be_long
+from gateway.route.basis import Basis
 from gateway.route.candidates import models_of
 from gateway.route.cascade import AnswerT, Asking, Cascading
 from gateway.route.certificate.certificates import Certificates
@@ -65,6 +66,10 @@ class Router:
         """Writes and reads now what is learned; `loops` does so every second."""
         await self.scores.flush(routes)
         await self.certificates.flush(routes)
+
+    def basis(self, call: Call, tenant: Tenant, routes: Routes) -> Basis:
+        """What `decide` rests on, for the record."""
+        return Basis(call, tenant, routes)
 
     def trials(self, decision: Decision, call: Call) -> Watched:
         """Is shown the answer, and then starts what is tried beside it."""

@@ -58,7 +58,8 @@ class Routes:
     """The routing section of a snapshot: rules in order, and the models clients may name.
 
     `wildcards` are models whose name ends in `*`, resolved by name on first use. `aliases` are names that only routes know,
-    such as `auto`. `counts_tokens` says whether any rule asks for the number of input tokens.
+    such as `auto`. `counts_tokens` says whether any rule asks for the number of input tokens, and
+    `headers` which of a call's headers any rule asks for.
     """
 
     rules: tuple[Route, ...]
@@ -66,3 +67,4 @@ class Routes:
     wildcards: tuple[tuple[str, Callable[[str], Model]], ...] = ()
     aliases: frozenset[str] = field(default_factory=frozenset)
     counts_tokens: bool = False
+    headers: tuple[bytes, ...] = ()

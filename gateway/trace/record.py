@@ -94,8 +94,21 @@ class Decision(Protocol):
     def reason(self) -> str: ...
 
     @property
+    def conversation(self) -> str | None: ...
+
+    @property
+    def sent(self) -> int | None: ...
+
+    @property
     def model(self) -> Model: ...
+
     def told(self) -> Mapping[str, object]: ...
+
+
+class Basis(Protocol):
+    """What a decision rests on; `is_by_conversation`: it looked at the call's conversation, `sent`: the tokens it counted."""
+
+    def told(self, *, is_by_conversation: bool, sent: int | None) -> Mapping[str, object]: ...
 
 
 class Said(Protocol):
@@ -158,6 +171,7 @@ class Record:
         "_write",
         "arrival",
         "attempts",
+        "based",
         "bill",
         "call",
         "claim",
@@ -212,6 +226,7 @@ class Record:
         self.call: Call | None = None
         self.hold: Held | None = None
         self.claim: Claim | None = None
+        self.based: Basis | None = None
         self.decision: Decision | None = None
         self.decided: float | None = None
         self.plan: Sequence[Deployment] = ()
@@ -272,6 +287,10 @@ class Record:
     def budget(self, hold: Held) -> None:
         self.hold = hold
         self.passed.append(self._clock.monotonic())
+
+    def basis(self, basis: Basis) -> None:
+        """What the decision will rest on, whatever it is."""
+        self.based = basis
 
     def decide(self, decision: Decided) -> Decided:
         """Which model answers is known; in which order its deployments are tried is not."""

@@ -83,6 +83,7 @@ def row_of(record: Record) -> Row:
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
         "decision": dict(decision.told()) if decision else None,
+        "basis": _basis(record),
         **_cache(record),
         "deployment": who.deployment[:_LONGEST] if who else None,
         "provider": who.provider if who else None,
@@ -148,6 +149,15 @@ def storable(value: object) -> object:
             return {str(storable(name)): storable(each) for name, each in value.items()}
         case _:
             return value
+
+
+def _basis(record: Record) -> Row | None:
+    if record.based is None:
+        return None
+    decision = record.decision
+    if decision is None:
+        return dict(record.based.told(is_by_conversation=False, sent=None))
+    return dict(record.based.told(is_by_conversation=decision.conversation is not None, sent=decision.sent))
 
 
 def _link(record: Record) -> Row | None:

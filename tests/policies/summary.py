@@ -10,6 +10,7 @@ from gateway.cache.admission import Rules as Admission
 from gateway.cache.rules import CacheRules
 from gateway.core.deployment import MAX_OUTPUT, Abilities, Deadlines, Deployment, Model, Provider, Retries, Strategy
 from gateway.core.money import NANO, Price
+from gateway.policy.sections.replays import Promise
 from gateway.policy.snapshot import Snapshot
 from gateway.route.candidates import Candidate, Cascade, Learned
 from gateway.route.hours import DAYS, Hours
@@ -39,8 +40,22 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     yield from _limits(snapshot.limits)
     yield from _cache(snapshot.cache)
     yield from _trace(snapshot.trace)
+    for promise in snapshot.promises:
+        yield f"replay of {promise.seconds:g} s: {_promise(promise)}"
     for note in snapshot.notes:
         yield f"note: {note}"
+
+
+def _promise(promise: Promise) -> str:
+    said = []
+    if promise.cost is not None:
+        said.append(f"cost at most {promise.cost:g}")
+    if promise.loss_upper_95 is not None:
+        said.append(f"loss under {promise.loss_upper_95:g}")
+    if promise.labelled is not None:
+        least, is_each = promise.labelled
+        said.append(f"{least} labels{' of each route' if is_each else ''}")
+    return ", ".join(said)
 
 
 def _tenants(tenants: Tenants) -> Iterator[str]:

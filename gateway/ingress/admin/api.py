@@ -31,6 +31,7 @@ from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.policies import PolicyRoutes
+from gateway.ingress.admin.replay import ReplayRoutes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
@@ -107,6 +108,7 @@ class Admin:
                 web.post(PREFIX + "keys", self._create_key),
                 web.delete(PREFIX + "keys/{id}", self._revoke_key),
                 *self._policies().routes(),
+                *self._replay().routes(),
                 *CallRoutes(self.journal.calls, self.clock, self.tell).routes(application),
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 *self._cache().routes(application),
@@ -123,6 +125,9 @@ class Admin:
     def _cache(self) -> CacheRoutes:
         kept = Kept(self.store.cache, self.purges, self.store.pepper, self.clock)
         return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
+
+    def _replay(self) -> ReplayRoutes:
+        return ReplayRoutes(self.journal.calls, self.clock, lambda: self.policy.current, self.trying.compile)
 
     def _meanings(self) -> MeaningRoutes:
         return MeaningRoutes(

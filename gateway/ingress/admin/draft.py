@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -58,17 +59,7 @@ class Tried:
 
 def try_out(files: Mapping[str, str], trying: Trying) -> Tried:
     """What these files (name, text) as one policy give. It blocks. Raises InvalidRequest."""
-    if not 0 < len(files) <= _MOST_FILES:
-        raise InvalidRequest(f"files must hold 1 to {_MOST_FILES} files", param="files")
-    if not all(_NAME.fullmatch(name) for name in files):
-        raise InvalidRequest("files must be named like policy.yaml, without a folder", param="files")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file, text in files.items():
-            try:
-                (folder / file).write_bytes(text.encode())
-            except UnicodeEncodeError:
-                raise InvalidRequest(f"{file} has characters that are none", param="files") from None
+    with _folder(files) as folder:
         return try_folder(folder, trying)
 
 
@@ -81,6 +72,34 @@ def try_folder(folder: Path, trying: Trying) -> Tried:
         return Tried(None, mistakes=[_inside(mistake, f"{folder}/") for mistake in error.mistakes])
     told = [replace(each, place=replace(each.place, file=_without(each.place.file, f"{folder}/"))) for each in failures]
     return Tried(snapshot.version, snapshot.notes, tests=tests, failures=told)
+
+
+def compiled(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot]) -> Snapshot:
+    """The policy of these files (name, text). It blocks. Raises InvalidRequest, PolicyError."""
+    with _folder(files) as folder:
+        try:
+            snapshot = compile_folder(folder)
+        except PolicyError as error:
+            raise PolicyError(_inside(mistake, f"{folder}/") for mistake in error.mistakes) from error
+    promises = [replace(each, place=replace(each.place, file=Path(each.place.file).name)) for each in snapshot.promises]
+    return replace(snapshot, promises=tuple(promises))
+
+
+@contextmanager
+def _folder(files: Mapping[str, str]) -> Iterator[Path]:
+    """With these files, for a moment. Raises InvalidRequest."""
+    if not 0 < len(files) <= _MOST_FILES:
+        raise InvalidRequest(f"files must hold 1 to {_MOST_FILES} files", param="files")
+    if not all(_NAME.fullmatch(name) for name in files):
+        raise InvalidRequest("files must be named like policy.yaml, without a folder", param="files")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, text in files.items():
+            try:
+                (folder / file).write_bytes(text.encode())
+            except UnicodeEncodeError:
+                raise InvalidRequest(f"{file} has characters that are none", param="files") from None
+        yield folder
 
 
 def rows(mistakes: Iterable[Mistake]) -> list[dict[str, object]]:

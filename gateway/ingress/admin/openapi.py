@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.ingress.admin import cache
 from gateway.ingress.admin.fields import LONGEST_REASON
+from gateway.route.candidates import Standing
 from gateway.trace.reading import statistics
 from gateway.trace.reading.search import EQUAL, MOMENTS, TIMES, WORDS
 
@@ -96,6 +97,21 @@ OPERATIONS = (
         "Puts a version that was in force into force again",
         body={"version": _TEXT, "reason": _REASON},
         required=("version", "reason"),
+    ),
+    Operation(
+        "post",
+        "policies:replay",
+        "What files as a policy would have done to the calls that were recorded, compared with the policy in force",
+        body={
+            "files": {"type": "object", "additionalProperties": _TEXT, "minProperties": 1, "maxProperties": 100},
+            "traffic": {**_TEXT, "description": "how much of what was recorded", "default": "last-7d"},
+            "states": {
+                "type": "object",
+                "additionalProperties": {**_TEXT, "enum": [each.value for each in Standing]},
+                "description": "by route: how its candidates stand, whatever was recorded",
+            },
+        },
+        required=("files",),
     ),
     Operation("post", "policies:reload", "Reads the policy folder again, on this worker"),
     Operation(

@@ -32,6 +32,7 @@ def compile_routes(policy: schema.Policy, at: Sequence[int], models: Models, mis
         wildcards=models.wildcards,
         aliases=frozenset(name for rule in rules for name in rule.match.models if _is_alias(name, models)),
         counts_tokens=any(rule.match.tokens_in is not None for rule in rules),
+        headers=tuple(sorted({name for rule in rules for name, _ in rule.match.headers})),
     )
 
 

@@ -99,7 +99,7 @@ class Certificates:
                 _look(known)
 
     def _adopt(self, route: Route, candidate: Candidate, prompt: str, guarantee: Guarantee) -> Certificate:
-        name = _subject(route, candidate, prompt, guarantee).name(self._pepper)
+        name = subject_of(route, candidate, prompt, guarantee).name(self._pepper)
         terms = Terms(guarantee.max_loss, guarantee.confidence, guarantee.judge_error)
         shares = Shares(guarantee.shadow, guarantee.audit)
         key = (route.name, candidate.name, prompt)
@@ -134,18 +134,20 @@ def _look(known: Certificate) -> None:
     known.held = Held(shown, shared.share, shared.name)
 
 
-def _subject(route: Route, candidate: Candidate, prompt: str, guarantee: Guarantee) -> Subject:
+def subject_of(route: Route, candidate: Candidate, prompt: str, guarantee: Guarantee) -> Subject:
+    """All that the candidate's labels on the route depend on."""
     judge = "" if guarantee.judge is None else f" by {_written(guarantee.judge)}"
     return Subject(
         route=route.name,
         reference=tuple(each.name for each in guarantee.reference.deployments),
-        candidate=_described(candidate),
+        candidate=described(candidate),
         score=guarantee.scorer.value + judge,
         prompt=prompt,
     )
 
 
-def _described(candidate: Candidate) -> str:
+def described(candidate: Candidate) -> str:
+    """What it is, by the deployments that answer."""
     if isinstance(candidate, Cascade):
         second = (
             ""

@@ -1,0 +1,1 @@
+"""Replaying recorded calls under another policy."""

@@ -200,7 +200,7 @@ async def running(
         )
 
         refused: Counter[str] = Counter()
-        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings)
+        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings, route=router)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None

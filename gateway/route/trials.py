@@ -85,7 +85,8 @@ class Labelled:
 
 
 class Trials:
-    """One for each worker. `assemble` makes the document of a whole stream. `counts` tells what became of trials."""
+    """One for each worker. `assemble` makes the document of a whole stream. `counts` tells what became of trials, by
+    route, candidate and result."""
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class Trials:
         self._random = random
         self._assemble = assemble
         self._under_way = 0
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[tuple[str, str, str]] = Counter()
 
     def of(self, decision: Decision, call: Call) -> Watched:
         """Watches the answer to a call for the trials that were drawn for it."""
@@ -117,11 +118,14 @@ class Trials:
     ) -> None:
         """`strong`: a cascade's answer is its strong model's."""
         if self._under_way >= MOST:
-            self.counts["too_many"] += 1
+            self.count(trial, decision, "too_many")
             return
         self._under_way += 1
         work = self._run(trial, decision, call, served, strong=strong, span=span)
         self._tasks.start(work, name="trial").add_done_callback(self._ended)
+
+    def count(self, trial: Trial, decision: Decision, result: str) -> None:
+        self.counts[decision.route or "", trial.candidate.name, result] += 1
 
     def document(self, body: bytes, *, is_stream: bool) -> Document | None:
         if is_stream:
@@ -146,9 +150,9 @@ class Trials:
             label = _failed(trial, error)
         if label.reference is not None and label.candidate is not None:
             self._certificates.learn(trial.certificate, bet.cell(label.reference, label.candidate))
-            self.counts["labelled"] += 1
+            self.count(trial, decision, "labelled")
         else:
-            self.counts[label.reason or "mirrored"] += 1
+            self.count(trial, decision, label.reason or "mirrored")
         result = TrialResult(
             request_id=call.id,
             route=decision.route or "",
@@ -254,7 +258,8 @@ class Watched:
         if answer.is_complete and self._size <= LARGEST:
             served = self._trials.document(b"".join(self._pieces), is_stream=answer.is_stream)
         if served is None:
-            self._trials.counts["not_whole"] += 1
+            for trial in self._decision.trials:
+                self._trials.count(trial, self._decision, "not_whole")
             return
         cascade = self._decision.cascade
         strong = cascade is not None and answer.deployment in (*cascade.strong.deployments, *cascade.strong.fallbacks)

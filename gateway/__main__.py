@@ -1,19 +1,21 @@
-"""The command line: llmgw serve | check | explain | replay | keys | cache | export."""
+"""The command line: llmgw serve | check | policy | explain | replay | keys | cache | certificates | export."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import cache, check, explain, export, keys, replay, serve
+from gateway.commands import cache, certificates, check, explain, export, keys, policy, replay, serve
 
 _COMMANDS = {
     "serve": serve,
     "check": check,
+    "policy": policy,
     "explain": explain,
     "replay": replay,
     "keys": keys,
     "cache": cache,
+    "certificates": certificates,
     "export": export,
 }
 

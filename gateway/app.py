@@ -37,6 +37,7 @@ from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
+from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.server import serve
 from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.proxies import Proxies
@@ -48,8 +49,10 @@ from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.own_calls import ORGANISATION, OwnCalls
+from gateway.policy.check import tried
 from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
+from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.route.certificate.certificates import Certificates
@@ -147,9 +150,8 @@ async def running(
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
         health, observed = Health(clock, publish), Observed(clock)
-        pool = Pool()
+        pool, fleet = Pool(), Fleet(store.versions)
         closing.callback(pool.close)
-        fleet = Fleet(store.versions)
         budgets = _open_budgets(
             settings, policy, store, instance, tokens=tokens, fleet=fleet, pool=pool, tasks=tasks, clock=clock
         )
@@ -227,8 +229,10 @@ async def running(
             route=router,
             tasks=tasks,
         )
+        history = History(settings.policies, store.policies, policy, clock)
         loops: dict[str, Coroutine[Any, Any, None]] = {
             "policy watch": watch.run(),
+            **({"policy history": history.run()} if number == 0 else {}),
             "synchronise": await begin(store, Followers(keyring, health.hear, purges)),
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
@@ -251,10 +255,13 @@ async def running(
                 journal=telemetry.journal,
                 policy=policy,
                 watch=watch,
-                compile_folder=compile_folder,
+                folder=settings.policies,
+                trying=Trying(compile_folder, lambda folder: tried(folder, settings.environment, table)),
+                history=history,
                 resting=health.resting,
                 observed=observed.all,
                 budgets=budgets,
+                certificates=router.certificates,
                 metrics=telemetry.metrics,
                 purges=purges,
                 meanings=meanings,

@@ -20,6 +20,7 @@ from gateway.core.secret import Secret
 from gateway.core.span import SpanContext
 from gateway.core.trial import TrialResult
 from gateway.flow import Flow
+from gateway.trace.reading.beside import TRIAL_OF
 
 ORGANISATION = "llmgw"
 """Whose calls they are."""
@@ -131,7 +132,7 @@ class _Tried:
     def __init__(self, result: TrialResult, context: SpanContext) -> None:
         self.result = result
         self.context: SpanContext | None = context
-        self.id = f"trial_{secrets.token_hex(12)}"
+        self.id = f"{TRIAL_OF}{result.request_id}_{secrets.token_hex(6)}"
         self.received = monotonic()
 
 

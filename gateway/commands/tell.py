@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from gateway.trace.reading.beside import whole
 from gateway.trace.sqlite.reader import Reader
 from gateway.trace.sqlite.schema import FILE
 from gateway.trace.story import tell
@@ -16,14 +17,13 @@ def tell_call(data: Path, id: str, *, as_json: bool) -> int:
     """Prints the story, or all there is as JSON; 1 where there is no record of the call."""
     path = data / FILE
     try:
-        found = Reader(path).find(id) if path.exists() else None
+        row = whole(Reader(path), id) if path.exists() else None
     except OSError as error:
         print(f"llmgw explain: the call records cannot be read: {error}", file=sys.stderr)
         return 1
-    if found is None:
+    if row is None:
         print(f"llmgw explain: {path} has no record of {id!r}", file=sys.stderr)
         return 1
-    row = orjson.loads(found)
     told = tell(row)
     if as_json:
         print(orjson.dumps({**row, **told}, option=orjson.OPT_INDENT_2).decode())

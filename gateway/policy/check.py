@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import TextIO
 
@@ -14,7 +14,7 @@ from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy, rehearse
 from gateway.policy.mistakes import PolicyError
-from gateway.policy.suite import run
+from gateway.policy.suite import Failure, run
 
 
 def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
@@ -25,21 +25,26 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
     table = ModelTable()
     try:
         snapshot = compile_policy(folder, environment, PriceTable(Clock()).price, table.abilities)
-        rehearsal, cases = rehearse(folder, environment, table.abilities)
+        count, failures = tried(folder, environment, table)
     except PolicyError as error:
         print(error, file=out)
         return 1
-    failures = run(cases, rehearsal, _count)
     for failure in failures:
         print(failure, file=out)
     if failures:
         return 1
     routes = snapshot.routes
-    counts = f"{len(routes.models) + len(routes.wildcards)} models, {len(routes.rules)} routes, {len(cases)} tests"
+    counts = f"{len(routes.models) + len(routes.wildcards)} models, {len(routes.rules)} routes, {count} tests"
     print(f"policies OK: {counts}, version {snapshot.version}", file=out)
     for note in snapshot.notes:
         print(f"  {note}", file=out)
     return 0
+
+
+def tried(folder: FilePath, environment: Mapping[str, str], table: ModelTable) -> tuple[int, Sequence[Failure]]:
+    """How many tests the policy has, and those that fail. It blocks, and must not run in an event loop. Raises PolicyError."""
+    rehearsal, cases = rehearse(folder, environment, table.abilities)
+    return len(cases), run(cases, rehearsal, _count)
 
 
 def _count(call: Call) -> int:

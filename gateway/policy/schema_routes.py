@@ -76,6 +76,8 @@ class Candidate(Section):
     """A score learned from the route's own calls: the weak and the strong model that it chooses from."""
     strong_share: Percent | None = None
     """The share of the calls that the score sends to the strong model. Default 40%."""
+    sticky: Literal["conversation", "none"] = "conversation"
+    """Whether the first call of a conversation decides for all of it, or each call for itself."""
 
 
 class Judged(Section):

@@ -14,7 +14,8 @@ Standing = Literal["uncertified", "certified", "refused", "revoked"]
 class Request(Section):
     """A call to decide about. What is left out takes no part in the decision."""
 
-    model: str = "auto"
+    model: str | None = None
+    """Default: auto, or the first model of the policy where there is no auto."""
     key: str = "test"
     """The name of the virtual key."""
     tenant: str | None = None
@@ -46,6 +47,8 @@ class Expectation(Section):
     """Why that model answers."""
     candidate: str | None = None
     """The route's candidate that answers."""
+    because: str | None = None
+    """The check by which a cascade's cheap answer is not served: truncated, refused, schema_invalid, empty, disagrees."""
     error: Annotated[Text | Annotated[int, Tag("<other>")], Discriminator(shape)] | None = None
     """The `code` or the HTTP status of the refusal."""
 
@@ -56,5 +59,8 @@ class Test(Section):
     name: Name
     request: Request = Request()
     state: dict[str, Standing] = {}
-    """How the candidates of a route stand, by `route`, or one of them, by `route/candidate`. Default: uncertified."""
+    """How the candidates of a route stand, by `route`, or one of them, by `route/candidate`. Default: uncertified; cascades of
+    a test with `answers` are certified."""
+    answers: dict[str, str] = {}
+    """What models answer, by their names, for a cascade to look at."""
     expect: Expectation

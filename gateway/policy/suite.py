@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from gateway.auth.tenants import tenant_of
 from gateway.core.call import Call, Operation
@@ -15,12 +16,26 @@ from gateway.policy.mistakes import Place
 from gateway.policy.sections.cases import Case
 from gateway.policy.shapes import listed
 from gateway.policy.snapshot import Snapshot
-from gateway.route.candidates import Candidate, Standing
+from gateway.route.candidates import Candidate, Cascade, Standing
+from gateway.route.cascade import why_not
 from gateway.route.decision import Circumstances, Decision, Held
 from gateway.route.plan import decide
+from gateway.route.quality.answer import Answer
 from gateway.route.rules import Route
 
+AUTO = "auto"
+"""The name that most policies have for whatever a route decides on."""
 _JSON_SCHEMA = frozenset({"json_schema"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """`model` is who answers in the end, where a cascade's answers are given, and `because` the check that fired."""
+
+    decision: Decision
+    model: str
+    because: str | None
+
 
 TokensIn = Callable[[Call], int]
 
@@ -46,24 +61,37 @@ def run(cases: Sequence[Case], snapshot: Snapshot, tokens_in: TokensIn) -> list[
     ]
 
 
-def _outcome(case: Case, snapshot: Snapshot, tokens_in: TokensIn) -> Decision | CallerError:
-    request, call = case.request, _call(case.request)
+def _outcome(case: Case, snapshot: Snapshot, tokens_in: TokensIn) -> _Outcome | CallerError:
+    request, call = case.request, _call(case.request, snapshot)
     count = request.tokens_in
     given = Circumstances(
         tokens_in=lambda: tokens_in(call) if count is None else count,
         now=request.time,
-        held=partial(_held, case.state),
+        held=partial(_held, case),
         sent=count,
     )
     try:
-        return decide(call, _tenant(request, snapshot), snapshot.routes, given)
+        decision = decide(call, _tenant(request, snapshot), snapshot.routes, given)
     except CallerError as error:
         return error
+    return _Outcome(decision, *_answered(decision, call, case.answers))
 
 
-def _held(state: Mapping[str, Standing], route: Route, candidate: Candidate, _: str) -> Held:
-    of_all = state.get(route.name, Standing.UNCERTIFIED)
-    return Held(state.get(f"{route.name}/{candidate.name}", of_all))
+def _answered(decision: Decision, call: Call, said: Mapping[str, str]) -> tuple[str, str | None]:
+    """Who answers in the end, and why no cheap model does; a cascade of which nobody said what is answered is itself."""
+    cascade = decision.cascade
+    if cascade is None or cascade.cheap.name not in said:
+        return decision.model.name, None
+    second = said.get(cascade.second.name) if cascade.second is not None else None
+    other = None if second is None else Answer(second, finish="stop")
+    because = why_not(cascade, Answer(said[cascade.cheap.name], finish="stop"), other, call.fields)
+    return (cascade.cheap if because is None else cascade.strong).name, because
+
+
+def _held(case: Case, route: Route, candidate: Candidate, _: str) -> Held:
+    is_asked = isinstance(candidate, Cascade) and bool(case.answers)
+    of_all = case.state.get(route.name, Standing.CERTIFIED if is_asked else Standing.UNCERTIFIED)
+    return Held(case.state.get(f"{route.name}/{candidate.name}", of_all))
 
 
 def _tenant(request: schema_tests.Request, snapshot: Snapshot) -> Tenant:
@@ -74,14 +102,19 @@ def _tenant(request: schema_tests.Request, snapshot: Snapshot) -> Tenant:
     return tenant_of(key, snapshot.tenants)
 
 
-def _call(request: schema_tests.Request) -> Call:
+def _call(request: schema_tests.Request, snapshot: Snapshot) -> Call:
+    model = request.model or _any_model(snapshot)
     return Call(
         id="test",
         operation=Operation.CHAT,
         received=0.0,
-        model=request.model,
+        model=model,
         body=b"",
-        fields={"model": request.model, "messages": [{"role": "user", "content": request.content}]},
+        fields={
+            "model": model,
+            "messages": [{"role": "user", "content": request.content}],
+            **({} if request.json_schema is None else {"response_format": _format(request.json_schema)}),
+        },
         stream=request.stream,
         has=frozenset(listed(request.has)) | (frozenset() if request.json_schema is None else _JSON_SCHEMA),
         tags=listed(request.tags),
@@ -90,18 +123,30 @@ def _call(request: schema_tests.Request) -> Call:
     )
 
 
-def _differences(expect: schema_tests.Expectation, outcome: Decision | CallerError) -> Iterator[str]:
-    if isinstance(outcome, CallerError):
-        if expect.error not in (outcome.code, outcome.status):
+def _any_model(snapshot: Snapshot) -> str:
+    routes = snapshot.routes
+    return AUTO if AUTO in routes.aliases or not routes.models else next(iter(routes.models))
+
+
+def _format(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+def _differences(expect: schema_tests.Expectation, found: _Outcome | CallerError) -> Iterator[str]:
+    if isinstance(found, CallerError):
+        if expect.error not in (found.code, found.status):
             wanted = "" if expect.error is None else f"expected the error {expect.error}, "
-            yield f"{wanted}refused with {outcome.status} {outcome.code}: {outcome.message}"
+            yield f"{wanted}refused with {found.status} {found.code}: {found.message}"
         return
+    outcome = found.decision
     if expect.error is not None:
         yield f"expected the error {expect.error}, answered by {outcome.model.name} ({_route(outcome)})"
     if expect.route not in (None, outcome.route):
         yield f"expected route {expect.route}, took {_route(outcome)}"
-    if expect.model not in (None, outcome.model.name):
-        yield f"expected model {expect.model}, answered by {outcome.model.name} ({_route(outcome)})"
+    if expect.model not in (None, outcome.model.name, found.model):
+        yield f"expected model {expect.model}, answered by {found.model} ({_route(outcome)})"
+    if expect.because not in (None, found.because):
+        yield f"expected the check {expect.because} to fire, but {found.because or 'none'} did"
     if expect.reason not in (None, outcome.reason):
         yield f"expected the reason {expect.reason}, but it is {outcome.reason} ({_route(outcome)})"
     if expect.candidate not in (None, outcome.candidate):

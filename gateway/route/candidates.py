@@ -61,12 +61,13 @@ class Cascade:
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
     """Each call goes to the weak or the strong model by its score, learned from the route's labels; `strong_share` of the
-    calls, from 0 to 1, go to the strong one."""
+    calls, from 0 to 1, go to the strong one. With `sticky` the first call of a conversation decides for all of it."""
 
     name: str
     weak: Model
     strong: Model
     strong_share: float
+    sticky: bool = True
 
 
 Candidate = Model | Cascade | Learned

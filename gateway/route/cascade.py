@@ -3,10 +3,10 @@ strong model is asked."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 
@@ -76,9 +76,15 @@ class Asking(Protocol[AnswerT_co]):
     ) -> Asked[AnswerT_co]: ...
 
 
-def agreement(cascade: Cascade) -> Agreement:
-    """What is compared of its two cheap answers."""
-    return Agreement(cascade.on.value, cascade.part)
+def why_not(
+    cascade: Cascade, said: quality.Answer, other: quality.Answer | None, asked: Mapping[str, Any]
+) -> str | None:
+    """Why the cheap model's answer to this request is not served; `other` is the second model's, once it is there."""
+    wanted = {check.value for check in cascade.when}
+    fired = first((name for name in CHECKS if name in wanted), said, asked)
+    if fired is not None or other is None:
+        return fired
+    return None if agree(said, other, Agreement(cascade.on.value, cascade.part)) else DISAGREES
 
 
 class Cascading(Generic[AnswerT]):
@@ -146,14 +152,10 @@ class Cascading(Generic[AnswerT]):
             if isinstance(error, Overloaded) and error.code != "no_upstream_available":
                 raise
             return FAILED, None
-        fired = first((name for name in CHECKS if name in self._checks), said, self._asking.call.fields)
+        fired = why_not(self._cascade, said, None, self._asking.call.fields)
         if fired is None and second is not None:
             fired = await self._compared(said, second)
         return fired, answer
-
-    @property
-    def _checks(self) -> frozenset[str]:
-        return frozenset(check.value for check in self._cascade.when)
 
     async def _compared(self, said: quality.Answer, second: Asked[AnswerT]) -> str | None:
         try:
@@ -162,7 +164,7 @@ class Cascading(Generic[AnswerT]):
             return SECOND_UNAFFORDABLE
         except (UpstreamError, Overloaded):
             return SECOND_FAILED
-        return None if agree(said, other, agreement(self._cascade)) else DISAGREES
+        return why_not(self._cascade, said, other, self._asking.call.fields)
 
 
 async def _read(answer: Answer) -> quality.Answer:

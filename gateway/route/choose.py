@@ -72,6 +72,7 @@ class _Choice:
             self._prompt = system_prompt(call)
         self._considered = tuple(self._look(each) for each in route.candidates)
         self._verdict: Verdict | None = None
+        self._verdicts: dict[str, Verdict] = {}
         self._pin = None if conversation.is_new else given.pin(_key(route, conversation))
 
     def made(self) -> Decision:
@@ -175,7 +176,7 @@ class _Choice:
         if isinstance(chosen, Cascade):
             return chosen.model
         if isinstance(chosen, Learned):
-            if reason == "sticky" and self._pin is not None:
+            if reason == "sticky" and self._pin is not None and (chosen.sticky or self._conversation.is_bound):
                 return chosen.weak if chosen.weak.name == self._pin.model else chosen.strong
             self._verdict = self._judged(chosen)
             return chosen.strong if self._verdict.is_strong else chosen.weak
@@ -195,7 +196,9 @@ class _Choice:
 
     def _judged(self, candidate: Learned) -> Verdict:
         assert self._given.scores is not None
-        return self._verdict or self._given.scores.judge(self._route.name, candidate, self._call)
+        if candidate.name not in self._verdicts:
+            self._verdicts[candidate.name] = self._given.scores.judge(self._route.name, candidate, self._call)
+        return self._verdicts[candidate.name]
 
     def _trials(self, offered: Iterable[Trial], chosen: Candidate, model: Model) -> Iterator[Trial]:
         """Who else is asked: by draws of their own, so that each call is tried with a known probability."""

@@ -19,13 +19,12 @@ from gateway.core.span import SpanContext
 from gateway.core.tasks import Tasks
 from gateway.core.trial import TrialResult
 from gateway.route.candidates import Cascade, Guarantee, Learned
-from gateway.route.cascade import DISAGREES, FAILED, agreement
+from gateway.route.cascade import FAILED, why_not
 from gateway.route.certificate.certificates import Certificates, described
 from gateway.route.decision import Decision, Trial
 from gateway.route.learned import ENOUGH, LearnedScores
 from gateway.route.quality import answer as answers
-from gateway.route.quality import checks, judge
-from gateway.route.quality.agreement import agree
+from gateway.route.quality import judge
 from gateway.route.quality.scores import SCORERS, Unscored, unusable
 from gateway.route.rules import Route
 
@@ -313,13 +312,9 @@ async def _cascaded(cascade: Cascade, asked: _Asked) -> Document | str:
         if isinstance(each, BaseException):
             raise each
     documents = [each for each in found if not isinstance(each, BaseException)]
-    cheap = answers.read(documents[0])
-    fired = checks.first((check.value for check in cascade.when), cheap, asked.fields)
-    if fired is not None:
-        return fired
-    if len(documents) > 1 and not agree(cheap, answers.read(documents[1]), agreement(cascade)):
-        return DISAGREES
-    return documents[0]
+    said = [answers.read(each) for each in documents]
+    fired = why_not(cascade, said[0], said[1] if len(said) > 1 else None, asked.fields)
+    return documents[0] if fired is None else fired
 
 
 def _failed(trial: Trial, error: GatewayError) -> Labelled:

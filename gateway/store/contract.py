@@ -39,6 +39,10 @@ REMOVAL_TTL = 3600.0
 """Seconds for which the log tells that an entry was removed."""
 FLIGHT_LEASE = 30.0
 """Seconds after which the mark of a call that a worker leads is gone; renew it before."""
+POLICIES = 50
+"""Policies that are kept."""
+FILES = "files"
+"""Who has changed a policy that was found in its folder."""
 EARNED_TTL = 90 * 86_400.0
 """Seconds after its last change for which what a route has earned is kept."""
 
@@ -112,6 +116,21 @@ class VersionStore(Protocol):
 
     async def versions(self) -> Mapping[str, str]:
         """Which instance runs which policy version."""
+        ...
+
+
+class PolicyStore(Protocol):
+    """The policies that were in force, the last POLICIES of them."""
+
+    async def keep(self, version: str, who: str, value: bytes) -> None:
+        """Adds one, unless the last has the same version: then it stays, but for one of FILES, which gives way to somebody's.
+
+        Neither `version` nor `who` has a space in it. Once this has returned, it survives a power cut.
+        """
+        ...
+
+    async def kept(self) -> Sequence[bytes]:
+        """The values, the last one first."""
         ...
 
 
@@ -330,6 +349,9 @@ class Store(Protocol):
 
     @property
     def versions(self) -> VersionStore: ...
+
+    @property
+    def policies(self) -> PolicyStore: ...
 
     @property
     def ledger(self) -> LedgerStore: ...

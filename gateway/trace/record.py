@@ -150,6 +150,8 @@ class Served(Protocol):
     def produced(self) -> list[str]: ...
 
 
+TRIAL = "trial"
+"""The outcome of what is no call: what came of asking somebody else one. It counts nowhere among calls."""
 STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream", "meter")
 """The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
 
@@ -251,6 +253,8 @@ class Record:
             self._fail(error)
         elif self.hold is not None and self.hold.is_stopped:
             self.outcome = "stopped_budget"
+        elif self.tried is not None:
+            self.outcome = TRIAL
         elif self.served is None:
             self.outcome = "gateway"
         elif not self.served.deployment.name and self.claim is not None:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.core.errors import CLIENT_LEFT, SUPERSEDED, CallerError
+from gateway.trace import choice
+from gateway.trace.record import TRIAL
 from gateway.trace.spans.span import Span
 from gateway.trace.spans.tell import trace_of
 
@@ -59,7 +61,11 @@ def tell(row: Row) -> dict[str, Any]:
 
 
 def sentences(row: Row) -> Iterator[str]:
+    if row.get("outcome") == TRIAL:
+        yield choice.trial(row)
+        return
     yield _asked(row)
+    yield from choice.made_for(row)
     if row.get("key_name") is not None or row.get("tenant") is not None:
         yield f"The caller is {row['tenant']}, by the key {row['key_name'] or row['key_id']}."
     if row.get("outcome") == "rejected_auth":
@@ -67,6 +73,7 @@ def sentences(row: Row) -> Iterator[str]:
         return
     if row.get("reason") is not None:
         yield _routed(row)
+        yield from choice.chosen(row)
     yield from _held(row)
     attempts = row.get("attempts") or ()
     yield from _passed_over(row)

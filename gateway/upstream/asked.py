@@ -135,7 +135,8 @@ class Asked:
         if not task.done():
             task.cancel(*stopped.args)
             await asyncio.wait([task])
-        answer = None if task.cancelled() else task.result()
+        is_over = task.cancelled() or task.exception() is not None  # a bug, which is told where it is raised
+        answer = None if is_over else task.result()
         attempt = self.opening.attempt
         if isinstance(answer, Answer):
             await self._leave(answer, stopped)

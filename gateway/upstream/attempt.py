@@ -70,6 +70,8 @@ class Try:
         except BaseException as error:
             if isinstance(error, Timeout):
                 self._observe()  # what was waited for in vain counts as the time it took
+            elif error.args == (SUPERSEDED,):
+                self._observed.outlasted(self.deployment.name, self._waited, stream=self._call.stream)
             self.close(error)
             raise
         self._observe()
@@ -87,9 +89,13 @@ class Try:
             self._wire.release(self.deployment.provider, self._exchange)
             self._exchange = None
 
+    @property
+    def _waited(self) -> float:
+        """Seconds."""
+        return self._clock.monotonic() - self.attempt.started
+
     def _observe(self) -> None:
-        seconds = self._clock.monotonic() - self.attempt.started
-        self._observed.answered(self.deployment.name, seconds, stream=self._call.stream)
+        self._observed.answered(self.deployment.name, self._waited, stream=self._call.stream)
 
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call

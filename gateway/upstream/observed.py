@@ -53,6 +53,12 @@ class Observed:
         if len(self._averages) > MOST:
             del self._averages[next(iter(self._averages))]
 
+    def outlasted(self, deployment: str, seconds: float, *, stream: bool) -> None:
+        """Nobody waited for the answer any longer than this: a lower bound, which says something where it is above average."""
+        known = self.first_token(deployment, stream=stream)
+        if known is not None and seconds > known:
+            self.answered(deployment, seconds, stream=stream)
+
     def busy(self, deployment: str) -> int:
         """Calls under way."""
         return self._under_way.get(deployment, 0)

@@ -12,9 +12,12 @@ from gateway.cache.semantic.asked import NO_SEMANTIC
 from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.ingress.admin.api import Admin
+from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.openapi import OPERATIONS, document
 from gateway.ingress.admin.server import PREFIX
+from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
+from gateway.route.certificate.certificates import Certificates
 from gateway.store.open import open_store
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.names import Known
@@ -47,10 +50,13 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         journal=worker.journal,
         policy=worker.policy,
         watch=worker.watch,
-        compile_folder=compile_folder,
+        folder=house.policies,
+        trying=Trying(compile_folder, lambda folder: (0, ())),
+        history=History(house.policies, store.policies, worker.policy, Clock()),
         resting=dict,
         observed=dict,
         budgets=worker.budgets,
+        certificates=Certificates(store.meanings.earned, str, Clock(), pepper=b"x"),
         metrics=Metrics(Observer(object, Known), None, Clock()),
         purges=Purges(store.cache),
         meanings=NO_SEMANTIC,
@@ -73,7 +79,9 @@ async def test_the_document_can_be_asked_for(admin: aiohttp.ClientSession) -> No
         assert await reply.json() == document(PREFIX)
 
 
-@pytest.mark.parametrize("path", ["calls", "calls:tail", "calls:export", "stats", "errors", "cache", "cache/entries"])
+@pytest.mark.parametrize(
+    "path", ["calls", "calls:tail", "calls:export", "stats", "errors", "cache", "cache/entries", "certificates"]
+)
 async def test_every_parameter_that_is_named_is_taken_and_no_other(admin: aiohttp.ClientSession, path: str) -> None:
     (operation,) = (each for each in OPERATIONS if each.path == path)
 

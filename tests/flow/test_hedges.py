@@ -167,6 +167,22 @@ async def test_one_that_was_stopped_has_neither_failed_nor_succeeded(scene: Scen
     assert len(scene.first.calls) == 4  # three failures in a row would have made it rest
 
 
+async def test_one_that_was_silent_is_known_to_be_slow(scene: Scene) -> None:
+    scene.first.will(*ANSWER)
+    await scene.ask(stream=False)
+    observed = scene.house.worker.route.seen
+    before = observed.first_token("slow/a", stream=False)
+    scene.first.will(HANG)
+    scene.second.will(*ANSWER)
+
+    await scene.ask(stream=False)
+
+    after = observed.first_token("slow/a", stream=False)
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
 FAILURES: dict[str, Step] = {"a failure": Status(500), "a reset": CUT}
 
 
@@ -240,6 +256,27 @@ async def test_a_call_that_the_first_finds_wrong_ends_at_once(scene: Scene) -> N
     second = record["attempts"][1]
     assert record["cost_nano_usd"] == second["cost_nano_usd"] == second["input_tokens"] * 3000
     assert not second["served"]
+
+
+async def test_a_bug_in_one_stops_and_pays_the_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: Any) -> Any:
+        raise RuntimeError
+
+    scene.first.will(HANG)
+    scene.second.will(Until(event := asyncio.Event()), *ANSWER)
+
+    asking = asyncio.create_task(scene.ask(stream=False))
+    await scene.second.asked()
+    monkeypatch.setattr("gateway.upstream.dialects.openai.WholeAnswer", bug)
+    event.set()
+    answer = await asking
+
+    assert answer.status_code == 500
+    await scene.first.disconnected()
+    record = await scene.agree()
+    first = record["attempts"][0]
+    assert first["error"] == "superseded"
+    assert record["cost_nano_usd"] == first["cost_nano_usd"] == first["input_tokens"] * 1000
 
 
 async def test_a_model_of_one_deployment_is_not_hedged(scene: Scene) -> None:

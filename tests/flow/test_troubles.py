@@ -29,7 +29,7 @@ STAGES = {
     "budget": "gateway.budget.budgets.Budgets.hold",
     "cache": "gateway.cache.replay.Replays.claim",
     "route": "gateway.route.plan.decide",
-    "upstream": "gateway.upstream.open.Upstream.open",
+    "upstream": "gateway.upstream.open.Upstream.asking",
     "dialect": "gateway.upstream.dialects.openai.request_body",
     "meter": "gateway.meter.bill.Meter.bill",
 }

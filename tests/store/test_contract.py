@@ -15,7 +15,7 @@ from gateway.core.claim import Conflict, Fresh, Pending, Stored
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import VirtualKey
-from gateway.store.contract import REPLAY_LIMIT, OpenError, Store
+from gateway.store.contract import FILES, POLICIES, REPLAY_LIMIT, OpenError, Store
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
 from tests.store.conftest import Opens
@@ -321,3 +321,30 @@ async def test_what_was_written_outlives_the_workers(opens: Opens, url: str, tmp
     assert again.pepper == pepper
     assert list((await again.keys.load(since=0))[1]) == [KEY]
     assert await again.replays.claim("acme", "key", "hash") == ANSWER
+
+
+async def test_policies_are_kept_the_last_first_and_no_more_than_so_many(store: Store, other: Store) -> None:
+    for number in range(POLICIES + 2):
+        await store.policies.keep(f"v{number}", "admin", b"%d \x00" % number)
+
+    found = await other.policies.kept()
+
+    assert len(found) == POLICIES
+    assert (found[0], found[-1]) == (b"%d \x00" % (POLICIES + 1), b"2 \x00")
+
+
+async def test_the_last_policy_is_kept_once_and_somebody_s_word_goes_before_the_folder_s(
+    store: Store, other: Store
+) -> None:
+    await store.policies.keep("v1", FILES, b"found")
+    await other.policies.keep("v1", FILES, b"found by another")
+    assert await store.policies.kept() == [b"found"]
+
+    await other.policies.keep("v1", "admin", b"applied")
+    await store.policies.keep("v1", FILES, b"found again")
+    await store.policies.keep("v1", "admin", b"applied twice")
+    assert await store.policies.kept() == [b"applied"]
+
+    await store.policies.keep("v2", FILES, b"changed")
+    await store.policies.keep("v1", "admin", b"back")
+    assert await store.policies.kept() == [b"back", b"changed", b"applied"]

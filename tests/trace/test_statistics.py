@@ -38,6 +38,13 @@ def test_figures_add_up(file: File) -> None:
     assert group["points"][5]["p50_ms"] is None
 
 
+def test_what_came_of_trials_counts_nowhere(file: File) -> None:
+    file.writer.write([line("a"), line("trial_a_01", outcome="trial", operation="trial", duration_ms=0.01, org=None)])
+
+    assert file.totals("calls", step="60") == {(): 1}
+    assert file.totals("calls", by="outcome", step="60") == {("upstream",): 1}
+
+
 @pytest.mark.parametrize("step", ["60", "300", "3600"])
 def test_groups_are_told_apart_and_filtered_at_every_step(file: File, step: str) -> None:
     file.writer.write(

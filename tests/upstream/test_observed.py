@@ -70,3 +70,15 @@ def test_clients_that_name_deployments_without_end_do_not_fill_the_memory(observ
 
     assert len(observed.all()) == MOST
     assert observed.first_token("d0", stream=True) is None
+
+
+def test_an_answer_that_was_given_up_counts_only_where_it_had_been_slower_than_usual(observed: Observed) -> None:
+    observed.outlasted("a", 5.0, stream=True)
+    assert observed.first_token("a", stream=True) is None
+
+    observed.answered("a", 1.0, stream=True)
+    observed.outlasted("a", 0.5, stream=True)
+    assert observed.first_token("a", stream=True) == 1.0
+
+    observed.outlasted("a", 2.0, stream=True)
+    assert observed.first_token("a", stream=True) == pytest.approx(1.2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,19 +21,23 @@ from gateway.cache.semantic.start import is_installed
 from gateway.core.clock import Clock
 from gateway.core.errors import NotFound, Overloaded
 from gateway.core.secret import Secret
-from gateway.ingress.admin import draft, fields, openapi
+from gateway.ingress.admin import fields, openapi
 from gateway.ingress.admin.balances import rows
 from gateway.ingress.admin.cache import CacheRoutes
 from gateway.ingress.admin.calls import CallRoutes, Tell
+from gateway.ingress.admin.certificates import CertificateRoutes
 from gateway.ingress.admin.console import console_routes
+from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
+from gateway.ingress.admin.policies import PolicyRoutes
 from gateway.ingress.admin.replay import ReplayRoutes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
-from gateway.policy.snapshot import Snapshot
+from gateway.policy.history import History
 from gateway.policy.watch import Watch
+from gateway.route.certificate.certificates import Certificates
 from gateway.store.contract import Store
 from gateway.trace.journal import Journal
 from gateway.trace.metrics.instruments import DROPPED
@@ -66,17 +69,20 @@ class Observed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The parts that the admin API shows. `compile_folder` compiles a policy folder; `unready` says why not, or None."""
+    """The parts that the admin API shows. `folder` is the policy's; `unready` says why not, or None."""
 
     key: Secret | None
     store: Store
     journal: Journal
     policy: Current
     watch: Watch
-    compile_folder: Callable[[Path], Snapshot]
+    folder: Path
+    trying: Trying
+    history: History
     resting: Resting
     observed: Observed
     budgets: Budgets
+    certificates: Certificates
     metrics: Metrics
     purges: Purges
     meanings: Meanings
@@ -101,14 +107,13 @@ class Admin:
                 web.get(PREFIX + "keys", self._keys),
                 web.post(PREFIX + "keys", self._create_key),
                 web.delete(PREFIX + "keys/{id}", self._revoke_key),
-                web.get(PREFIX + "policies", self._policies),
-                web.post(PREFIX + "policies:validate", self._validate),
-                web.post(PREFIX + "policies:reload", self._reload),
+                *self._policies().routes(),
                 *self._replay().routes(),
                 *CallRoutes(self.journal.calls, self.clock, self.tell).routes(application),
                 *StatisticsRoutes(self.journal.calls, self.clock).routes(),
                 *self._cache().routes(application),
                 *self._meanings().routes(),
+                *self._certificates().routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
                 web.get(PREFIX + "telemetry", self._telemetry),
@@ -122,12 +127,18 @@ class Admin:
         return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
 
     def _replay(self) -> ReplayRoutes:
-        return ReplayRoutes(self.journal.calls, self.clock, lambda: self.policy.current, self.compile_folder)
+        return ReplayRoutes(self.journal.calls, self.clock, lambda: self.policy.current, self.trying.compile)
 
     def _meanings(self) -> MeaningRoutes:
         return MeaningRoutes(
             self.meanings, self.reports, self.journal.find, lambda: self.policy.current.cache, is_installed
         )
+
+    def _policies(self) -> PolicyRoutes:
+        return PolicyRoutes(self.folder, self.policy, self.watch, self.trying, self.history, self.store)
+
+    def _certificates(self) -> CertificateRoutes:
+        return CertificateRoutes(self.certificates, self.budgets, lambda: self.policy.current, self.clock.now)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})
@@ -159,33 +170,6 @@ class Admin:
         if not await self.store.keys.revoke(request.match_info["id"]):
             raise NotFound("there is no such key")
         return web.Response(status=204)
-
-    async def _policies(self, request: web.Request) -> web.Response:
-        current, error = self.policy.current, self.policy.last_error
-        return fields.json(
-            {
-                "version": current.version,
-                "loaded_at": self.policy.loaded_at,
-                "notes": current.notes,
-                "last_error": draft.rows(error.mistakes) if error else None,
-                "instances": await self._instances(),
-            }
-        )
-
-    async def _instances(self) -> Mapping[str, str] | None:
-        """None while the store is away: what is in force here can be told all the same."""
-        try:
-            return await self.store.versions.versions()
-        except Overloaded:
-            return None
-
-    async def _validate(self, request: web.Request) -> web.Response:
-        files = fields.texts(await fields.read_fields(request, {"files"}), "files")
-        return fields.json(await asyncio.to_thread(draft.try_out, files, self.compile_folder))
-
-    async def _reload(self, request: web.Request) -> web.Response:
-        await self.watch.reload()
-        return await self._policies(request)
 
     async def _deployments(self, request: web.Request) -> web.Response:
         resting, observed = self.resting(), self.observed()

@@ -59,7 +59,7 @@ class CallRoutes:
         return fields.json({"calls": [orjson.Fragment(line) for line in page.lines], "before": page.before})
 
     async def _one(self, request: web.Request) -> web.Response:
-        record = await self._calls.find(request.match_info["id"])
+        record = await self._calls.whole(request.match_info["id"])
         if record is None:
             raise NotFound("there is no record of such a call")
         return fields.json(record if self._tell is None else {**record, **self._tell(record)})

@@ -4,29 +4,90 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gateway.core.errors import InvalidRequest
 from gateway.policy.mistakes import Mistake, PolicyError
 from gateway.policy.snapshot import Snapshot
+from gateway.policy.suite import Failure
 
 _MOST_FILES = 100
 _NAME = re.compile(r"[\w-][\w .-]{0,99}\.ya?ml", re.ASCII)
 
 
-def try_out(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot]) -> dict[str, object]:
-    """What compiling these files (name, text) as one policy gives, ready for JSON. It blocks. Raises InvalidRequest."""
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """`compile` makes a snapshot of a folder, `test` gives how many tests its policy has and those that fail. Both block, and
+    raise PolicyError."""
+
+    compile: Callable[[Path], Snapshot]
+    test: Callable[[Path], tuple[int, Sequence[Failure]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of it. `version` None: there are mistakes."""
+
+    version: str | None
+    notes: Sequence[str] = ()
+    mistakes: Sequence[Mistake] = ()
+    tests: int = 0
+    failures: Sequence[Failure] = ()
+
+    @property
+    def is_good(self) -> bool:
+        return self.version is not None and not self.failures
+
+    def told(self) -> dict[str, object]:
+        """Ready for JSON."""
+        failed = [{**asdict(each.place), "name": each.name, "message": each.message} for each in self.failures]
+        return {
+            "ok": self.is_good,
+            "version": self.version,
+            "notes": list(self.notes),
+            "mistakes": rows(self.mistakes),
+            "tests": {"count": self.tests, "failed": failed},
+        }
+
+    def summary(self) -> str:
+        """What is wrong, a line for each."""
+        return "\n".join(map(str, (*self.mistakes, *self.failures)))
+
+
+def try_out(files: Mapping[str, str], trying: Trying) -> Tried:
+    """What these files (name, text) as one policy give. It blocks. Raises InvalidRequest."""
+    with _folder(files) as folder:
+        return try_folder(folder, trying)
+
+
+def try_folder(folder: Path, trying: Trying) -> Tried:
+    """What a folder gives; places in it are told without its name. It blocks."""
     try:
-        snapshot = compiled(files, compile_folder)
+        snapshot = trying.compile(folder)
+        tests, failures = trying.test(folder)
     except PolicyError as error:
-        return {"ok": False, "version": None, "notes": [], "mistakes": rows(error.mistakes)}
-    return {"ok": True, "version": snapshot.version, "notes": snapshot.notes, "mistakes": []}
+        return Tried(None, mistakes=[_inside(mistake, f"{folder}/") for mistake in error.mistakes])
+    told = [replace(each, place=replace(each.place, file=_without(each.place.file, f"{folder}/"))) for each in failures]
+    return Tried(snapshot.version, snapshot.notes, tests=tests, failures=told)
 
 
 def compiled(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot]) -> Snapshot:
     """The policy of these files (name, text). It blocks. Raises InvalidRequest, PolicyError."""
+    with _folder(files) as folder:
+        try:
+            snapshot = compile_folder(folder)
+        except PolicyError as error:
+            raise PolicyError(_inside(mistake, f"{folder}/") for mistake in error.mistakes) from error
+    promises = [replace(each, place=replace(each.place, file=Path(each.place.file).name)) for each in snapshot.promises]
+    return replace(snapshot, promises=tuple(promises))
+
+
+@contextmanager
+def _folder(files: Mapping[str, str]) -> Iterator[Path]:
+    """With these files, for a moment. Raises InvalidRequest."""
     if not 0 < len(files) <= _MOST_FILES:
         raise InvalidRequest(f"files must hold 1 to {_MOST_FILES} files", param="files")
     if not all(_NAME.fullmatch(name) for name in files):
@@ -34,13 +95,11 @@ def compiled(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in files.items():
-            (folder / file).write_text(text, encoding="utf-8")
-        try:
-            snapshot = compile_folder(folder)
-        except PolicyError as error:
-            raise PolicyError(_inside(mistake, f"{folder}/") for mistake in error.mistakes) from error
-    promises = [replace(each, place=replace(each.place, file=Path(each.place.file).name)) for each in snapshot.promises]
-    return replace(snapshot, promises=tuple(promises))
+            try:
+                (folder / file).write_bytes(text.encode())
+            except UnicodeEncodeError:
+                raise InvalidRequest(f"{file} has characters that are none", param="files") from None
+        yield folder
 
 
 def rows(mistakes: Iterable[Mistake]) -> list[dict[str, object]]:
@@ -50,4 +109,8 @@ def rows(mistakes: Iterable[Mistake]) -> list[dict[str, object]]:
 
 def _inside(mistake: Mistake, folder: str) -> Mistake:
     """The mistake with the names of files as they were given."""
-    return replace(mistake, file=mistake.file.replace(folder, ""), message=mistake.message.replace(folder, ""))
+    return replace(mistake, file=_without(mistake.file, folder), message=_without(mistake.message, folder))
+
+
+def _without(text: str, folder: str) -> str:
+    return text.replace(folder, "")

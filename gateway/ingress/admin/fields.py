@@ -16,6 +16,9 @@ MAX_BODY = 1024 * 1024
 """Bytes of the largest body."""
 PATIENCE = 30.0
 """Seconds a body may take. aiohttp does not tell a body that is no chunk from one that is late, so that ends here too."""
+LONGEST_REASON = 500
+WHO = "admin"
+"""Whoever has the admin key: there is one."""
 _MOST = 10**18  # fits SQLite's integers
 
 
@@ -33,6 +36,23 @@ def text(fields: Mapping[str, Any], name: str, default: str = "") -> str:
     value = fields.get(name, default)
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} must be a string", code="invalid_type", param=name)
+    return value
+
+
+def required(fields: Mapping[str, Any], name: str) -> str:
+    """A text that says something."""
+    value = text(fields, name)
+    if not value.strip():
+        raise InvalidRequest(f"{name} is required", code="missing_parameter", param=name)
+    return value
+
+
+def reason(fields: Mapping[str, Any]) -> str:
+    """Why something is done, in a few words that are kept."""
+    value = required(fields, "reason").strip()
+    if len(value) > LONGEST_REASON or not value.isprintable():
+        message = f"reason must be at most {LONGEST_REASON} printable characters"
+        raise InvalidRequest(message, code="invalid_value", param="reason")
     return value
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.ingress.admin import cache
+from gateway.ingress.admin.fields import LONGEST_REASON
 from gateway.route.candidates import Standing
 from gateway.trace.reading import statistics
 from gateway.trace.reading.search import EQUAL, MOMENTS, TIMES, WORDS
@@ -15,6 +16,8 @@ Schema = Mapping[str, object]
 _TEXT: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer", "minimum": 0}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
+_REASON: Schema = {**_TEXT, "maxLength": LONGEST_REASON}
+_FILES: Schema = {"type": "object", "additionalProperties": _TEXT, "minProperties": 1, "maxProperties": 100}
 _TIME: Schema = {"type": "string", "description": MOMENTS, "example": "-7d"}
 _AMOUNT: Schema = {"type": "number", "minimum": 0}
 _TIMES = dict.fromkeys(TIMES, _TIME)
@@ -61,14 +64,39 @@ OPERATIONS = (
     ),
     Operation("delete", "keys/{id}", "Revokes a key, on every worker within a second", status=204),
     Operation(
-        "get", "policies", "The policy in force, the mistakes of the last one refused, and who runs which version"
+        "get",
+        "policies",
+        "The policy in force, the mistakes of the last one refused, who runs which version, and the versions before",
+    ),
+    Operation(
+        "get",
+        "policies/{id}",
+        "One version: who brought it and why, its files, and how it differs from another",
+        query={"against": {**_TEXT, "description": "a version"}},
     ),
     Operation(
         "post",
         "policies:validate",
-        "Compiles files as a policy without putting it into force",
-        body={"files": {"type": "object", "additionalProperties": _TEXT, "minProperties": 1, "maxProperties": 100}},
-        required=("files",),
+        "Compiles and tests files as a policy, or the folder as it is, without putting them into force",
+        body={"files": _FILES},
+    ),
+    Operation(
+        "post",
+        "policies:apply",
+        "Makes these files the policy, all or none, once they have been tried out; If-Match says which version was edited",
+        body={
+            "files": _FILES,
+            "reason": _REASON,
+            "removes": {"type": "boolean", "description": "true: files of the folder that are left out are removed"},
+        },
+        required=("files", "reason"),
+    ),
+    Operation(
+        "post",
+        "policies:rollback",
+        "Puts a version that was in force into force again",
+        body={"version": _TEXT, "reason": _REASON},
+        required=("version", "reason"),
     ),
     Operation(
         "post",
@@ -152,6 +180,19 @@ OPERATIONS = (
             "entry": {**_OPTIONAL_TEXT, "description": "the id of one"},
             "all": {"type": "boolean", "description": "true, and no mark: everything"},
         },
+    ),
+    Operation(
+        "get",
+        "certificates",
+        "What has been shown of the candidates of each route, and what may be spent on showing more",
+        query={"route": _TEXT},
+    ),
+    Operation(
+        "post",
+        "certificates:reset",
+        "Forgets what has been shown of a candidate, which does not serve until it has been shown anew",
+        body={"route": _TEXT, "candidate": _TEXT, "prompt": _OPTIONAL_TEXT, "reason": _REASON},
+        required=("route", "candidate", "reason"),
     ),
     Operation("get", "deployments", "The deployments of the policy, how they do, and until when and why one rests"),
     Operation(

@@ -94,6 +94,12 @@ class Candidates:
 _NOTHING = schema_routes.Guarantee()
 
 
+def price_ratio(candidate: Candidate, reference: Model) -> float | None:
+    """What the candidate is expected to cost, as a share of the reference, trials apart; None where a price is not known."""
+    expected, whole = _expected_cost(candidate), _cost(reference)
+    return expected / whole if whole and expected != float("inf") else None
+
+
 def compile_candidates(policy: schema.Policy, models: Models, mistakes: Mistakes) -> Candidates:
     compiled = {
         name: _compiled(name, written, ("policies", name), models, mistakes)
@@ -127,14 +133,19 @@ def _learned(
             mistakes.add((*path, key), f"{key!r} belongs to a cascade, which has `try`", key=True)
     found = [_found(each, (*path, "choose", index), models, mistakes) for index, each in enumerate(written.choose)]
     weak, strong = found
-    return None if weak is None or strong is None else Learned(name, weak, strong, written.strong_share or 0.4)
+    return (
+        None
+        if weak is None or strong is None
+        else Learned(name, weak, strong, written.strong_share or 0.4, sticky=written.sticky == "conversation")
+    )
 
 
 def _cascade(
     name: str, written: schema_routes.Candidate, attempt: str, path: Path, models: Models, mistakes: Mistakes
 ) -> Cascade | None:
-    if written.strong_share is not None:
-        mistakes.add((*path, "strong_share"), "'strong_share' belongs to a learned score, which has `choose`", key=True)
+    for key in ("strong_share", "sticky"):
+        if key in written.model_fields_set:
+            mistakes.add((*path, key), f"{key!r} belongs to a learned score, which has `choose`", key=True)
     if written.escalate_to is None:
         mistakes.add(path, "'escalate_to' is missing: the model that is asked where a check fires")
         return None

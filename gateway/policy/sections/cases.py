@@ -14,12 +14,14 @@ from gateway.route.candidates import Standing
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A call to decide about, and what must come of it. `state` is how candidates stand, by `route` or `route/candidate`."""
+    """A call to decide about, and what must come of it. `state` is how candidates stand, by `route` or `route/candidate`;
+    `answers` are what models say, by their names."""
 
     name: str
     place: Place
     request: schema_tests.Request
     state: Mapping[str, Standing]
+    answers: Mapping[str, str]
     expect: schema_tests.Expectation
 
 
@@ -32,13 +34,15 @@ def compile_cases(policy: schema.Policy, at: Sequence[int], mistakes: Mistakes) 
         if route.candidates
         for name in (route.name, *(f"{route.name}/{each}" for each in route.candidates))
     }
+    models = {*policy.models}
     for index, test in zip(at, policy.tests, strict=True):
         path: Path = ("tests", index)
         if test.name in cases:
             mistakes.add((*path, "name"), f"there is already a test {test.name!r}, at {cases[test.name].place}")
         if not test.expect.model_fields_set:
             mistakes.add(
-                (*path, "expect"), "nothing is expected: say route, model, deployment, reason, candidate or error"
+                (*path, "expect"),
+                "nothing is expected: say route, model, deployment, reason, candidate, because or error",
             )
         for feature in sorted(set(listed(test.request.has)) - FEATURES):
             mistakes.add((*path, "request", "has"), f"there is no feature {feature!r}{nearest(feature, FEATURES)}")
@@ -46,7 +50,10 @@ def compile_cases(policy: schema.Policy, at: Sequence[int], mistakes: Mistakes) 
             if name not in candidates:
                 message = f"there is no route with candidates, or route/candidate, {name!r}{nearest(name, candidates)}"
                 mistakes.add((*path, "state", name), message, key=True)
+        for name in test.answers:
+            if name not in models:
+                mistakes.add((*path, "answers", name), f"there is no model {name!r}{nearest(name, models)}", key=True)
         state = {name: Standing(standing) for name, standing in test.state.items()}
         place = mistakes.place((*path, "name"))
-        cases.setdefault(test.name, Case(test.name, place, test.request, state, test.expect))
+        cases.setdefault(test.name, Case(test.name, place, test.request, state, test.answers, test.expect))
     return tuple(cases.values())

@@ -71,7 +71,12 @@ def _of_trials(routes: Routes) -> Iterator[tuple[str, tuple[Limit, ...]]]:
     for route in routes.rules:
         for account, budget in spending(route):
             if budget is not None:
-                yield account, (Limit(Unit.USD, budget, Calendar(Period.DAY)),)
+                yield account, (daily(budget),)
+
+
+def daily(budget: int) -> Limit:
+    """What may be spent in a UTC day on trials; `budget` in nano-USD."""
+    return Limit(Unit.USD, budget, Calendar(Period.DAY))
 
 
 class _Reader:

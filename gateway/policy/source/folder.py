@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path as FilePath
@@ -30,21 +30,37 @@ class Source:
 
 def read(folder: FilePath, environment: Mapping[str, str]) -> Source:
     """The files of `folder` merged. Raises PolicyError with everything that is wrong with them as YAML."""
-    digest = sha256()
     merged = Document()
     clashes = Mistakes(merged.places)
     wrong: list[Mistake] = []
-    for name, content in _contents(folder, wrong):
+    found = _contents(folder, wrong)
+    for name, content in found:
         merged.places.values.setdefault((), Place(str(folder / name), 1, 1))
-        digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
-        digest.update(content)
         document, mistakes = parse(content, str(folder / name), environment)
         wrong.extend(mistakes.found)
         _merge(document, merged, clashes)
     wrong.extend(clashes.found)
     if wrong:
         raise PolicyError(wrong)
-    return Source(merged, digest.hexdigest()[:12])
+    return Source(merged, version_of(found))
+
+
+def contents(folder: FilePath) -> dict[str, bytes]:
+    """Its policy files, by name. Raises PolicyError where they cannot be read, or there are none."""
+    wrong: list[Mistake] = []
+    found = _contents(folder, wrong)
+    if wrong:
+        raise PolicyError(wrong)
+    return dict(found)
+
+
+def version_of(files: Iterable[tuple[str, bytes]]) -> str:
+    """Of files in the order of their names; see Source."""
+    digest = sha256()
+    for name, content in files:
+        digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(content)
+    return digest.hexdigest()[:12]
 
 
 def policy_files(folder: FilePath) -> list[os.DirEntry[str]]:

@@ -118,6 +118,12 @@ def retry(state: State, terms: Terms, now: float) -> State:
     return State(trial=state.trial + 1, began=now)
 
 
+def begin_anew(state: State, terms: Terms, now: float, why: str) -> State:
+    """The next trial, without labels, whatever this one has shown."""
+    found = Verdict(since=now, why=why)
+    return State(trial=state.trial + 1, began=now, verdicts={terms.key: found})
+
+
 def rest(trial: int) -> float:
     """Seconds between the end of this trial and the next."""
     return min(FIRST_REST * 2.0 ** min(trial - 1, 10), LONGEST_REST)

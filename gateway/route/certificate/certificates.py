@@ -70,6 +70,12 @@ class Certificates:
             known.shared.learn(cell, self._clock.now())
             _look(known)
 
+    async def begin_anew(self, known: Certificate, why: str) -> bool:
+        """Forgets what was shown of a candidate; whether the store knows that yet, and so every worker within INTERVAL."""
+        done = await known.shared.begin_anew(self._states, self._clock.now(), why)
+        _look(known)
+        return done
+
     async def run(self, routes: Callable[[], Routes]) -> None:
         """Writes and reads what was learnt, until it is cancelled. `routes` gives those in force."""
         while True:

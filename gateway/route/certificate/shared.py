@@ -23,6 +23,7 @@ from gateway.route.certificate.certificate import (
     Standing,
     State,
     Status,
+    begin_anew,
     decide,
     learn,
     merge,
@@ -97,6 +98,15 @@ class Shared:
         certificate.learn."""
         state = learn(self._state, self.terms, cell=cell, writer=self._writer, at=now)
         self._hold(decide(state, self.terms, now))
+
+    async def begin_anew(self, store: States, now: float, why: str) -> bool:
+        """Forgets what was shown, here at once and on every worker once the store knows; whether it does. Else it is told by
+        the next `flush` that finds it."""
+        await self.flush(store, now)
+        self._hold(begin_anew(self._state, self.terms, now, why))
+        begun = self._state.trial
+        await self.flush(store, now)
+        return self._sure.trial >= begun
 
     async def flush(self, store: States, now: float) -> None:
         """Writes what was learnt, and reads what others have. `now` in UTC seconds. While the store is away it waits for the

@@ -22,6 +22,7 @@ from gateway.store.redis.ledger import RedisLedger
 from gateway.store.redis.meanings import SEARCHES, RedisMeanings
 from gateway.store.redis.names import CHANGES, CHANNEL, PEPPER
 from gateway.store.redis.pins import RedisPins
+from gateway.store.redis.policies import RedisPolicies
 from gateway.store.redis.replays import RedisReplays
 from gateway.store.redis.server import Server
 from gateway.store.redis.versions import RedisVersions
@@ -61,6 +62,7 @@ class RedisStore:
         self.cooldowns = RedisCooldowns(server, clock)
         self.replays = RedisReplays(server)
         self.versions = RedisVersions(server)
+        self.policies = RedisPolicies(server)
         self.ledger = RedisLedger(server)
         server.listen(CHANNEL, self._woken)
 

@@ -11,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError
-from gateway.store.sqlite import cache, cooldowns, keys, ledger, replays, versions
+from gateway.store.sqlite import cache, cooldowns, keys, ledger, policies, replays, versions
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.meanings import SqliteMeanings
 from gateway.store.sqlite.pins import SqlitePins
@@ -49,6 +49,7 @@ class SqliteStore:
         self.cooldowns = cooldowns.SqliteCooldowns(database, clock)
         self.replays = replays.SqliteReplays(database, clock)
         self.versions = versions.SqliteVersions(database, clock)
+        self.policies = policies.SqlitePolicies(database)
         self.ledger = ledger.SqliteLedger(database, clock)
 
     async def changes(self) -> Changes:
@@ -69,7 +70,8 @@ class SqliteStore:
 
 async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock) -> SqliteStore:
     """The store in this folder, made when there is none; `pepper` None: the one it keeps. Raises OpenError."""
-    schema = ";".join([SCHEMA, keys.SCHEMA, cooldowns.SCHEMA, replays.SCHEMA, versions.SCHEMA, ledger.SCHEMA])
+    parts = (keys, cooldowns, replays, versions, policies, ledger)
+    schema = ";".join([SCHEMA, *(part.SCHEMA for part in parts)])
     database = await asyncio.to_thread(Database, data_folder / FILE, schema)
     try:
         async with asyncio.timeout(OPENING):

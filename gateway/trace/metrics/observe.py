@@ -23,6 +23,7 @@ from gateway.trace.metrics.series import (
     histogram,
 )
 from gateway.trace.providers import provider_name
+from gateway.trace.record import TRIAL
 
 NO_PROVIDER = "_OTHER"
 """The provider of a call that none has seen."""
@@ -92,9 +93,10 @@ class Observer:
         self._overhead = histogram(self.totals, of.OVERHEAD, ())
 
     def observe(self, row: Row) -> None:
-        """Counts a call that has ended."""
-        if self._policy() is not self._seen:
-            self._take_up()
+        """Counts a call that has ended; what came of a trial is no call."""
+        if row["outcome"] == TRIAL:
+            return
+        self.names()
         key = _CALL(row)
         call = self._calls.get(key)
         if call is None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import orjson
 
 from gateway.core.errors import Overloaded
+from gateway.trace.reading.beside import whole
 from gateway.trace.reading.search import Search
 from gateway.trace.reading.statistics import Question
 from gateway.trace.sqlite.reader import Followed, Page, Reader
@@ -46,6 +47,10 @@ class Calls:
             await asyncio.sleep(min(pause, left))
             pause *= 2
         return None if found is None else orjson.loads(found)
+
+    async def whole(self, id: str) -> dict[str, Any] | None:
+        """The same with what was asked beside it; see beside.whole."""
+        return await self._read(lambda: whole(self._reader, id))
 
     async def latest(self, search: Search, *, limit: int = 50, before: int | None = None) -> Page:
         """By when the calls arrived, latest first."""

@@ -60,6 +60,7 @@ OUTCOMES = (
     "overloaded",
     "client_abort",
     "internal_error",
+    "trial",
     "orphaned",
 )
 CACHE = ("hit", "semantic-hit", "miss", "bypass")

@@ -15,6 +15,7 @@ from gateway.core.attempt import FIRST_ATTEMPT
 from gateway.core.errors import SUPERSEDED
 from gateway.core.span import child_id
 from gateway.trace.providers import provider_name
+from gateway.trace.record import TRIAL
 from gateway.trace.row import answered
 from gateway.trace.spans.messages import input_messages, output_messages
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
@@ -53,6 +54,8 @@ _USAGE_PARTS = (
 def trace_of(row: Row) -> Trace:
     """The trace that a record's row tells."""
     begin = round(row["at"] * _NANO)
+    if row["outcome"] == TRIAL:
+        return Trace(row["trace_id"], [_trial(row, begin)], row.get("trace_state", ""))
     root = int(row["span_id"], 16)
     spans = [_server(row, begin)]
     for number, stage in enumerate(row["stages"], start=1):
@@ -65,6 +68,16 @@ def trace_of(row: Row) -> Trace:
         span.end = min(span.end, spans[0].end)  # rounded, a part may end after the whole
         span.begin = min(span.begin, span.end)
     return Trace(row["trace_id"], spans, row.get("trace_state", ""))
+
+
+def _trial(row: Row, begin: int) -> Span:
+    """Of a trial that has ended; its calls have traces of their own, or spans of this one."""
+    told: dict[str, Value] = {f"llmgw.trial.{name}": value for name, value in row["trial"].items() if value is not None}
+    end = begin + _nanoseconds(row["duration_ms"] or 0.0)
+    span = Span("llmgw.trial", Kind.INTERNAL, row["span_id"], row["parent_span_id"], begin, end, Common(told), {})
+    if (link := row.get("link")) is not None:
+        span.link = link["trace_id"], link["span_id"]
+    return span
 
 
 def is_failure(row: Row) -> bool:

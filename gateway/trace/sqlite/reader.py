@@ -27,6 +27,7 @@ LONGEST = 10.0
 _LOOK = 100_000
 """Steps of SQLite's machine between two looks at the clock."""
 _MOST_ERRORS = 200
+FEW = 20
 LARGEST = 4 * 1024 * 1024
 """Bytes of records after which a page is full, however few they are."""
 COUNTING = 1.0
@@ -77,6 +78,20 @@ class Reader:
         with self._connection() as connection:
             rows = connection.execute(query, (id,)).fetchall()
         return rows[0][0].encode() if rows else None
+
+    def beginning(self, prefix: str) -> list[bytes]:
+        """The latest records, FEW at most, whose identifiers are this and hexadecimal digits."""
+        query = """SELECT record FROM calls CROSS JOIN records USING(seq) WHERE id >= ? AND id < ? ORDER BY seq DESC LIMIT ?"""
+        with self._connection() as connection:
+            rows = connection.execute(query, (prefix, f"{prefix}g", FEW)).fetchall()
+        return [record.encode() for (record,) in rows]
+
+    def of_span(self, trace_id: str, span_id: str) -> str | None:
+        """The identifier of the call that has this span."""
+        query = "SELECT id FROM calls WHERE trace_id = ? AND span_id = ? LIMIT 1"
+        with self._connection() as connection:
+            row = connection.execute(query, (trace_id, span_id)).fetchone()
+        return str(row[0]) if row else None
 
     def latest(self, search: Search, *, limit: int, before: int | None = None) -> Page:
         """By when the calls arrived, latest first; fewer than `limit` where they are large."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from gateway.trace.reading.statistics import WITH_TAG
+from gateway.trace.record import TRIAL
 from gateway.trace.sqlite.histogram import one, packed, unpacked
 from gateway.trace.sqlite.schema import DIMENSIONS, ROWS, SUMS, Insertion
 
@@ -183,7 +184,7 @@ _SUMMED = f"""count(*), count(*) FILTER (WHERE status >= 500), count(*) FILTER (
 _GROUPS = ", ".join(str(1 + number) for number in range(1 + len(DIMENSIONS)))
 _MINUTE = "CAST(at AS INTEGER) / 60 * 60"
 _CALLS = f"""SELECT {_MINUTE}, {", ".join(_EACH.values())}, {_SUMMED}
-    FROM calls WHERE seq > ? AND seq <= ? GROUP BY {_GROUPS}"""
+    FROM calls WHERE seq > ? AND seq <= ? AND outcome IS NOT '{TRIAL}' GROUP BY {_GROUPS}"""
 _EACH_TAGGED = {name: each if name in WITH_TAG else "''" for name, each in _EACH.items()} | {
     "tag": f"substr(t.value, 1, {TAG_LENGTH})"
 }

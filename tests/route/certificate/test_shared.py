@@ -212,3 +212,34 @@ async def test_other_terms_are_judged_by_the_labels_that_are_there(store: States
     assert not one.serves
     assert one.share == 0.25
     assert one.standing.labels == 90
+
+
+async def test_what_is_begun_anew_here_is_begun_anew_everywhere_and_old_labels_count_no_more(store: States) -> None:
+    one, other = shared(), shared()
+    teach(one, *[GOOD] * 200)
+    await one.flush(store, 2.0)
+    await other.flush(store, 2.0)
+    assert other.serves
+
+    teach(other, GOOD)
+    assert await one.begin_anew(store, 3.0, "begun anew by admin: why not")
+    await other.flush(store, 4.0)
+
+    for each in (one, other):
+        assert (each.serves, each.standing.trial, each.standing.labels) == (False, 2, 0)
+        assert each.standing.why == "begun anew by admin: why not"
+
+
+async def test_what_is_begun_anew_while_the_store_is_away_is_told_as_unknown_and_written_later(store: States) -> None:
+    one, other = shared(), shared()
+    teach(one, *[GOOD] * 200)
+    await one.flush(store, 2.0)
+    losing = Losing(store, random.Random(1))
+    losing.lost = 1.0
+
+    assert not await one.begin_anew(losing, 3.0, "why not")
+    assert not one.serves
+    await one.flush(store, 4.0)
+    await other.flush(store, 4.0)
+
+    assert other.standing.trial == 2

@@ -31,6 +31,10 @@ def after(*rows: Row) -> dict[str, float]:
     return {name: value for name, value in shown(counting.totals).items() if "_bucket" not in name}
 
 
+def test_what_came_of_a_trial_is_no_call() -> None:
+    assert after(a_row(), a_row(outcome="trial")) == after(a_row())
+
+
 def test_a_call_is_counted_once_in_every_metric_that_it_concerns() -> None:
     assert after(a_row()) == {
         f"gen_ai_server_request_duration_seconds_count{{{GPT}}}": 1,

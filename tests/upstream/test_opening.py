@@ -16,10 +16,10 @@ from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Provider, Retries
 from gateway.core.errors import Broken, Overloaded, Rejected, Unavailable, UpstreamError
 from gateway.core.span import SpanContext
-from gateway.core.tasks import Tasks
 from gateway.core.usage import Usage
 from gateway.upstream.health import FAILURES_TO_REST, FIRST_REST, Health
-from gateway.upstream.open import Upstream
+from gateway.upstream.observed import Observed
+from gateway.upstream.opening import Opening, Reach
 
 STREAM = MappingProxyType({b"content-type": b"text/event-stream"})
 CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
@@ -87,9 +87,7 @@ class Scene:
         self.wire = Script(**exchanges)
         clock = Clock(now=lambda: self.now)
         self.health = Health(clock, lambda *_: None)
-        self.upstream = Upstream(
-            wires={"openai": self.wire}, health=self.health, clock=clock, random=Random(1), tasks=Tasks()
-        )
+        self.reach = Reach({"openai": self.wire}, self.health, clock, Random(1), Observed(clock))
         self.attempts = Attempts(SpanContext(1, 1, is_sampled=True))
 
     async def ask(self, *plan: Deployment, stream: bool = True) -> bytes:
@@ -105,7 +103,7 @@ class Scene:
             wants_usage=True,
         )
         got = b""
-        async with self.upstream.open(plan, call, self.attempts, Free()) as answer:
+        async with Opening(self.reach, plan, call, self.attempts, Free()) as answer:
             async for chunk in answer.chunks():
                 got += chunk
             got += answer.ending(None, Usage(0, 0))
@@ -192,7 +190,7 @@ async def test_when_all_rest_the_caller_is_told_when_to_come_back() -> None:
 async def test_a_retry_that_cannot_be_afforded_is_not_made_and_the_next_call_may_try_at_once() -> None:
     scene = Scene(a=[Unavailable("no"), Scripted(200, CHUNK, LAST)])
     a = deployment("a")
-    while scene.upstream.budget.spend("a"):
+    while scene.reach.budget.spend("a"):
         pass
 
     with pytest.raises(Unavailable):

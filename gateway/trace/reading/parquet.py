@@ -41,7 +41,7 @@ COLUMNS = (
     ("reserved_nano_usd", "int64"),
     *((f"{name}_ms", "float64") for name in ("duration", "first_byte", "overhead", "waited")),
     ("chunks", "int64"),
-    *((name, "json") for name in ("decision", "trial", "stages", "attempts", "link", "content")),
+    *((name, "json") for name in ("decision", "basis", "trial", "stages", "attempts", "link", "content")),
     ("rest", "json"),
 )
 """Each with its type; `strings` are a list, `json` is text. `rest` has what else a record says."""

@@ -111,6 +111,7 @@ def _lines(number: int, policy: Snapshot, chance: random.Random) -> list[bytes]:
         },
         "cache": "hit" if chance.random() < 0.1 else "miss",
         "cache_kind": "exact",
+        "saved_nano_usd": tokens * 2500,
         "input_tokens": tokens,
         "output_tokens": round(chance.expovariate(1 / 200)) + 1,
         "cached_tokens": 0,

@@ -194,7 +194,10 @@ class Comparison:
             awaited.stratum.labels[tried.cell] += 1
 
     def _figures(self, route: str | None) -> Figures:
-        return self.routes.setdefault(route or "", Figures())
+        found = self.routes.get(route or "")
+        if found is None:
+            found = self.routes[route or ""] = Figures()
+        return found
 
 
 def _route(outcome: Outcome) -> str | None:

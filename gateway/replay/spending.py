@@ -112,10 +112,13 @@ class Budgets:
     def _window(self, account: Account, now: int) -> _Window:
         known = self._windows.get(account.name)
         if known is None:
-            known = self._windows[account.name] = _Window(account, account.span(now), Balance())
+            known = self._windows[account.name] = _Window(account, Span("", begin=0, end=0), Balance())
         span = known.account.span(now)
-        if span.id != known.span.id:
-            known.balance = Balance()
-        known.span = span
-        known.balance.enter(Line("", 0, account.limit.amount, span.begin, span.end, span.bucket), now)
+        if span is not known.span:
+            if span.id != known.span.id:
+                known.balance = Balance()
+            known.span = span
+            known.balance.enter(Line("", 0, account.limit.amount, span.begin, span.end, span.bucket), now)
+        elif span.bucket:
+            known.balance.leave(now)
         return known

@@ -52,9 +52,15 @@ def asked(number: int) -> tuple[dict[str, Any], dict[str, str]]:
         body["messages"] = [{"role": "system", "content": "Add two numbers, and say nothing else. " * 10}, question]
     if number % 4 == 1:
         body["tools"] = [TOOL]
+        if number % 5 == 1:
+            call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+            result = {"role": "tool", "tool_call_id": "c1", "content": f"{number}+1"}
+            body["messages"] = [question, {"role": "assistant", "content": None, "tool_calls": [call]}, result]
     if number % 3 == 0:
         headers["x-llmgw-tags"] = "t,u"
         headers["x-llmgw-conversation"] = f"talk {number % 30}"
+        if number >= 30:
+            body["messages"] = [question, {"role": "assistant", "content": "{}"}, question]
     if number % 11 == 10:
         body["model"] = ("nobody", "cheap")[number % 2]
     return body, headers
@@ -78,7 +84,9 @@ async def test_every_decision_that_was_made_is_made_again_from_its_record(
         comparison.take(orjson.dumps(record))
 
     kinds = {(record["route"], record["reason"]) for record in calls}
-    assert kinds >= {("apps", "rule"), ("long", "rule"), ("tools", "reference"), ("tagged", "canary"), ("rest", "rule")}
+    assert kinds >= {("apps", "rule"), ("long", "rule"), ("tools", "reference"), ("rest", "rule")}
+    assert kinds >= {("tagged", "canary"), ("tagged", "rule"), ("tagged", "sticky")}
+    assert any(record["basis"]["is_bound"] for record in calls)
     assert {record["status"] for record in calls} == {200, 404}
     assert any(record["decision"] and record["decision"].get("trials") for record in calls)
     report = document(comparison)

@@ -19,6 +19,7 @@ models:
   strong: {use: acme/strong, price: {in: 10, out: 40}}
   cheap: {use: acme/cheap, price: {in: 1, out: 4}}
   free: {use: acme/unheard-of}
+  small: {use: acme/small, context: 500, price: {in: 1, out: 1}}
 """
 PLAIN = "routes:\n  - {name: all, match: {model: auto}, model: strong}\n"
 TRIED = "routes:\n  - {name: all, match: {model: auto}, model: strong, candidates: [cheap]}\n"
@@ -61,7 +62,7 @@ def tried(number: int, policy: Snapshot | None, probability: float, *, is_drawn:
     return call(number, policy, reason="reference", decision=decision, **changes)
 
 
-def result(number: int, probability: float, candidate: float | None, **changes: Any) -> bytes:
+def result(number: int, probability: float, quality: float | None, **changes: Any) -> bytes:
     """What came of trying `cheap` on the `number`th call."""
     told = {
         "request_id": f"req_{number}",
@@ -70,8 +71,8 @@ def result(number: int, probability: float, candidate: float | None, **changes: 
         "asked": "cheap",
         "is_audit": False,
         "probability": probability,
-        "reference_quality": None if candidate is None else 1.0,
-        "candidate_quality": candidate,
+        "reference_quality": None if quality is None else 1.0,
+        "candidate_quality": quality,
         "reason": None,
         "candidate_is": "acme/cheap",
         "reference_is": "acme/strong",

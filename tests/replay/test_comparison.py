@@ -213,6 +213,90 @@ def test_estimates_are_right_on_average_whatever_the_shares_of_trials(tmp_path: 
     assert within >= 38
 
 
+CASCADE = """
+policies: {checked: {try: cheap, escalate_to: strong, when: [truncated]}}
+routes:
+  - {name: all, match: {model: auto}, model: strong, candidates: [checked], guarantee: {shadow: 50%}}
+"""
+
+
+def cascaded(number: int, policy: Snapshot, *, is_escalated: bool | None) -> list[bytes]:
+    """A call that the cascade was tried on, and what came of that; None: it was not."""
+    told: dict[str, Any] = {"candidates": [{"name": "checked", "standing": "uncertified", "skipped": "uncertified"}]}
+    told["offered"] = {"checked": 0.5}
+    if is_escalated is None:
+        return [call(number, policy, reason="reference", decision=told)]
+    told["trials"] = [{"asks": "checked", "of": "checked", "probability": 0.5}]
+    reason = "truncated" if is_escalated else None
+    is_a = "try acme/cheap unless truncated then acme/strong"
+    return [
+        call(number, policy, reason="reference", decision=told),
+        result(number, 0.5, 1.0, candidate="checked", candidate_is=is_a, reason=reason),
+    ]
+
+
+def test_a_cascade_costs_what_it_tries_and_its_strong_model_as_often_as_its_trials_escalated(tmp_path: Path) -> None:
+    """10 calls at 0.0014 USD for the cheap model, and a quarter of them at 0.014 besides."""
+    policy = snapshot(tmp_path, CASCADE)
+    lines = [line for number in range(8) for line in cascaded(number, policy, is_escalated=number < 2)]
+    lines += [line for number in (8, 9) for line in cascaded(number, policy, is_escalated=None)]
+
+    total = replayed(policy, policy, lines, {"all": Standing.CERTIFIED})["total"]
+
+    assert total["changes"] == [{"old": "all: strong", "new": "all: checked", "calls": 10}]
+    assert total["cost_usd"] == {"old": "0.14", "new": "0.049", "unpriced": {"old": 0, "new": 0}}
+    assert (total["labelled"], total["loss"]["estimate"], total["loss"]["covered"]) == (8, 0.0, 1.0)
+
+
+def test_what_a_cascade_costs_that_was_never_tried_is_unknown(tmp_path: Path) -> None:
+    policy = snapshot(tmp_path, CASCADE)
+
+    total = replayed(policy, policy, cascaded(0, policy, is_escalated=None), {"all": Standing.CERTIFIED})["total"]
+
+    assert (total["cost_usd"]["new"], total["loss"]) == (None, None)
+
+
+def test_a_conversation_goes_on_with_whom_it_began_with_under_the_new_policy(old: Snapshot, tmp_path: Path) -> None:
+    """Of 40 conversations each has two calls; the later ones go where the canary sent the first, though no record says so."""
+    new = snapshot(tmp_path, PLAIN.replace("strong", "strong, canary: {model: cheap, share: 50%}"))
+    lines = [
+        call(turn * 40 + number, old, basis={"conversation": f"talk {number}", "is_new": not turn})
+        for turn in range(2)
+        for number in range(40)
+    ]
+
+    began = replayed(old, new, lines[:40])["total"]["changed"]
+
+    assert 10 < began < 30
+    assert replayed(old, new, lines)["total"]["changed"] == 2 * began
+
+
+def test_a_score_is_the_recorded_one_and_unknown_where_there_is_none(tmp_path: Path) -> None:
+    learned = "policies: {learned: {choose: [cheap, strong]}}\n" + TRIED.replace("[cheap]", "[learned]")
+    policy = snapshot(tmp_path, learned)
+    candidate = {"candidates": [{"name": "learned", "standing": "certified", "skipped": None}], "candidate": "learned"}
+    lines = [
+        call(0, policy, reason="score", decision={**candidate, "score": 0.1, "threshold": 0.2}),
+        call(1, policy, reason="score", decision={**candidate, "score": 0.3, "threshold": 0.2}),
+    ]
+    plain = snapshot(tmp_path, PLAIN, "plain")
+
+    report = replayed(policy, plain, lines)
+
+    assert report["old_policy"]["agreed"] == 2
+    assert report["total"]["changes"] == [{"old": "all: cheap", "new": "all: strong", "calls": 1}]
+    nothing = replayed(plain, policy, [call(0, plain)], {"all": Standing.CERTIFIED})["total"]["unknown"]
+    assert nothing == {"a score of the prompt": 1}
+
+
+def test_prompts_that_surely_do_not_fit_are_counted(old: Snapshot, tmp_path: Path) -> None:
+    small = snapshot(tmp_path, PLAIN.replace("model: strong", "model: small"))
+
+    total = replayed(old, small, [call(0, old), call(1, old, input_tokens=400)])["total"]
+
+    assert (total["too_long"], total["refused"]) == ({"old": 0, "new": 1}, {"old": 0, "new": 1})
+
+
 def test_standings_are_those_recorded_unless_the_caller_says_otherwise(tmp_path: Path) -> None:
     old = snapshot(tmp_path, TRIED, "old")
     new = snapshot(tmp_path, TRIED.replace("candidates:", "guarantee: {shadow: 50%}, candidates:"))

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Any
 
 from gateway.auth.keyring import Keyring
@@ -174,7 +174,7 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=(router := _open_router(store, own_calls, tasks=tasks, clock=clock, random=random)),
+            route=(router := _open_router(store, own_calls, tasks=tasks, clock=clock)),
             upstream=Upstream(
                 wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random, tasks=tasks
             ),
@@ -291,7 +291,8 @@ def _open_budgets(
     )
 
 
-def _open_router(store: Store, own_calls: OwnCalls, *, tasks: Tasks, clock: Clock, random: Random) -> Router:
+def _open_router(store: Store, own_calls: OwnCalls, *, tasks: Tasks, clock: Clock) -> Router:
+    random = SystemRandom()
     pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
     certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
     scores = LearnedScores(store.meanings.earned, pepper=pepper)

@@ -78,8 +78,9 @@ class _Choice:
         canary = self._route.canary
         if canary is None:
             return None
-        unit = self._conversation.id if canary.by_conversation else self._call.id
-        return (canary.model, "canary") if draw("canary", self._route.name, unit) < canary.share else None
+        is_whole = canary.by_conversation
+        drawn = draw("canary", self._route.name, self._conversation.id) if is_whole else self._given.chance()
+        return (canary.model, "canary") if drawn < canary.share else None
 
     def _certified(self) -> tuple[Candidate, str] | None:
         """The first, which is the cheapest, that has shown that it may."""
@@ -104,15 +105,16 @@ class _Choice:
         return self._verdict or self._given.scores.judge(self._route.name, candidate, self._call)
 
     def _trials(self, chosen: Candidate) -> Iterator[Trial]:
-        """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
+        """Who else is asked: by draws of their own, so that each call is tried with a known probability, and by nothing that
+        whoever calls has chosen, such as the call's id."""
         mirror, guarantee = self._route.mirror, self._route.guarantee
-        if mirror is not None and draw("mirror", self._route.name, self._call.id) < mirror.share:
+        if mirror is not None and self._given.chance() < mirror.share:
             yield Trial(mirror.model, mirror.share, mirror.model)
         if guarantee is None or not _is_comparable(self._call):
             return
         for candidate, seen in zip(self._route.candidates, self._considered, strict=True):
             trial = self._trial(candidate, seen, chosen, guarantee)
-            if trial is not None and draw("trial", self._route.name, candidate.name, self._call.id) < trial.probability:
+            if trial is not None and self._given.chance() < trial.probability:
                 yield replace(trial, verdict=self._judged(candidate)) if isinstance(candidate, Learned) else trial
 
     def _trial(self, candidate: Candidate, seen: Considered, chosen: Candidate, guarantee: Guarantee) -> Trial | None:

@@ -125,17 +125,23 @@ def _zero() -> int:
     return 0
 
 
+def _never() -> float:
+    return 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What a decision rests on besides the call and the policy.
 
-    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `held` is known of a route's candidate, for
+    `tokens_in` is asked only by routes that want it; `now` in UTC seconds; `chance` gives numbers from 0 to below 1 that nobody
+    can know or choose beforehand (1: nothing is drawn); `held` is known of a route's candidate, for
     calls with a system prompt (see conversation.system_prompt; "" where it does not matter); `pin` is the
     model or candidate that a conversation began with; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
     now: float = 0.0
+    chance: Callable[[], float] = _never
     held: Callable[[Route, Candidate, str], Held] = _nobody
     pin: Callable[[str], str | None] = _nothing
     scores: Scores | None = None

@@ -23,7 +23,7 @@ from gateway.route.trials import Trials, Watched
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """One for each worker."""
+    """One for each worker. What `random` draws must not be foreseen by who calls."""
 
     clock: Clock
     random: Random
@@ -33,9 +33,10 @@ class Router:
 
     def decide(self, call: Call, tenant: Tenant, routes: Routes, tokens_in: Callable[[], int]) -> Decision:
         """Raises NotFound, as plan.decide does."""
-        return plan.decide(
-            call, tenant, routes, Circumstances(tokens_in, self.clock.now(), self.certificates.held, scores=self.scores)
+        given = Circumstances(
+            tokens_in, self.clock.now(), self.random.random, self.certificates.held, scores=self.scores
         )
+        return plan.decide(call, tenant, routes, given)
 
     def loops(self, routes: Callable[[], Routes]) -> Mapping[str, Coroutine[Any, Any, None]]:
         """What runs as long as the worker does; `routes` gives those in force."""

@@ -174,7 +174,7 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=(router := _open_router(store, own_calls, tasks=tasks, clock=clock)),
+            route=(router := await closing.enter_async_context(_router(store, own_calls, tasks=tasks, clock=clock))),
             upstream=Upstream(
                 wires={"openai": pool, "demo": Demo()}, health=health, clock=clock, random=random, tasks=tasks
             ),
@@ -291,13 +291,18 @@ def _open_budgets(
     )
 
 
-def _open_router(store: Store, own_calls: OwnCalls, *, tasks: Tasks, clock: Clock) -> Router:
+@asynccontextmanager
+async def _router(store: Store, own_calls: OwnCalls, *, tasks: Tasks, clock: Clock) -> AsyncIterator[Router]:
+    """To be left before the budgets are closed: what it asks in the background holds money."""
     random = SystemRandom()
     pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
     certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
     scores = LearnedScores(store.meanings.earned, pepper=pepper)
     trials = Trials(certificates, scores, own_calls, own_calls.note, tasks, random, assemble=assemble)
-    return Router(clock, random, certificates, scores, trials)
+    try:
+        yield Router(clock, random, certificates, scores, trials)
+    finally:
+        await trials.close()
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

@@ -16,7 +16,7 @@ from gateway.core.call import Call
 from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import CallerError, GatewayError, Rejected, UpstreamError
 from gateway.core.span import SpanContext
-from gateway.core.tasks import Tasks
+from gateway.core.tasks import AGAIN, Tasks
 from gateway.core.trial import TrialResult
 from gateway.route.candidates import Cascade, Guarantee, Learned
 from gateway.route.cascade import DISAGREES, FAILED, agreement
@@ -106,7 +106,8 @@ class Trials:
         self._tasks = tasks
         self._random = random
         self._assemble = assemble
-        self._under_way = 0
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self.counts: Counter[str] = Counter()
 
     def of(self, decision: Decision, call: Call) -> Watched:
@@ -117,12 +118,21 @@ class Trials:
         self, trial: Trial, decision: Decision, call: Call, served: Document, *, strong: bool, span: SpanContext
     ) -> None:
         """`strong`: a cascade's answer is its strong model's."""
-        if self._under_way >= MOST:
+        if self._is_closed or len(self._under_way) >= MOST:
             self.counts["too_many"] += 1
             return
-        self._under_way += 1
         work = self._run(trial, decision, call, served, strong=strong, span=span)
-        self._tasks.start(work, name="trial").add_done_callback(self._ended)
+        task = self._tasks.start(work, name="trial")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def close(self) -> None:
+        """Ends those under way, each of which pays and gives back what it holds, and begins no more."""
+        self._is_closed = True
+        while self._under_way:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.wait(self._under_way, timeout=AGAIN)
 
     def document(self, body: bytes, *, is_stream: bool) -> Document | None:
         if is_stream:
@@ -132,9 +142,6 @@ class Trials:
         except orjson.JSONDecodeError:
             return None
         return found if isinstance(found, dict) else None
-
-    def _ended(self, _: object) -> None:
-        self._under_way -= 1
 
     async def _run(
         self, trial: Trial, decision: Decision, call: Call, served: Document, *, strong: bool, span: SpanContext

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import House
+from gateway.app import running
+from gateway.budget.budgets import Budgets
+from tests.conftest import House, settings
+from tests.faults.chaosprov import Chaosprov
+from tests.faults.steps import DONE, HANG, Finish, Say, Usage
 from tests.flow.client import post
 from tests.flow.scholars import Scholars, teaching
 
@@ -63,3 +68,31 @@ async def test_a_client_that_chooses_the_ids_of_its_calls_does_not_choose_which_
     house: House, scholars: Scholars, rule: str
 ) -> None:
     assert 0 < await asked_with_one_id(house, rule, scholars) < 40
+
+
+async def test_trials_under_way_when_the_gateway_ends_give_back_what_they_hold_while_the_ledger_still_listens(
+    tmp_path: Path, provider: Chaosprov, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies, data = tmp_path / "policies", tmp_path / "data"
+    policies.mkdir()
+    rule = TRIED.format(shadow="100%, shadow_budget: 20 USD/day")
+    (policies / "policy.yaml").write_text("version: 1\n" + RULES.format(url=provider.base_url, rule=rule))
+    held_at_last: list[Mapping[str, int]] = []
+    close = Budgets.close
+
+    async def closing(budgets: Budgets) -> None:
+        held_at_last.append(budgets.held())
+        await close(budgets)
+
+    monkeypatch.setattr(Budgets, "close", closing)
+    async with running(settings(policies, data), records_to=None) as worker:
+        provider.will(Say('{"sum": 2}'), Finish(), Usage(10, 5), DONE)
+        await post(House(worker, policies, data), question("1+1"))
+        provider.will(HANG)
+        while len(provider.calls) < 2:
+            await asyncio.sleep(0.01)
+        await worker.server.drain(5)
+        assert worker.budgets.held()
+
+    assert held_at_last == [{}]
+    assert not any(task.get_name() == "trial" for task in asyncio.all_tasks())

@@ -252,13 +252,15 @@ class Watched:
             self._pieces.clear()
 
     def begin(self, last: bytes, answer: Served, span: SpanContext) -> None:
-        """`last`: the ending. Nothing is tried for an answer that was kept from before, was cut, or is too large."""
+        """`last`: the ending. Nothing is tried for an answer that was kept from before, or was cut. One that is too large to be
+        compared is no answer: as the reference's it counts as nothing, and as a candidate's it is as bad as can be."""
         self.keep(last)
         if not answer.deployment.name:
             return
-        served = None
-        if answer.is_complete and self._size <= LARGEST:
-            served = self._trials.document(b"".join(self._pieces), is_stream=answer.is_stream)
+        served: Document | None = None
+        if answer.is_complete:
+            is_kept = self._size <= LARGEST
+            served = self._trials.document(b"".join(self._pieces), is_stream=answer.is_stream) if is_kept else {}
         if served is None:
             self._trials.counts["not_whole"] += 1
             return

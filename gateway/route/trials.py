@@ -330,7 +330,9 @@ async def _cascaded(cascade: Cascade, asked: _Asked) -> Document | str:
 
 
 def _failed(trial: Trial, error: GatewayError) -> Labelled:
-    """A candidate that refuses what the reference answered is no good; one that is away says nothing of its quality."""
-    if trial.guarantee is not None and not trial.is_audit and isinstance(error, Rejected) and error.status in _UNABLE:
+    """A candidate that refuses what the reference answered, or never ends, is no good; one that is away says nothing of its
+    quality."""
+    is_unable = (isinstance(error, Rejected) and error.status in _UNABLE) or error.code == "upstream_too_large"
+    if trial.guarantee is not None and not trial.is_audit and is_unable:
         return Labelled(1.0, 0.0, "failed")
     return Labelled(reason="budget" if isinstance(error, CallerError) else "unavailable")

@@ -20,9 +20,10 @@ from tests.flow.scholars import Scholars, teaching
 RULES = """
 providers:
   school: {{dialect: openai, base_url: "{url}", allow_private: true}}
+  strict: {{dialect: openai, base_url: "{url}", allow_private: true, max_output_bytes: 4KiB}}
 models:
   strong: {{use: school/strong, price: {{in: 10, out: 40}}}}
-  cheap: {{use: school/cheap, price: {{in: 1, out: 4}}}}
+  cheap: {{use: strict/cheap, price: {{in: 1, out: 4}}}}
 routes:
   - {{name: sums, match: {{model: auto}}, model: strong, {rule}}}
 """
@@ -68,6 +69,17 @@ async def test_a_client_that_chooses_the_ids_of_its_calls_does_not_choose_which_
     house: House, scholars: Scholars, rule: str
 ) -> None:
     assert 0 < await asked_with_one_id(house, rule, scholars) < 40
+
+
+async def test_a_candidate_that_says_more_than_is_read_has_failed(house: House, scholars: Scholars) -> None:
+    scholars.rambles.add("cheap")
+    await house.adopt(RULES.format(url=scholars.base_url, rule=TRIED.format(shadow="100%")))
+
+    await post(house, question("1+1"))
+    await trials_end()
+
+    trial = next(record["trial"] for record in await house.records() if "trial" in record)
+    assert (trial["reference_quality"], trial["candidate_quality"], trial["reason"]) == (1.0, 0.0, "failed")
 
 
 async def test_trials_under_way_when_the_gateway_ends_give_back_what_they_hold_while_the_ledger_still_listens(

@@ -174,6 +174,26 @@ def test_the_caching_snippet(tmp_path: Path) -> None:
     assert re.search(r"faq: \S+% of \d+", figures)
 
 
+@NEEDS_CURL
+def test_the_routing_snippet(tmp_path: Path) -> None:
+    snippet = block("sh", "policies/cheaper.yaml")
+
+    with serving(tmp_path) as shell:
+        pasted = snippet.replace("http://127.0.0.1:8081", shell["ADMIN"])
+        policy, end, rest = pasted.replace("\\\n", "").rpartition("EOF\n")
+        *ask, show = rest.splitlines()
+        sh(tmp_path, shell, policy + end)
+        until(
+            lambda: sh(tmp_path, shell, "\n".join(ask)) + sh(tmp_path, shell, show),
+            lambda shown: json.loads(shown)["certificates"][0]["standing"] == "certified",
+        )
+        headers = sh(
+            tmp_path, shell, "\n".join(ask).replace("-o /dev/null", "-o /dev/null -D-").replace("seq 100", "seq 3")
+        )
+
+    assert set(re.findall("x-llmgw-model: (\\S+)", headers)) == {"demo/weak"}
+
+
 def test_the_policy_compiles(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(block("yaml", "providers:"))
 

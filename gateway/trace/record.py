@@ -27,6 +27,7 @@ from gateway.core.money import usd
 from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
 from gateway.core.trial import TrialResult
+from gateway.trace.basis import Basis
 from gateway.trace.outcomes import TRIAL, outcome_of
 from gateway.trace.rules import TraceRules
 
@@ -98,12 +99,6 @@ class Decision(Protocol):
     def model(self) -> Model: ...
 
     def told(self) -> Mapping[str, object]: ...
-
-
-class Basis(Protocol):
-    """What a decision rests on; `is_by_conversation`: it looked at the call's conversation, `sent`: the tokens it counted."""
-
-    def told(self, *, is_by_conversation: bool, sent: int | None) -> Mapping[str, object]: ...
 
 
 class Said(Protocol):

@@ -42,7 +42,9 @@ class Pupil:
         self.some_are_hard = False
         self.system: str | None = None
 
-    async def policy(self, candidates: str = "cheap", guarantee: str = "max_loss: 5%, shadow: 100%") -> None:
+    async def policy(
+        self, candidates: str = "cheap", guarantee: str = "max_loss: 5%, shadow: 100%, audit: 0.01%"
+    ) -> None:
         await self.house.adopt(ROUTED.format(url=self.scholars.base_url, candidates=candidates, guarantee=guarantee))
 
     async def ask(self, count: int, *, stream: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any
 
 from gateway.core.call import Call, Operation
@@ -15,6 +16,7 @@ from gateway.route.rules import Route
 
 P, Q = Provider("p", "openai"), Provider("q", "openai")
 ACME = Tenant("acme", "search", "k1", "billing-1")
+CHANCE = Random(1)
 
 
 def deployment(name: str, weight: int = 1, *, price: Price | None = None, abilities: Abilities = ABLE) -> Deployment:
@@ -59,4 +61,4 @@ def knowing(
     def held(_: Route, candidate: Candidate, __: str) -> Held:
         return Held((standings or {}).get(candidate.name, Standing.UNCERTIFIED), share, f"of {candidate.name}")
 
-    return Circumstances(held=held, pin=lambda _: pin, sent=sent)
+    return Circumstances(chance=CHANCE.random, held=held, pin=lambda _: pin, sent=sent)

@@ -1,4 +1,4 @@
-"""A running gateway's admin API, for commands that need what only it knows: see decision 960."""
+"""A running gateway's admin API, for commands that need what only it knows: see decision 017."""
 
 from __future__ import annotations
 

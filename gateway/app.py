@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Any
 
 from gateway.auth.keyring import Keyring
@@ -179,7 +179,11 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=(router := _open_router(store, own_calls, observed, tasks=tasks, clock=clock, random=random)),
+            route=(
+                router := await closing.enter_async_context(
+                    _router(store, own_calls, observed, tasks=tasks, clock=clock)
+                )
+            ),
             upstream=Upstream(
                 wires={"openai": pool, "demo": Demo()},
                 health=health,
@@ -200,7 +204,7 @@ async def running(
         )
 
         refused: Counter[str] = Counter()
-        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings)
+        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings, route=router)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -307,15 +311,21 @@ def _open_budgets(
     )
 
 
-def _open_router(
-    store: Store, own_calls: OwnCalls, observed: Observed, *, tasks: Tasks, clock: Clock, random: Random
-) -> Router:
+@asynccontextmanager
+async def _router(
+    store: Store, own_calls: OwnCalls, observed: Observed, *, tasks: Tasks, clock: Clock
+) -> AsyncIterator[Router]:
+    """To be left before the budgets are closed: what it asks in the background holds money."""
+    random = SystemRandom()
     pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"certificates").digest()
     certificates = Certificates(store.meanings.earned, lambda: secrets.token_hex(6), clock, pepper=pepper)
     scores = LearnedScores(store.meanings.earned, pepper=pepper)
     trials = Trials(certificates, scores, own_calls, own_calls.note, tasks, random, assemble=assemble)
     pins = Pins(store.pins, tasks, clock, pepper=pepper)
-    return Router(clock, random, observed, pins, certificates, scores, trials)
+    try:
+        yield Router(clock, random, observed, pins, certificates, scores, trials)
+    finally:
+        await trials.close()
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

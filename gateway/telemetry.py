@@ -14,7 +14,8 @@ from gateway.cache.semantic.asked import Meanings
 from gateway.core.clock import Clock
 from gateway.policy.current import Current
 from gateway.policy.names import known
-from gateway.readings import Kept, Parts
+from gateway.readings import Kept, Parts, Shown
+from gateway.route.router import Router
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, CallStream
 from gateway.trace.journal import Journal, open_journal
@@ -56,17 +57,28 @@ class Telemetry:
     sharing: Sharing | None
 
     def ask(
-        self, health: Health, budgets: Budgets, refused: Mapping[str, int], *, cache: CacheStore, meanings: Meanings
+        self,
+        health: Health,
+        budgets: Budgets,
+        refused: Mapping[str, int],
+        *,
+        cache: CacheStore,
+        meanings: Meanings,
+        route: Router,
     ) -> None:
         """Metrics will have what these say, too; `refused` are requests that became no call, by error code.
 
-        Budgets and what is kept are one worker's to tell: all workers would tell the same.
+        Budgets, certificates and what is kept are one worker's to tell: all workers would tell the same.
         """
-        told = (self.journal, health, budgets, refused, meanings, self.clock, self.push, self.tracer, self.sharing)
-        parts = Parts(self.policy, self.observer, *told)
+        told = (self.journal, health, budgets, refused, meanings, route.beside, self.clock)
+        parts = Parts(self.policy, self.observer, *told, self.push, self.tracer, self.sharing)
         self.metrics.asked.append(parts.readings)
         if self.worker.number == 0:
-            self.metrics.asked_store += (parts.remaining, Kept(cache, self.clock).readings)
+            self.metrics.asked_store += (
+                parts.remaining,
+                Kept(cache, self.clock).readings,
+                Shown(route.certificates).readings,
+            )
 
     def loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
         """What has to run, by name."""

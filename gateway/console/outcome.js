@@ -20,6 +20,7 @@ export const OUTCOMES = /** @type {Record<string, [string, string]>} */ ({
   overloaded: ["bad", "the gateway had more to do than it could"],
   client_abort: ["warned", "the client left"],
   internal_error: ["bad", "a bug of the gateway"],
+  trial: ["plain", "no call: what came of asking somebody else one that was answered"],
   orphaned: ["bad", "the worker that served it died"],
 });
 

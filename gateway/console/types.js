@@ -94,4 +94,12 @@
  *   histogram: [number, number][], near_misses: Example[], wrong_examples: Example[]}}} Learnt */
 /** @typedef {{is_installed: boolean, routes: Learnt[], unseen: string[], this_worker: {figures: Record<string, number>}}} Meanings */
 
+/** What has been shown of a candidate; `prompt` null: for all calls, or those without a system prompt. Losses are shares.
+ * @typedef {{route: string, candidate: string, prompt: string | null, kind: string, reference: string, standing: string, serves: boolean,
+ *   since: number | null, why: string, trial: number, labels: number, audited: number, mean_loss: number, least_loss: number,
+ *   most_loss: number, max_loss: number, confidence: number, share: number, suspicious: boolean, price_ratio: number | null,
+ *   budget: {account: string, limit_nano_usd: Money, spent_nano_usd: Money, left_nano_usd: Money}}} Certificate */
+/** What came of asking somebody else a call. @typedef {{request_id: string, candidate: string, asked: string,
+ *   reference_quality: number | null, candidate_quality: number | null, reason: string | null}} Trial */
+
 export {};

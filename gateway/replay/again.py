@@ -15,7 +15,7 @@ from gateway.policy.snapshot import Snapshot
 from gateway.replay.recorded import Recorded, Unrecorded
 from gateway.route.candidates import Candidate, Learned, Standing
 from gateway.route.certificate.certificates import described, subject_of
-from gateway.route.conversation import Conversation
+from gateway.route.conversation import Conversation, draw
 from gateway.route.decision import Circumstances, Decision, Held, Pin, Scores, Verdict
 from gateway.route.plan import decide
 from gateway.route.rules import Route, Routes
@@ -57,6 +57,11 @@ class Again:
         self._rules = {rule.name: rule for rule in snapshot.routes.rules}
         self._same = _same_candidates(snapshot.routes, recorded_by.routes)
         self._states = states
+        self._canaries = {
+            rule.name: rule.canary.share
+            for rule in recorded_by.routes.rules
+            if rule.canary is not None and not rule.canary.by_conversation
+        }
         self._looks_at_features = any(_looks_at_features(rule) for rule in snapshot.routes.rules)
         self._tenant = lru_cache(_TENANTS)(lambda key: tenant_of(key, snapshot.tenants))
         self._written: dict[Candidate, str] = {}
@@ -73,6 +78,7 @@ class Again:
             given = Circumstances(
                 tokens_in=lambda: self._tokens_in(recorded),
                 now=recorded.at,
+                chance=lambda: self._chance(recorded),
                 held=lambda route, candidate, _: self._held(recorded, route, candidate),
                 pin=lambda key: self._pin(recorded, key),
                 sent=_sent(recorded),
@@ -86,6 +92,12 @@ class Again:
             self._note("the conversation was not recorded, and each call drawn by itself")
         answers = self.written(decision.cascade or decision.model)
         return Answered(decision, tenant, answers, self._by(decision) or answers)
+
+    def _chance(self, recorded: Recorded) -> float:
+        """What was drawn for the call then, as far as its record tells: under or over the share of its route's canary."""
+        share = self._canaries.get(recorded.route or "", 0.0)
+        drawn = draw("replay", recorded.call.id)
+        return drawn * share if recorded.reason == "canary" else share + drawn * (1 - share)
 
     def route(self, name: str | None) -> Route | None:
         return None if name is None else self._rules.get(name)

@@ -156,8 +156,9 @@ class _Choice:
             return None
         if canary.by_conversation and self._route.sticky and self._pin is not None:
             return None
-        unit = self._conversation.id if canary.by_conversation else self._call.id
-        return (canary.model, "canary") if draw("canary", self._route.name, unit) < canary.share else None
+        is_whole = canary.by_conversation
+        drawn = draw("canary", self._route.name, self._conversation.id) if is_whole else self._given.chance()
+        return (canary.model, "canary") if drawn < canary.share else None
 
     def _certified(self) -> tuple[Candidate, str] | None:
         """The first, which is the cheapest, that has shown that it may."""
@@ -201,14 +202,15 @@ class _Choice:
         return self._verdicts[candidate.name]
 
     def _trials(self, offered: Iterable[Trial], chosen: Candidate, model: Model) -> Iterator[Trial]:
-        """Who else is asked: by draws of their own, so that each call is tried with a known probability."""
+        """Who else is asked: by draws of their own, so that each call is tried with a known probability, and by nothing that
+        whoever calls has chosen, such as the call's id."""
         mirror = self._route.mirror
-        is_mirrored = mirror is not None and draw("mirror", self._route.name, self._call.id) < mirror.share
+        is_mirrored = mirror is not None and self._given.chance() < mirror.share
         if mirror is not None and is_mirrored and self._lack(mirror.model) is None:
             yield Trial(mirror.model, mirror.share, mirror.model)
         for trial in offered:
             candidate = trial.candidate
-            if draw("trial", self._route.name, candidate.name, self._call.id) >= trial.probability:
+            if self._given.chance() >= trial.probability:
                 continue
             if not isinstance(candidate, Learned):
                 yield trial

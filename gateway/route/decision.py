@@ -162,18 +162,24 @@ def _zero() -> int:
     return 0
 
 
+def _never() -> float:
+    return 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What a decision rests on besides the call and the policy.
 
     `tokens_in` is asked only by routes that want it; `sent` is the same where the prompt is so long that it might not fit
-    somewhere; `now` in UTC seconds, without which no route with a time holds; `held` is known of a route's candidate, for
-    calls with a system prompt (see conversation.system_prompt; "" where it does not matter); `pin` is who answered before in
-    the conversation that is remembered under a key; without `scores` a learned candidate does not serve.
+    somewhere; `now` in UTC seconds, without which no route with a time holds; `chance` gives numbers from 0 to below 1 that
+    nobody can know or choose beforehand (1: nothing is drawn); `held` is known of a route's candidate, for calls with a system
+    prompt (see conversation.system_prompt; "" where it does not matter); `pin` is who answered before in the conversation that
+    is remembered under a key; without `scores` a learned candidate does not serve.
     """
 
     tokens_in: Callable[[], int] = _zero
     now: float | None = None
+    chance: Callable[[], float] = _never
     held: Callable[[Route, Candidate, str], Held] = _nobody
     pin: Callable[[str], Pin | None] = _nothing
     scores: Scores | None = None

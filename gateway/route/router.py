@@ -30,7 +30,7 @@ from gateway.route.trials import Trials, Watched
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """One for each worker."""
+    """One for each worker. What `random` draws must not be foreseen by who calls."""
 
     clock: Clock
     random: Random
@@ -55,7 +55,9 @@ class Router:
             conversation = conversation_of(call, tenant)
             if (key := remembered(found, conversation)) is not None:
                 await self.pins.find(key)
-        given = Circumstances(lambda: tokens, now, self.certificates.held, self.pins.known, self.scores, counted)
+        given = Circumstances(
+            lambda: tokens, now, self.random.random, self.certificates.held, self.pins.known, self.scores, counted
+        )
         return plan.settle(found, call, tenant, given, conversation)
 
     def loops(self, routes: Callable[[], Routes]) -> Mapping[str, Coroutine[Any, Any, None]]:

@@ -16,7 +16,7 @@ from gateway.core.call import Call
 from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import CallerError, GatewayError, Rejected, UpstreamError
 from gateway.core.span import SpanContext
-from gateway.core.tasks import Tasks
+from gateway.core.tasks import AGAIN, Tasks
 from gateway.core.trial import TrialResult
 from gateway.route.candidates import Cascade, Guarantee, Learned
 from gateway.route.cascade import FAILED, why_not
@@ -85,7 +85,8 @@ class Labelled:
 
 
 class Trials:
-    """One for each worker. `assemble` makes the document of a whole stream. `counts` tells what became of trials."""
+    """One for each worker. `assemble` makes the document of a whole stream. `counts` tells what became of trials, by
+    route, candidate and result."""
 
     def __init__(
         self,
@@ -105,8 +106,9 @@ class Trials:
         self._tasks = tasks
         self._random = random
         self._assemble = assemble
-        self._under_way = 0
-        self.counts: Counter[str] = Counter()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self.counts: Counter[tuple[str, str, str]] = Counter()
 
     def of(self, decision: Decision, call: Call) -> Watched:
         """Watches the answer to a call for the trials that were drawn for it."""
@@ -116,12 +118,24 @@ class Trials:
         self, trial: Trial, decision: Decision, call: Call, served: Document, *, strong: bool, span: SpanContext
     ) -> None:
         """`strong`: a cascade's answer is its strong model's."""
-        if self._under_way >= MOST:
-            self.counts["too_many"] += 1
+        if self._is_closed or len(self._under_way) >= MOST:
+            self.count(trial, decision, "too_many")
             return
-        self._under_way += 1
         work = self._run(trial, decision, call, served, strong=strong, span=span)
-        self._tasks.start(work, name="trial").add_done_callback(self._ended)
+        task = self._tasks.start(work, name="trial")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def close(self) -> None:
+        """Ends those under way, each of which pays and gives back what it holds, and begins no more."""
+        self._is_closed = True
+        while self._under_way:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.wait(self._under_way, timeout=AGAIN)
+
+    def count(self, trial: Trial, decision: Decision, result: str) -> None:
+        self.counts[decision.route or "", trial.candidate.name, result] += 1
 
     def document(self, body: bytes, *, is_stream: bool) -> Document | None:
         if is_stream:
@@ -131,9 +145,6 @@ class Trials:
         except orjson.JSONDecodeError:
             return None
         return found if isinstance(found, dict) else None
-
-    def _ended(self, _: object) -> None:
-        self._under_way -= 1
 
     async def _run(
         self, trial: Trial, decision: Decision, call: Call, served: Document, *, strong: bool, span: SpanContext
@@ -146,9 +157,9 @@ class Trials:
             label = _failed(trial, error)
         if label.reference is not None and label.candidate is not None:
             self._certificates.learn(trial.certificate, bet.cell(label.reference, label.candidate))
-            self.counts["labelled"] += 1
+            self.count(trial, decision, "labelled")
         else:
-            self.counts[label.reason or "mirrored"] += 1
+            self.count(trial, decision, label.reason or "mirrored")
         result = TrialResult(
             request_id=call.id,
             route=decision.route or "",
@@ -246,15 +257,18 @@ class Watched:
             self._pieces.clear()
 
     def begin(self, last: bytes, answer: Served, span: SpanContext) -> None:
-        """`last`: the ending. Nothing is tried for an answer that was kept from before, was cut, or is too large."""
+        """`last`: the ending. Nothing is tried for an answer that was kept from before, or was cut. One that is too large to be
+        compared is no answer: as the reference's it counts as nothing, and as a candidate's it is as bad as can be."""
         self.keep(last)
         if not answer.deployment.name:
             return
-        served = None
-        if answer.is_complete and self._size <= LARGEST:
-            served = self._trials.document(b"".join(self._pieces), is_stream=answer.is_stream)
+        served: Document | None = None
+        if answer.is_complete:
+            is_kept = self._size <= LARGEST
+            served = self._trials.document(b"".join(self._pieces), is_stream=answer.is_stream) if is_kept else {}
         if served is None:
-            self._trials.counts["not_whole"] += 1
+            for trial in self._decision.trials:
+                self._trials.count(trial, self._decision, "not_whole")
             return
         cascade = self._decision.cascade
         strong = cascade is not None and answer.deployment in (*cascade.strong.deployments, *cascade.strong.fallbacks)
@@ -318,7 +332,9 @@ async def _cascaded(cascade: Cascade, asked: _Asked) -> Document | str:
 
 
 def _failed(trial: Trial, error: GatewayError) -> Labelled:
-    """A candidate that refuses what the reference answered is no good; one that is away says nothing of its quality."""
-    if trial.guarantee is not None and not trial.is_audit and isinstance(error, Rejected) and error.status in _UNABLE:
+    """A candidate that refuses what the reference answered, or never ends, is no good; one that is away says nothing of its
+    quality."""
+    is_unable = (isinstance(error, Rejected) and error.status in _UNABLE) or error.code == "upstream_too_large"
+    if trial.guarantee is not None and not trial.is_audit and is_unable:
         return Labelled(1.0, 0.0, "failed")
     return Labelled(reason="budget" if isinstance(error, CallerError) else "unavailable")

@@ -18,6 +18,7 @@ _WHY = {
 }
 _NOTHING = {
     "budget": "the budget of the route's trials did not cover it",
+    "learning": "the score is still being learned",
     "unavailable": "who was asked was not to be had",
 }
 

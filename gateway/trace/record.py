@@ -17,16 +17,10 @@ from gateway.core.deployment import Deployment, Model
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
-    BudgetExhausted,
     CallerError,
-    Forbidden,
     GatewayError,
     KeyRefused,
-    NotFound,
     Overloaded,
-    RateLimited,
-    Unauthenticated,
-    UpstreamError,
 )
 from gateway.core.feedback import Feedback
 from gateway.core.money import usd
@@ -34,6 +28,7 @@ from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
 from gateway.core.trial import TrialResult
 from gateway.trace.basis import Basis
+from gateway.trace.outcomes import TRIAL, outcome_of
 from gateway.trace.rules import TraceRules
 
 
@@ -145,8 +140,6 @@ class Served(Protocol):
     def produced(self) -> list[str]: ...
 
 
-TRIAL = "trial"
-"""The outcome of what is no call: what came of asking somebody else one. It counts nowhere among calls."""
 STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream", "meter")
 """The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
 
@@ -364,7 +357,7 @@ class Record:
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
-            self.outcome = _outcome(error)
+            self.outcome = outcome_of(error)
             if isinstance(error, KeyRefused) and self.tenant is None:
                 self.tenant = error.caller
             error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()
@@ -377,22 +370,6 @@ class Record:
         else:
             self.status, self.outcome = 500, "internal_error"
             self.error = GatewayError("internal error")
-
-
-_OUTCOMES: tuple[tuple[type[GatewayError], str], ...] = (
-    (Unauthenticated, "rejected_auth"),
-    (Forbidden, "rejected_auth"),
-    (RateLimited, "rejected_rate"),
-    (BudgetExhausted, "rejected_budget"),
-    (NotFound, "rejected_policy"),
-    (CallerError, "rejected_request"),
-    (UpstreamError, "upstream_error"),
-    (Overloaded, "overloaded"),
-)
-
-
-def _outcome(error: GatewayError) -> str:
-    return next((name for kind, name in _OUTCOMES if isinstance(error, kind)), "internal_error")
 
 
 Write = Callable[[Record], None]

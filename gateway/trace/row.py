@@ -114,7 +114,7 @@ def row_of(record: Record) -> Row:
         row["content"] = content(call, served, tenant, record.rules)
         row["content_in_spans"] = record.rules.capture is Capture.SPANS
     if record.tried is not None:
-        row["trial"] = asdict(record.tried)
+        row["route"], row["trial"] = record.tried.route, asdict(record.tried)
     if record.said is not None:
         row["feedback"] = {
             "request_id": record.said.request_id,

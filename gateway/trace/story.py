@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.core.errors import CLIENT_LEFT, SUPERSEDED, CallerError
 from gateway.trace import choice
-from gateway.trace.record import TRIAL
+from gateway.trace.outcomes import TRIAL
 from gateway.trace.spans.span import Span
 from gateway.trace.spans.tell import trace_of
 

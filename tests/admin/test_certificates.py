@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -149,5 +150,23 @@ async def test_a_call_tells_of_its_trials_and_they_count_as_no_calls(
     async with admin.get("/admin/v1/stats", params={"by": "org"}) as reply:
         groups = (await reply.json())["groups"]
     assert {each["by"]["org"]: each["total"]["calls"] for each in groups} == {"default": 1, "llmgw": 1}
+    async with admin.get("/admin/v1/calls", params={"outcome": "trial", "route": "sums"}) as reply:
+        assert [each["id"] for each in (await reply.json())["calls"]] == [trial["id"]]
     async with admin.get("/metrics") as reply:
-        assert 'outcome="trial"' not in await reply.text()
+        metrics = await reply.text()
+    assert 'outcome="trial"' not in metrics
+    found = {
+        (name, tuple(sorted(re.findall(r'(\w+="[^"]*")', labels)))): float(value)
+        for name, labels, value in re.findall(
+            r"^(llmgw_(?:trials|certificate)_\w+)\{(.*)\} (\S+)$", metrics, re.MULTILINE
+        )
+    }
+    whose = ('candidate="cheap"', 'route="sums"')
+    expected: dict[tuple[str, tuple[str, ...]], float] = {
+        ("llmgw_trials_total", (whose[0], 'result="labelled"', whose[1])): 1,
+        ("llmgw_certificate_labels", whose): 1,
+    }
+    for standing in ("uncertified", "certified", "refused", "revoked"):
+        labels = (*whose, f'standing="{standing}"')
+        expected["llmgw_certificate_standing", labels] = standing == "uncertified"
+    assert found == expected

@@ -17,6 +17,7 @@ from gateway.ingress.admin.console import console_routes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from tests.console import traffic
 from tests.console.fake_cache import FakeCache
+from tests.console.fake_certificates import FakeCertificates
 from tests.console.traffic import HOSTILE, LONG
 
 KEY = "sk-llmgw-admin-for-the-console-tests"
@@ -40,6 +41,7 @@ class FakeAdmin:
         self.asked: list[str] = []
         self.tails: list[Tail] = []
         self.cache = FakeCache(self.now)
+        self.certificates = FakeCertificates(self.now)
         self.tailed, self.left = asyncio.Event(), asyncio.Event()
 
     def application(self) -> web.Application:
@@ -58,6 +60,7 @@ class FakeAdmin:
         }.items():
             application.router.add_get(PREFIX + path, serve)
         application.add_routes(self.cache.routes())
+        application.add_routes(self.certificates.routes())
         return application
 
     async def say(self, record: traffic.Call) -> None:

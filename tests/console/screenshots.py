@@ -21,6 +21,7 @@ PAGES = {
     "spend?range=24h": ("light",),
     "budgets": ("light",),
     "cache": ("light",),
+    "routing": ("light",),
     "upstreams": ("dark",),
     "errors": ("light",),
 }

@@ -20,6 +20,7 @@ PAGES = {
     "budgets": "Budgets and rates",
     "cache": "Cache",
     f"cache?entry={fake_cache.name(0)}": "Cache",
+    "routing": "Routing",
     "upstreams": "Upstreams",
     "errors": "Errors",
 }

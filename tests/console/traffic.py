@@ -256,7 +256,29 @@ def told(record: Call) -> Call:
         f"It ended as {record['outcome']} with status {record['status']}.",
     ]
     content = {"input": [{"role": "user", "content": f"Say {HOSTILE}"}], "output": [HOSTILE]}
-    return {**record, "stages": stages, "spans": spans, "story": story, "content": content}
+    return {**record, **_choice(record), "stages": stages, "spans": spans, "story": story, "content": content}
+
+
+def _choice(record: Call) -> Call:
+    """What a call of a route with candidates has besides."""
+    decision = {
+        "candidates": [
+            {"name": "cheap", "standing": "certified", "skipped": None},
+            {"name": f"checked {HOSTILE}", "standing": "certified", "skipped": f"a stream {HOSTILE}"},
+            {"name": LONG, "standing": "revoked", "skipped": "revoked"},
+        ],
+        "candidate": "cheap",
+        "score": 0.0213,
+        "threshold": 0.05,
+        "parts": {"route": 0.03, f"word {HOSTILE}": -0.0087},
+        "trials": [
+            {"asks": "gpt-4o", "of": "cheap", "probability": 0.02},
+            {"asks": HOSTILE, "of": HOSTILE, "probability": 0.25},
+        ],
+    }
+    result = {"request_id": record["id"], "route": "chat", "candidate": "cheap", "asked": "gpt-4o", "is_audit": True}
+    result |= {"probability": 0.02, "reference_quality": 1.0, "candidate_quality": 0.0, "reason": f"failed {HOSTILE}"}
+    return {"decision": decision, "trials": [result], "made_for": f"req_{HOSTILE}"}
 
 
 def between(now: float, since: float, until: float, *, first: int = 0, every: int = 1) -> Iterator[tuple[int, Call]]:

@@ -15,11 +15,12 @@ from aiohttp import web
 
 class Scholars:
     """`knows` says which share of the questions each model answers rightly, and of those that begin with "hard" only the strong
-    model; `asked` counts its calls."""
+    model; `asked` counts its calls. Those that ramble say what they know after 10,000 spaces."""
 
     def __init__(self, **knows: float) -> None:
         self.knows = knows
         self.asked: Counter[str] = Counter()
+        self.rambles: set[str] = set()
         self.base_url = ""
 
     def answer(self, model: str, question: str) -> str:
@@ -37,7 +38,7 @@ class Scholars:
         body: dict[str, Any] = await request.json()
         model = body["model"]
         self.asked[model] += 1
-        text = self.answer(model, body["messages"][-1]["content"])
+        text = " " * 10_000 * (model in self.rambles) + self.answer(model, body["messages"][-1]["content"])
         usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
         if not body.get("stream"):
             message = {"role": "assistant", "content": text}

@@ -222,3 +222,14 @@ async def test_a_cascade_is_certified_and_then_costs_less_than_the_strong_model_
     assert sum(record["cost_nano_usd"] for record in served) < 0.7 * always_strong
     escalated = [record for record in served if record["deployment"] == "school/strong"]
     assert {attempt["because"] for record in escalated for attempt in record["attempts"][:1]} == {"disagrees"}
+
+
+async def test_a_certified_candidate_that_no_longer_ends_loses_its_certificate_though_its_answers_are_too_long_to_compare(
+    pupil: Pupil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pupil.policy(guarantee="max_loss: 5%, shadow: 100%, audit: 100%")
+    await until(pupil, "school/cheap", most=150)
+
+    monkeypatch.setattr("gateway.route.trials.LARGEST", 5000)
+    pupil.scholars.rambles.add("cheap")
+    await until(pupil, "school/strong", most=100)

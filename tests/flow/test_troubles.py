@@ -28,7 +28,7 @@ STAGES = {
     "template": "gateway.template.apply.template",
     "budget": "gateway.budget.budgets.Budgets.hold",
     "cache": "gateway.cache.replay.Replays.claim",
-    "route": "gateway.route.plan.decide",
+    "route": "gateway.route.plan.settle",
     "upstream": "gateway.upstream.open.Upstream.asking",
     "dialect": "gateway.upstream.dialects.openai.request_body",
     "meter": "gateway.meter.bill.Meter.bill",

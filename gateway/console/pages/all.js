@@ -7,6 +7,7 @@ import { CallsPage } from "./calls.js";
 import { ErrorsPage } from "./errors.js";
 import { LatencyPage } from "./latency.js";
 import { OverviewPage } from "./overview.js";
+import { RoutingPage } from "./routing.js";
 import { SpendPage } from "./spend.js";
 import { UpstreamsPage } from "./upstreams.js";
 
@@ -21,6 +22,7 @@ export const PAGES = {
   spend: { title: "Spend", view: SpendPage, letter: "s" },
   budgets: { title: "Budgets", view: BudgetsPage, letter: "b", timeless: true },
   cache: { title: "Cache", view: CachePage, letter: "h" },
+  routing: { title: "Routing", view: RoutingPage, letter: "t", timeless: true },
   upstreams: { title: "Upstreams", view: UpstreamsPage, letter: "u", timeless: true },
   errors: { title: "Errors", view: ErrorsPage, letter: "e" },
   call: { title: "Call", view: CallPage, timeless: true },

@@ -12,6 +12,7 @@ import { meaning } from "../reasons.js";
 import { Table } from "../table.js";
 import { TimeSpent } from "../time_spent.js";
 import { Waterfall } from "../waterfall.js";
+import { Choice } from "../why_model.js";
 
 /** @typedef {import("../types.js").Call} Call */
 /** @typedef {import("../types.js").Attempt} Attempt */
@@ -72,7 +73,7 @@ function WhyModel({ call }) {
   return html`<${Fields} fields=${{
     asked_for: call.model, route: call.route, reason: call.reason, ...facts, served_by: call.deployment, upstream_model: call.upstream_model,
     answered_as: call.response_model, template: call.template, policy: call.policy, finished: call.finish_reasons,
-  }} />`;
+  }} /><${Choice} call=${call} />`;
 }
 
 const TOKENS = [

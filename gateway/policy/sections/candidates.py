@@ -32,7 +32,7 @@ class Candidates:
     default: schema_routes.Guarantee
     wants_own: bool
 
-    def named(self, names: list[str], path: Path) -> tuple[Candidate, ...]:
+    def named(self, names: list[str], reference: Model, path: Path) -> tuple[Candidate, ...]:
         """The cheapest first; those whose price is not known stand last, in their order. Unknown ones are mistakes."""
         found: list[Candidate] = []
         for index, name in enumerate(names):
@@ -44,6 +44,8 @@ class Candidates:
                 self.mistakes.add((*path, index), f"{name!r} is named twice")
             elif candidate is not None:
                 found.append(candidate)
+                if (wrong := _against(candidate, reference)) is not None:
+                    self.mistakes.add((*path, index), wrong)
         return tuple(sorted(found, key=_expected_cost))
 
     def guarantee(self, written: schema_routes.Guarantee | None, model: str | None, path: Path) -> Guarantee | None:
@@ -51,7 +53,10 @@ class Candidates:
         own = written or _NOTHING
         said = self.default.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
         where: Path = path if written is not None else ("guarantee", "default")
-        reference = self._model(model or said.reference, (*where, "reference"))
+        if model is not None and own.reference not in (None, model):
+            message = f"the route's model {model!r} is its reference: one of the two is left out"
+            self.mistakes.add((*where, "reference"), message)
+        reference = self._model(said.reference if model is None else model, (*where, "reference"))
         if reference is None:
             if model is None and said.reference is None:
                 message = "candidates need a strong model to be measured by: `model`, or `reference` in the guarantee"
@@ -65,7 +70,7 @@ class Candidates:
         defaults = Guarantee(reference)
         return Guarantee(
             reference,
-            max_loss=said.max_loss or defaults.max_loss,
+            max_loss=self._max_loss(said.max_loss or defaults.max_loss, (*where, "max_loss")),
             confidence=self._confidence(said.confidence or defaults.confidence, (*where, "confidence")),
             shadow=said.shadow or defaults.shadow,
             audit=said.audit or defaults.audit,
@@ -75,6 +80,12 @@ class Candidates:
             judge_error=0.0 if judged is None else judged.judge_error,
             per_prompt=said.per != "route",
         )
+
+    def _max_loss(self, share: float, where: Path) -> float:
+        if share >= 1:
+            self.mistakes.add(where, "a loss of all quality is no limit: it is below 100%")
+            return 0.05
+        return share
 
     def _confidence(self, share: float, where: Path) -> float:
         if not 0.5 <= share < 1:
@@ -109,6 +120,8 @@ def compile_candidates(policy: schema.Policy, models: Models, mistakes: Mistakes
         if models.find(name) is not None:
             mistakes.add(("policies", name), f"there is a model {name!r} too", key=True)
     default = policy.guarantee.get("default", _NOTHING)
+    if default.reference is not None:
+        _found(default.reference, ("guarantee", "default", "reference"), models, mistakes)
     wants_own = bool(policy.tenants) and OWN not in policy.tenants
     return Candidates(models, mistakes, compiled, default, wants_own)
 
@@ -133,6 +146,8 @@ def _learned(
             mistakes.add((*path, key), f"{key!r} belongs to a cascade, which has `try`", key=True)
     found = [_found(each, (*path, "choose", index), models, mistakes) for index, each in enumerate(written.choose)]
     weak, strong = found
+    if weak is not None and weak is strong:
+        mistakes.add((*path, "choose"), f"there is nothing to choose between {weak.name!r} and itself")
     return (
         None
         if weak is None or strong is None
@@ -180,6 +195,16 @@ def _cascade(
     )
     _note_loss(cascade, path, mistakes)
     return cascade
+
+
+def _against(candidate: Candidate, reference: Model) -> str | None:
+    """What is wrong with it beside this reference. What a candidate leaves to its strong model counts as good as the reference's
+    answer without being compared, and so must be the reference's."""
+    if isinstance(candidate, Model):
+        return f"{candidate.name!r} is the reference itself" if candidate.name == reference.name else None
+    if {each.name for each in candidate.strong.deployments} == {each.name for each in reference.deployments}:
+        return None
+    return f"{candidate.name!r} leaves calls to {candidate.strong.name!r}, and the reference is {reference.name!r}"
 
 
 def _found(name: str, path: Path, models: Models, mistakes: Mistakes) -> Model | None:

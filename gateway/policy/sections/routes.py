@@ -57,11 +57,7 @@ def _route(
             mistakes.add(path, "'model' is missing: who answers, or `candidates` of which one may")
         if written.guarantee is not None:
             mistakes.add((*path, "guarantee"), "a guarantee is about `candidates`, and there are none", key=True)
-    model = (
-        guarantee.reference
-        if guarantee is not None
-        else _model(written.model or "", (*path, "model"), models, mistakes)
-    )
+    model = guarantee.reference if guarantee is not None else _model(written.model, (*path, "model"), models, mistakes)
     canary, mirror, hedge = written.canary, written.shadow, written.hedge
     if (mirror is not None or guarantee is not None) and candidates.wants_own:
         key = "shadow" if mirror is not None else "candidates"
@@ -72,7 +68,9 @@ def _route(
         name=written.name,
         match=_match(written.match, path, mistakes),
         model=model,
-        candidates=() if guarantee is None else candidates.named(written.candidates or [], (*path, "candidates")),
+        candidates=()
+        if guarantee is None
+        else candidates.named(written.candidates or [], guarantee.reference, (*path, "candidates")),
         guarantee=guarantee,
         canary=None
         if canary is None
@@ -89,12 +87,12 @@ def _route(
     )
 
 
-def _model(name: str, where: Path, models: Models, mistakes: Mistakes) -> Model:
-    model = models.find(name)
+def _model(name: str | None, where: Path, models: Models, mistakes: Mistakes) -> Model:
+    model = None if name is None else models.find(name)
     if model is None:
-        if name:
+        if name is not None:
             mistakes.add(where, unknown(name, models))
-        return Model(name, ())
+        return Model(name or "", ())
     return model
 
 

@@ -229,6 +229,42 @@ ROUTE_DECISIONS = Instrument(
     ("route", "deployment", "reason"),
     "Calls by the route that fitted, the deployment tried last, and why.",
 )
+TRIALS = Instrument(
+    "llmgw_trials_total",
+    "llmgw.trials",
+    _C,
+    "{trial}",
+    ("route", "candidate", "result"),
+    "Calls that somebody else was to be asked too, and what came of it.",
+    is_asked=True,
+)
+CERTIFICATE_STANDING = Instrument(
+    "llmgw_certificate_standing",
+    "llmgw.certificate.standing",
+    _G,
+    "{certificate}",
+    ("route", "candidate", "standing"),
+    "Certificates of a route's candidate that stand so: one for each system prompt, or one in all.",
+    is_asked=True,
+)
+CERTIFICATE_LABELS = Instrument(
+    "llmgw_certificate_labels",
+    "llmgw.certificate.labels",
+    _G,
+    "{label}",
+    ("route", "candidate"),
+    "Comparisons that the certificates of a candidate rest on.",
+    is_asked=True,
+)
+CERTIFICATE_LOSS_UPPER = Instrument(
+    "llmgw_certificate_loss_upper_ratio",
+    "llmgw.certificate.loss_upper",
+    _G,
+    "1",
+    ("route", "candidate"),
+    "The most that a candidate loses of the reference's quality where it is certified, with the policy's confidence.",
+    is_asked=True,
+)
 ATTEMPTS = Instrument(
     "llmgw_upstream_attempts_total",
     "llmgw.upstream.attempts",

@@ -22,8 +22,8 @@ from gateway.trace.metrics.series import (
     counter,
     histogram,
 )
+from gateway.trace.outcomes import TRIAL
 from gateway.trace.providers import provider_name
-from gateway.trace.record import TRIAL
 
 NO_PROVIDER = "_OTHER"
 """The provider of a call that none has seen."""

@@ -14,8 +14,8 @@ from typing import Any
 from gateway.core.attempt import FIRST_ATTEMPT
 from gateway.core.errors import SUPERSEDED
 from gateway.core.span import child_id
+from gateway.trace.outcomes import TRIAL
 from gateway.trace.providers import provider_name
-from gateway.trace.record import TRIAL
 from gateway.trace.row import answered
 from gateway.trace.spans.messages import input_messages, output_messages
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
+from gateway.trace.outcomes import TRIAL
 from gateway.trace.reading.statistics import WITH_TAG
-from gateway.trace.record import TRIAL
 from gateway.trace.sqlite.histogram import one, packed, unpacked
 from gateway.trace.sqlite.schema import DIMENSIONS, ROWS, SUMS, Insertion
 

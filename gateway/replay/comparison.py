@@ -104,8 +104,7 @@ class Comparison:
         else:
             made = before.decision
             then = recorded.route, recorded.reason, recorded.candidate
-            drawn = frozenset(each.candidate.name for each in made.trials)
-            self.agreed += (made.route, made.reason, made.candidate) == then and drawn == recorded.drawn
+            self.agreed += (made.route, made.reason, made.candidate) == then
 
     def _count(self, recorded: Recorded, before: Outcome, after: Outcome) -> None:
         figures = self._figures(_route(after) or _route(before))

@@ -82,7 +82,7 @@ def upper_bound(counts: Mapping[int, int], alpha: float, bets: Bets = BELOW) -> 
 
 def lower_bound(counts: Mapping[int, int], alpha: float, *, graded: bool) -> float:
     """The loss is over this, at all times at once, but for a chance of alpha; 0 where the labels do not say."""
-    return _least(lambda limit: above(counts, limit, graded=graded) < math.log(1 / alpha))
+    return _least(lambda limit: above(counts, limit, graded=graded) < math.log(1 / alpha)) - 0.5**_HALVINGS
 
 
 def _growing(

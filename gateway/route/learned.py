@@ -129,13 +129,11 @@ class LearnedScores:
     async def _fit(self, kept: _Kept) -> None:
         labels = list(kept.labels)
         kept.new, kept.due = 0, max(FIRST, min(100, len(labels) // 4))
-        score = await asyncio.to_thread(fit, labels)
+        score, recent = await asyncio.to_thread(_learned, labels)
         if score.labels >= kept.score.labels:
             kept.score, kept.is_offered = score, False
-            kept.recent.clear()
-            kept.ordered.clear()
-            for label in labels[-RECENT:]:
-                kept.note(score.of(label.prompt).loss)
+            kept.recent = deque(recent, maxlen=RECENT)
+            kept.ordered = sorted(recent)
 
     async def _share(self, kept: _Kept) -> None:
         """Of two scores the one that rests on more labels is everybody's; of equal ones, the newer."""
@@ -167,6 +165,12 @@ class LearnedScores:
             else:
                 kept = self._kept[key] = _Kept(name, learned)
         return kept
+
+
+def _learned(labels: list[Label]) -> tuple[Score, list[float]]:
+    """The score, and what it says of the latest. It takes long: not for the event loop."""
+    score = fit(labels)
+    return score, [score.of(label.prompt).loss for label in labels[-RECENT:]]
 
 
 def _name(route: str, learned: Learned, pepper: bytes) -> str:

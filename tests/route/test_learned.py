@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from gateway.core.neighbour import Versioned
 from gateway.route.candidates import Learned
 from gateway.route.learned import ENOUGH, FIRST, LearnedScores
 from gateway.route.rules import Match, Route, Routes
+from gateway.route.score.prompt import Prompt
+from gateway.route.score.score import Score, Scored
 
 PROVIDER = Provider("p", "openai")
 
@@ -165,3 +169,23 @@ async def test_no_text_of_a_prompt_is_kept_in_the_store() -> None:
     (kept,) = states.values.values()
     assert b"common" in kept.value
     assert b"hidden" not in kept.value
+
+
+async def test_what_takes_long_about_learning_is_not_done_where_calls_are_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = LearnedScores(Kept(), pepper=b"p")
+    for number in range(FIRST):
+        scores.learn("sums", LEARNED, question(number), weak=float(not hard(number)))
+    seen: Counter[str] = Counter()
+    score_of = Score.of
+
+    def scored(score: Score, prompt: Prompt) -> Scored:
+        seen[threading.current_thread().name] += 1
+        return score_of(score, prompt)
+
+    monkeypatch.setattr(Score, "of", scored)
+    await scores.flush(ROUTES)
+
+    assert seen.total() == FIRST
+    assert threading.current_thread().name not in seen

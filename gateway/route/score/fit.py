@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import itemgetter
 from statistics import fmean
 from typing import TypeVar
 
@@ -167,7 +168,9 @@ def _vocabulary(prompts: Sequence[Prompt], readings: Sequence[Reading]) -> dict[
     """The words that at least two different prompts have; of too many the most frequent, and of those the first that came."""
     by_text = {prompt.text: one for prompt, one in zip(prompts, readings, strict=True)}
     found = Counter(word for one in by_text.values() for word in different(one))
-    kept = (word for word, count in found.most_common() if count >= _FEWEST_PROMPTS and not _is_secret(word))
+    several = [(word, count) for word, count in found.items() if count >= _FEWEST_PROMPTS]
+    several.sort(key=itemgetter(1), reverse=True)  # after most have gone: a sort holds the interpreter
+    kept = (word for word, _ in several if not _is_secret(word))
     return {word: place for place, word in enumerate(islice(kept, _MOST_WORDS))}
 
 

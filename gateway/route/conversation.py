@@ -14,13 +14,16 @@ from gateway.core.call import Call
 from gateway.core.tenant import Tenant
 
 _APPLICATION = ("system", "developer")
+_SIGNED = (b'"signature":', b'"thought_signature":', b'"encrypted_content":', b'"redacted_thinking"')
+"""Members of messages by which providers know reasoning of their own."""
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """`id` is the same for all calls of one conversation of one virtual key; `is_new`: nobody has answered in it yet.
-    `is_bound`: it cannot go on at another provider, as a tool's result is on its way or the last answer is kept there."""
+    `is_bound`: it cannot go on at another provider, as a tool's result is on its way, the last answer is kept there, or its
+    reasoning is signed or sealed by whoever made it."""
 
     id: str
     is_new: bool = True
@@ -43,7 +46,7 @@ def conversation_of(call: Call, tenant: Tenant) -> Conversation:
     return Conversation(
         id=digest.hexdigest(),
         is_new="assistant" not in roles and not is_kept_there,
-        is_bound=roles[-1:] == ["tool"] or is_kept_there,
+        is_bound=roles[-1:] == ["tool"] or is_kept_there or ("assistant" in roles and _has_signed_reasoning(call)),
     )
 
 
@@ -55,6 +58,11 @@ def system_prompt(call: Call) -> str:
     if not said:
         return ""
     return blake2b(orjson.dumps(said).translate(_DIGITS), digest_size=8).hexdigest()
+
+
+def _has_signed_reasoning(call: Call) -> bool:
+    """Within a text these would be written otherwise: quotes in it are escaped."""
+    return any(name in call.body for name in _SIGNED)
 
 
 @lru_cache(maxsize=4096)

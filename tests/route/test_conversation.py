@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def call(*messages: dict[str, Any], conversation: str | None = None, id: str = "
         operation=Operation.CHAT,
         received=0,
         model="auto",
-        body=b"",
+        body=json.dumps({"messages": messages}).replace(": ", ":").encode(),
         fields={"messages": list(messages), **fields},
         conversation=conversation,
     )
@@ -81,6 +82,9 @@ def test_calls_without_messages_are_conversations_of_their_own() -> None:
         (call(FIRST, ASKS, RESULT), False, True),
         (call(FIRST, ASKS, RESULT, FIRST), False, False),
         (call(FIRST, previous_response_id="resp_1"), False, True),
+        (call(FIRST, {**REPLY, "thinking_blocks": [{"type": "thinking", "signature": "EqRk"}]}, FIRST), False, True),
+        (call(FIRST, {**REPLY, "reasoning": {"encrypted_content": "gAAA"}}, FIRST), False, True),
+        (call(FIRST, REPLY, {"role": "user", "content": '{"signature":"of the customer"}'}), False, False),
     ],
 )
 def test_a_tool_or_a_kept_answer_binds_it_to_the_provider(asked: Call, is_new: bool, is_bound: bool) -> None:

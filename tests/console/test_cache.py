@@ -43,6 +43,7 @@ async def test_answers_are_found_by_their_marks_page_by_page(reader: Reader) -> 
     await reader.open("cache")
     await expect(answers(reader)).to_have_count(fake_cache.PAGE)
     await reader.page.get_by_role("link", name="More").click()
+    await expect(answers(reader).first).to_contain_text(f"ce_{fake_cache.PAGE:016x}")
     await reader.settled()
     assert any("after=25" in each for each in reader.asked("cache/entries"))
 

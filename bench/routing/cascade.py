@@ -7,16 +7,13 @@ second one and the strong one where it was asked are all paid. Of answers whose 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from bench.routing import data
 from bench.routing.data import Row
 from gateway.route.quality.agreement import Agreement, agree
 from gateway.route.quality.answer import Answer, read
@@ -225,16 +222,3 @@ def _goals(found: Mapping[str, Sequence[Outcome]]) -> Iterator[str]:
 
 def _fits(goal: Goal, row: Row) -> bool:
     return row.family == goal.family and row.strong.startswith(goal.strong)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    for part in report(data.read(options.data), quick=options.quick):
-        print(part, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,15 +6,13 @@ certified, else by the strong model. A share of the calls is labelled, and whate
 
 from __future__ import annotations
 
-import argparse
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from statistics import median
 
-from bench.routing import cascade, data
+from bench.routing import cascade
 from bench.routing.cascade import Outcome
 from bench.routing.data import Row
 from gateway.core import bet
@@ -378,16 +376,3 @@ def _judges(sizes: Sizes) -> Iterator[str]:
 
 def _word(is_reached: bool) -> str:
     return "reached" if is_reached else "MISSED"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    for part in report(data.read(options.data), quick=options.quick):
-        print(part, flush=True)
-
-
-if __name__ == "__main__":
-    main()

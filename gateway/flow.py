@@ -62,7 +62,10 @@ class Flow:
                         self.route.begun(decision, answer.deployment)
                         claim.begin(answer, hold)
                         reply.begin(
-                            answer.content_type, stream=answer.is_stream, headers=record.headers() + hold.headers()
+                            answer.content_type,
+                            stream=answer.is_stream,
+                            headers=record.headers() + hold.headers(),
+                            native=answer.native,
                         )
                         try:
                             async for chunk in hold.within(answer):

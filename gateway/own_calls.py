@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from gateway.core.arrival import Audience, Headers
+from gateway.core.arrival import Audience, Headers, Native
 from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Overloaded
 from gateway.core.secret import Secret
@@ -145,7 +145,7 @@ class _Caught:
     def share(self, audience: Audience | None) -> None:
         """Nobody else listens to what no cache sees."""
 
-    def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
+    def begin(self, content_type: str, *, stream: bool, headers: Headers, native: Native | None) -> None:
         """The body says all that is needed."""
 
     async def send(self, chunk: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.cache.render import DONE, fresh_events, fresh_json
+from gateway.core.arrival import Native
 from gateway.core.attempt import Attempt
 from gateway.core.call import Call, Operation
 from gateway.core.claim import Stored
@@ -36,6 +37,7 @@ class Hit:
     attempt: Attempt | None = None
     headers: Mapping[bytes, bytes] = {}
     usage_sent: Mapping[str, Any] | None = None
+    native: Native | None = None
     content_type = JSON
     is_stream = False
 

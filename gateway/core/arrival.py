@@ -93,6 +93,18 @@ class Audience(Protocol):
     def joined(self) -> asyncio.Event: ...
 
 
+class Native(Protocol):
+    """What a provider wrote, for a client that speaks its dialect."""
+
+    def take(self) -> bytes:
+        """What has come since the last time."""
+        ...
+
+    def closing(self) -> bytes:
+        """The events that end the answer where the provider has not: as one that has reached its length. b"" else."""
+        ...
+
+
 class Reply(Protocol):
     """The way back to the client. Nothing is sent before the first chunk of a stream, or the end of a whole answer."""
 
@@ -100,8 +112,11 @@ class Reply(Protocol):
         """While somebody else listens to the answer, the call goes on without its client, and does not wait for it."""
         ...
 
-    def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
-        """Says what kind of answer comes. A whole answer is held back until `end`, a stream is sent as it comes."""
+    def begin(self, content_type: str, *, stream: bool, headers: Headers, native: Native | None) -> None:
+        """Says what kind of answer comes. A whole answer is held back until `end`, a stream is sent as it comes.
+
+        Chunks are in OpenAI's dialect. Where the provider speaks the client's own, `native` has what it wrote.
+        """
         ...
 
     async def send(self, chunk: bytes) -> None:

@@ -20,7 +20,7 @@ class Attempt:
 
     `reason` is primary, retry or fallback, or, where a call asks several models: try (of a cascade), second (the opinion asked
     beside it), escalation or hedge. `because` says why an answer was not served, and `paid` what it cost, where more than
-    one was paid.
+    one was paid. `dropped` names the client's fields that the provider's dialect could not carry.
     """
 
     number: int
@@ -37,6 +37,7 @@ class Attempt:
     is_sent: bool = False
     because: str | None = None
     paid: Bill | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def deployment(self) -> str:

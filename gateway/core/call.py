@@ -24,6 +24,10 @@ class Call:
     features in use, for routes to match (see FEATURES). `headers` have lower-case names and no credential. `received` is
     monotonic seconds. `is_own`: the gateway asks for itself, and by the very model it names; `account` is on whose account it
     does, in the place of an end user.
+
+    `dialect` is the one that the client speaks. Where that is not OpenAI's chat, `fields` and `body` say the same in chat's
+    terms (see docs/dialects.md), `native` is what was sent, byte for byte, and `dropped` names what chat has no word for: lost
+    unless a provider of the client's own dialect gets `native`. `strict`: a call that loses anything is refused.
     """
 
     id: str
@@ -42,6 +46,10 @@ class Call:
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     is_own: bool = False
     account: str | None = None
+    dialect: str = "openai"
+    native: bytes | None = None
+    dropped: tuple[str, ...] = ()
+    strict: bool = False
 
     @property
     def user(self) -> str | None:

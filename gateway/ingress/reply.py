@@ -10,7 +10,7 @@ from typing import Protocol
 
 import orjson
 
-from gateway.core.arrival import Audience, Headers
+from gateway.core.arrival import Audience, Headers, Native
 from gateway.core.errors import GatewayError
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -33,6 +33,34 @@ class Pipe(Protocol):
     async def drained(self) -> None: ...
 
 
+class Speech(Protocol):
+    """An answer in the dialect of a client that does not speak OpenAI's chat. One for each call; without I/O."""
+
+    def begin(self, native: Native | None) -> None:
+        """An answer comes. With `native` the provider's own bytes are passed on, and chunks only say when."""
+        ...
+
+    def sent(self, chunk: bytes) -> bytes:
+        """Of a stream: the events for further chunks in OpenAI's dialect, complete events each time."""
+        ...
+
+    def ended(self, last: bytes) -> bytes:
+        """Of a stream: the last events; `last` are OpenAI's."""
+        ...
+
+    def whole(self, body: bytes) -> bytes:
+        """A complete answer, for the chat completion `body`."""
+        ...
+
+    def failed(self, error: GatewayError) -> bytes:
+        """The body of an error that comes in the place of an answer."""
+        ...
+
+    def broken(self, error: GatewayError) -> bytes:
+        """The event that ends a stream with an error."""
+        ...
+
+
 class Response:
     """Implements `core.arrival.Reply`. The head goes out with the first bytes; a whole answer goes out at once, at its end."""
 
@@ -44,6 +72,7 @@ class Response:
         "_is_old",
         "_last_sent",
         "_pipe",
+        "_speech",
         "_status",
         "_streams",
         "head_only",
@@ -63,6 +92,7 @@ class Response:
         self._last_sent: float | None = None
         self._is_old = is_old
         self._audience: Audience | None = None
+        self._speech: Speech | None = None
         self.keep_alive = keep_alive
         self.head_only = head_only
         self.is_started = False
@@ -70,6 +100,10 @@ class Response:
 
     def add(self, name: str, value: str) -> None:
         self._headers.append(f"{name}: {value}\r\n")
+
+    def speaks(self, speech: Speech) -> None:
+        """Says that the client does not speak OpenAI's dialect."""
+        self._speech = speech
 
     def share(self, audience: Audience | None) -> None:
         self._audience = audience
@@ -81,7 +115,9 @@ class Response:
         self._audience.leave = leave
         return True
 
-    def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None:
+    def begin(self, content_type: str, *, stream: bool, headers: Headers, native: Native | None = None) -> None:
+        if self._speech is not None:
+            self._speech.begin(native)
         self._answer_headers = [
             f"content-type: {content_type}\r\n",
             *[f"{name}: {value}\r\n" for name, value in headers],
@@ -94,6 +130,8 @@ class Response:
         if not self._streams:
             self._held.append(chunk)
             return
+        if self._speech is not None:
+            chunk = self._speech.sent(chunk)
         if not chunk:
             return  # an empty chunk would end the response
         frame = self._frame(chunk)
@@ -107,6 +145,13 @@ class Response:
             await self._drained()
 
     def end(self, last: bytes = b"", *, headers: Headers = ()) -> None:
+        if self._speech is not None and self._streams:
+            last = self._speech.ended(last)
+        elif self._speech is not None:
+            self._held, last = [self._speech.whole(b"".join([*self._held, last]))], b""
+        self._end(last, headers=headers)
+
+    def _end(self, last: bytes = b"", *, headers: Headers = ()) -> None:
         if self._streams:
             tail = (self._frame(last) if last else b"") + (b"" if self._is_old else b"0\r\n\r\n")
             if not self.is_started:
@@ -124,18 +169,18 @@ class Response:
         self._status = status
         self._answer_headers = [f"content-type: {content_type}\r\n"]
         self._held.clear()
-        self.end(body)
+        self._end(body)
 
     def empty(self, status: int) -> None:
         self._status = status
-        self.end()
+        self._end()
 
     def fail(self, error: GatewayError) -> None:
         """Tells the client of an error: as a status while nothing has been sent, as the stream's last event after that."""
         if self.is_ended or self._pipe.lost:
             return
         if self.is_started:
-            self.end(b"data: " + envelope(error) + b"\n\n")
+            self._end(b"data: " + envelope(error) + b"\n\n" if self._speech is None else self._speech.broken(error))
             return
         self._streams = False
         for name, value in error.headers:
@@ -146,7 +191,7 @@ class Response:
             self.add("retry-after", str(max(0, math.ceil(error.retry_after))))
         if error.status == 401:
             self.add("www-authenticate", "Bearer")
-        self.whole(error.status, envelope(error))
+        self.whole(error.status, envelope(error) if self._speech is None else self._speech.failed(error))
 
     def probe(self) -> bytes:
         """Bytes that change nothing for a client that is there, and make the socket of one that left answer with a reset."""

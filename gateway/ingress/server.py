@@ -14,7 +14,7 @@ from contextlib import suppress
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
 from gateway.ingress.http1 import Connection
 from gateway.ingress.proxies import Proxies
-from gateway.ingress.reply import Response
+from gateway.ingress.reply import Response, Speech
 from gateway.ingress.request import Limits, Request
 
 log = logging.getLogger("llmgw.ingress")
@@ -64,7 +64,7 @@ class MethodNotAllowed(InvalidRequest):
 
 class Server:
     """`policy_version` is asked once for each response, for its `x-llmgw-policy` header; `refused` counts
-    the requests that become no call, by error code."""
+    the requests that become no call, by error code; `speeches` has the paths whose clients do not speak OpenAI's dialect."""
 
     def __init__(
         self,
@@ -74,11 +74,13 @@ class Server:
         policy_version: Callable[[], str],
         refused: Counter[str] | None = None,
         proxies: Proxies | None = None,
+        speeches: Mapping[bytes, Callable[[], Speech]] | None = None,
     ) -> None:
         self._routes = routes
         self._limits = limits
         self._policy_version = policy_version
         self._proxies = Proxies(()) if proxies is None else proxies
+        self._speeches = {} if speeches is None else speeches
         self._refused: Counter[str] = Counter() if refused is None else refused
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
@@ -193,6 +195,8 @@ class Server:
         else:
             self._served += 1
             id = f"{self._id_prefix}{self._served}"
+        if self._speeches and (speech := self._speeches.get(request.target.partition(b"?")[0])) is not None:
+            response.speaks(speech())
         response.add("x-request-id", id)
         response.add("x-llmgw-policy", self._policy_version())
         return id

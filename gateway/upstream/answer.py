@@ -7,8 +7,9 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from gateway.core.arrival import Native
 from gateway.core.attempt import Attempt
 from gateway.core.errors import Broken, UpstreamError
 from gateway.core.said import Said
@@ -47,24 +48,37 @@ class Body:
                 return plain
 
 
+class Readable(Protocol):
+    """A body, as it came or translated."""
+
+    @property
+    def exchange(self) -> Exchange: ...
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end. Raises UpstreamError."""
+        ...
+
+
 class Answer:
     """What the provider says. Whoever opened it closes it; `close` stops the provider sooner, and may be called again.
 
-    `usage` is the provider's own count, once it has given one; `produced` is the text generated so far, by choice.
+    `usage` is the provider's own count, once it has given one; `produced` is the text generated so far, by choice. `native` is
+    what it wrote, for a client that speaks its dialect.
     """
 
-    __slots__ = ("_body", "_codec", "_first", "_until", "attempt", "close", "deployment", "headers")
+    __slots__ = ("_body", "_codec", "_first", "_until", "attempt", "close", "deployment", "headers", "native")
 
     def __init__(
         self,
         codec: WholeAnswer | UnfinishedAnswer | StreamedAnswer,
         *,
         first: bytes,
-        body: Body,
+        body: Readable,
         attempt: Attempt,
         headers: Mapping[bytes, bytes],
         until: float,
         close: Callable[[], None],
+        native: Native | None = None,
     ) -> None:
         self._codec = codec
         self._first = first
@@ -74,6 +88,7 @@ class Answer:
         self.attempt = attempt
         self.deployment = attempt.target
         self.headers = headers
+        self.native = native
 
     @property
     def is_stream(self) -> bool:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from gateway.core.attempt import Attempt
-from gateway.core.call import Call, Operation
+from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import (
@@ -19,15 +19,18 @@ from gateway.core.errors import (
     Broken,
     CallerError,
     GatewayError,
+    InvalidRequest,
     Timeout,
     Unavailable,
     UpstreamError,
 )
 from gateway.core.span import SpanContext
-from gateway.upstream.answer import Answer, Body
+from gateway.upstream.answer import Answer, Body, Readable
 from gateway.upstream.decode import Decoder
-from gateway.upstream.dialects import openai
+from gateway.upstream.dialects import DIALECTS, openai
+from gateway.upstream.dialects.dialect import Translation
 from gateway.upstream.observed import Observed
+from gateway.upstream.translated import Native, Translated
 from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
@@ -38,7 +41,18 @@ _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xb
 class Try:
     """Owns one exchange: `start` opens it, `close` gives it back."""
 
-    __slots__ = ("_call", "_cap", "_clock", "_context", "_exchange", "_observed", "_wire", "attempt", "deployment")
+    __slots__ = (
+        "_call",
+        "_cap",
+        "_clock",
+        "_context",
+        "_dialect",
+        "_exchange",
+        "_observed",
+        "_wire",
+        "attempt",
+        "deployment",
+    )
 
     def __init__(
         self,
@@ -59,6 +73,7 @@ class Try:
         self._clock = clock
         self._observed = observed
         self._exchange: Exchange | None = None
+        self._dialect = DIALECTS[deployment.provider.dialect]
         self.deployment = deployment
         self.attempt = attempt
 
@@ -99,7 +114,7 @@ class Try:
 
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call
-        request = _request(call, self.deployment, self._cap, self._context)
+        request = self._request()
         began = asyncio.get_running_loop().time()
         until = began + provider.deadlines.total
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
@@ -109,24 +124,52 @@ class Try:
         self.attempt.request_id = _request_id(head.headers, secrets)
         if head.status != 200:
             text = await _error_text(exchange, head.headers)
-            raise openai.failure(head.status, text, head.headers, secrets=secrets, now=self._clock.now())
+            raise self._dialect.failure(head.status, text, head.headers, secrets=secrets, now=self._clock.now())
         body = Body(exchange, _decoder(head.headers, provider.max_output_bytes), provider.max_output_bytes)
+        translation = self._dialect.translation(call)
+        native = None if translation is None or not self._is_native else Native(translation)
         exchange.phase = "the first token"
+        read: Readable = body
         codec: openai.StreamedAnswer | openai.WholeAnswer | openai.UnfinishedAnswer
         if call.stream:
             exchange.deadline = min(began + provider.deadlines.first_token, until)
-            codec, first = await self._first_chunk(body, is_stream=_is_event_stream(head.headers))
+            is_stream = head.headers.get(b"content-type", b"").lower().startswith(self._dialect.stream_type)
+            if translation is not None and not is_stream:
+                raise _no_stream()
+            read = body if translation is None else Translated(body, translation, native=native)
+            codec, first = await self._first_chunk(read, is_stream=is_stream)
         else:
-            codec, first = await self._whole(body, _length(head.headers))
+            codec, first = await self._whole(body, _length(head.headers), translation, native)
         return Answer(
             codec,
             first=first,
-            body=body,
+            body=read,
             attempt=self.attempt,
             headers=head.headers,
             until=until,
             close=self.close,
+            native=native,
         )
+
+    @property
+    def _is_native(self) -> bool:
+        """Whether client and provider speak the same dialect, which is not ours."""
+        return self._call.native is not None and self._call.dialect == self.deployment.provider.dialect
+
+    def _request(self) -> bytes:
+        """Its bytes. Raises CallerError for a call that the provider's dialect cannot make, or not wholly where it must."""
+        call, deployment = self._call, self.deployment
+        outgoing = self._dialect.request(call, deployment, self._cap, now=self._clock.now())
+        self.attempt.dropped = outgoing.dropped if self._is_native else (*call.dropped, *outgoing.dropped)
+        if call.strict and self.attempt.dropped:
+            lost = self.attempt.dropped[0]
+            raise InvalidRequest(
+                f"{lost} cannot be said to {deployment.name}", code="unsupported_parameter", param=lost
+            )
+        trace = b"" if self._context is None else _trace_headers(self._context)
+        further = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers]).encode("latin-1")
+        head = _request_head(deployment, outgoing.path, call.stream)
+        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (head, further, trace, len(outgoing.body), outgoing.body)
 
     async def _head(self, request: bytes, deadline: float) -> tuple[Exchange, Head]:
         """Sends the request; once more on a new connection when a kept one turns out to have been closed before it."""
@@ -145,7 +188,7 @@ class Try:
                 self._wire.release(provider, exchange)
         raise AssertionError("a fresh connection is never stale")
 
-    async def _first_chunk(self, body: Body, *, is_stream: bool) -> tuple[openai.StreamedAnswer, bytes]:
+    async def _first_chunk(self, body: Readable, *, is_stream: bool) -> tuple[openai.StreamedAnswer, bytes]:
         codec = openai.StreamedAnswer(self._call, injected=not self._call.wants_usage)
         first = begun = b""
         while not codec.started:
@@ -158,8 +201,7 @@ class Try:
                 if any(each.startswith(begun.lstrip()) for each in _EVENT_BEGINNINGS):
                     continue  # too little to tell
                 if not begun.lstrip().startswith(_EVENT_BEGINNINGS):
-                    code = "upstream_invalid_response"
-                    raise Unavailable("the provider did not answer with a stream", code=code, retriable=False)
+                    raise _no_stream()
                 is_stream, data = True, begun
             first += codec.feed(data)
             if codec.failure is not None and not codec.started:
@@ -167,7 +209,7 @@ class Try:
         return codec, first
 
     async def _whole(
-        self, body: Body, length: int | None
+        self, body: Body, length: int | None, translation: Translation | None, native: Native | None
     ) -> tuple[openai.WholeAnswer | openai.UnfinishedAnswer, bytes]:
         pieces = []
         try:
@@ -177,8 +219,14 @@ class Try:
             text = b"".join(pieces) + (body.exchange.arrived() if body.decoder is None else b"")
             if not text or (isinstance(error, Timeout) and self.deployment.provider.retries.replay):
                 raise
+            if translation is not None:
+                text = translation.unfinished(text)
             return openai.UnfinishedAnswer(self._call, text, error, length=length), b""
         text = b"".join(pieces)
+        if native is not None:
+            native.add(text)
+        if translation is not None:
+            text = translation.whole(text)
         return openai.WholeAnswer(self._call, text), text
 
 
@@ -193,11 +241,9 @@ def _blame(error: BaseException) -> tuple[str, str]:
     return "shutting_down" if isinstance(error, asyncio.CancelledError) else "internal_error", GatewayError.fault
 
 
-def _request(call: Call, deployment: Deployment, cap: int | None, context: SpanContext | None) -> bytes:
-    body = openai.request_body(call, deployment, cap)
-    trace = b"" if context is None else _trace_headers(context)
-    head = _request_head(deployment, call.operation, call.stream)
-    return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, trace, len(body), body)
+def _no_stream() -> Unavailable:
+    code = "upstream_invalid_response"
+    return Unavailable("the provider did not answer with a stream", code=code, retriable=False)
 
 
 def _trace_headers(context: SpanContext) -> bytes:
@@ -206,11 +252,11 @@ def _trace_headers(context: SpanContext) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _request_head(deployment: Deployment, operation: Operation, stream: bool) -> bytes:
+def _request_head(deployment: Deployment, path: str, stream: bool) -> bytes:
     """The request line and headers but for the length; the same for every call to a deployment."""
     provider = deployment.provider
     query = f"?{provider.query}" if provider.query else ""
-    target = f"{provider.path}{openai.PATHS[operation]}{query}".replace("{model}", deployment.upstream_model)
+    target = f"{provider.path}{path}{query}".replace("{model}", deployment.upstream_model)
     credentials = "".join(f"{name}: {secret.reveal()}\r\n" for name, secret in provider.headers)
     accept = "text/event-stream" if stream else "application/json"
     return (
@@ -236,10 +282,6 @@ def _secrets(deployment: Deployment) -> tuple[str, ...]:
             texts.append(value)
     written = {form for text in texts for form in (text, quote(text), quote(text, safe=""), unquote(text))}
     return tuple(sorted((text for text in written if len(text) >= 6), key=len, reverse=True))
-
-
-def _is_event_stream(headers: Mapping[bytes, bytes]) -> bool:
-    return headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

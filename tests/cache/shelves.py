@@ -17,7 +17,7 @@ from gateway.cache.key import Sharing
 from gateway.cache.replay import Replays, Unclaimed
 from gateway.cache.rules import CacheRules, Rule
 from gateway.cache.shared.flights import SharedFlights
-from gateway.core.arrival import Audience, Headers
+from gateway.core.arrival import Audience, Headers, Native
 from gateway.core.bill import Bill
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
@@ -115,7 +115,7 @@ class Back:
     def share(self, audience: Audience | None) -> None:
         self.audience = audience
 
-    def begin(self, content_type: str, *, stream: bool, headers: Headers) -> None: ...
+    def begin(self, content_type: str, *, stream: bool, headers: Headers, native: Native | None) -> None: ...
 
     async def send(self, chunk: bytes) -> None: ...
 

@@ -1,1 +1,12 @@
-"""Wire formats of providers, as codecs that do no I/O."""
+"""The wire formats that providers speak, each a codec without I/O."""
+
+from collections.abc import Mapping
+
+from gateway.upstream.dialects.dialect import Dialect
+from gateway.upstream.dialects.openai.dialect import OpenAI
+
+DIALECTS: Mapping[str, Dialect] = {
+    "openai": OpenAI(),
+    "demo": OpenAI(),
+}
+"""By the name that a policy gives them."""

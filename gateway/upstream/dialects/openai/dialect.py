@@ -1,0 +1,29 @@
+"""OpenAI's chat completions, completions and embeddings: the gateway's own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.core.call import Call
+from gateway.core.deployment import Deployment
+from gateway.core.errors import UpstreamError
+from gateway.upstream.dialects.dialect import Outgoing
+from gateway.upstream.dialects.openai.failure import failure
+from gateway.upstream.dialects.openai.request import PATHS, request_body
+
+
+class OpenAI:
+    """Implements `dialects.dialect.Dialect`."""
+
+    stream_type = b"text/event-stream"
+
+    def request(self, call: Call, deployment: Deployment, cap: int | None, *, now: float) -> Outgoing:
+        return Outgoing(PATHS[call.operation], request_body(call, deployment, cap))
+
+    def translation(self, call: Call) -> None:
+        return None
+
+    def failure(
+        self, status: int, body: bytes, headers: Mapping[bytes, bytes], *, secrets: tuple[str, ...], now: float
+    ) -> UpstreamError:
+        return failure(status, body, headers, secrets=secrets, now=now)

@@ -69,6 +69,7 @@ from gateway.telemetry import Worker, open_telemetry
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
+from gateway.upstream.bridge.exchange import Bridge
 from gateway.upstream.demo import Demo
 from gateway.upstream.health import Health
 from gateway.upstream.observed import Observed
@@ -150,7 +151,7 @@ async def running(
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
         health, observed = Health(clock, publish), Observed(clock)
-        pool, fleet = Pool(), Fleet(store.versions)
+        pool, bridge, fleet = Pool(), Bridge(tasks), Fleet(store.versions)
         closing.callback(pool.close)
         budgets = _open_budgets(
             settings, policy, store, instance, tokens=tokens, fleet=fleet, pool=pool, tasks=tasks, clock=clock
@@ -185,7 +186,7 @@ async def running(
                 )
             ),
             upstream=Upstream(
-                wires={"openai": pool, "demo": Demo()},
+                wires={"openai": pool, "demo": Demo(), "litellm": bridge},
                 health=health,
                 clock=clock,
                 random=random,
@@ -246,6 +247,7 @@ async def running(
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
+            "litellm": bridge.run(lambda: tuple(policy.current.providers.values())),
         }
         for name, work in loops.items():
             tasks.start(work, name=name)

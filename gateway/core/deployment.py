@@ -46,6 +46,9 @@ class Provider:
     `stream_usage` says whether it understands `stream_options.include_usage`; `output_cap` is the field of a request that
     caps its output, where the client wrote none; `propagate_trace`: it is told which trace a call belongs to. `path` and
     `query` may hold a secret too, as a webhook's do.
+
+    `translator` is what the litellm SDK calls it, where it is reached through that; `options` are the SDK's own words of where it
+    is and who asks, and `reads_environment` says whether the SDK may look for more of them in the environment.
     """
 
     name: str
@@ -63,6 +66,9 @@ class Provider:
     stream_usage: bool = True
     output_cap: str = "max_tokens"
     propagate_trace: bool = False
+    translator: str = ""
+    options: tuple[tuple[str, Secret], ...] = ()
+    reads_environment: bool = False
 
 
 class Strategy(Enum):

@@ -35,7 +35,7 @@ from gateway.policy.shapes import (
 
 LATER = frozenset(
     {
-        *("evaluations", "export", "guardrails", "litellm", "pins"),
+        *("evaluations", "export", "guardrails", "pins"),
         *("region", "retention", "template", "templates"),
         *("anthropic", "bedrock", "responses", "vertex"),
     }
@@ -77,8 +77,15 @@ class Retry(Section):
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo"]
-    """The wire format it speaks. `demo` is answered by the gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "litellm"]
+    """The wire format it speaks. `demo` is answered by the gateway itself, without a network; `litellm` is whatever the litellm
+    SDK speaks to the provider that `litellm` names."""
+    litellm: str | None = None
+    """What the litellm SDK calls the provider, such as bedrock. For the dialect `litellm`."""
+    options: dict[str, str] = {}
+    """What the litellm SDK wants to know beside a key, such as aws_region_name. For the dialect `litellm`."""
+    environment: bool = False
+    """Whether the litellm SDK may look in the environment for what is not written here. For the dialect `litellm`."""
     base_url: str | None = None
     """Where its API begins, such as https://api.openai.com/v1."""
     key: str | None = None

@@ -114,6 +114,7 @@ class Try:
 
     async def _start(self) -> Answer:
         provider, call = self.deployment.provider, self._call
+        await self._wire.prepare()
         request = self._request()
         began = asyncio.get_running_loop().time()
         until = began + provider.deadlines.total
@@ -275,6 +276,7 @@ def _host(deployment: Deployment) -> str:
 def _secrets(deployment: Deployment) -> tuple[str, ...]:
     """The credential texts of a provider, as they are and as URLs write them, to be taken out of its words; longest first."""
     values = [secret.reveal() for _, secret in deployment.provider.headers]
+    values += [secret.reveal() for _, secret in deployment.provider.options]
     texts = [*values, *(value.partition(" ")[2] for value in values)]  # what follows `Bearer` or another scheme
     for pair in deployment.provider.query.split("&"):
         name, _, value = pair.partition("=")

@@ -28,6 +28,9 @@ _TOO_LARGE = b'{"error": {"message": "a number in the body is too large", "code"
 class Demo:
     """Implements `upstream.wire.Wire`."""
 
+    async def prepare(self) -> None:
+        """There is nothing to prepare."""
+
     async def acquire(self, provider: Provider, *, fresh: bool = False) -> DemoExchange:
         return DemoExchange()
 

@@ -40,6 +40,9 @@ class Pool:
         self._busy: set[Connection] = set()
         self._names: dict[tuple[str, int], _Addresses] = {}
 
+    async def prepare(self) -> None:
+        """There is nothing to prepare."""
+
     async def acquire(self, provider: Provider, *, fresh: bool = False) -> Connection:
         """An open connection that is nobody else's. Raises Unavailable when the provider can't be reached."""
         idle = self._idle.get(_origin(provider))

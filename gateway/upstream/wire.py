@@ -51,6 +51,10 @@ class Exchange(Protocol):
 class Wire(Protocol):
     """Hands out exchanges and takes them back; one given back before its end is cut."""
 
+    async def prepare(self) -> None:
+        """To be awaited before a request is written."""
+        ...
+
     async def acquire(self, provider: Provider, *, fresh: bool = False) -> Exchange: ...
 
     def release(self, provider: Provider, exchange: Exchange) -> None: ...

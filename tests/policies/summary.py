@@ -123,6 +123,9 @@ def _provider(provider: Provider) -> str:
         query = f"?{provider.query}" if provider.query else ""
         words.append(f"{'https' if provider.tls else 'http'} {provider.host} {provider.port} {provider.path}{query}")
     words += [f"{name}: {secret.reveal()}" for name, secret in provider.headers]
+    words += [f"as {provider.translator}"] if provider.translator else []
+    words += [f"{name}={secret.reveal()}" for name, secret in provider.options]
+    words += ["reads the environment"] if provider.reads_environment else []
     words += ["private"] if provider.allow_private else []
     words += _changed(provider.deadlines, Deadlines()) + _changed(provider.retries, Retries())
     if provider.max_output_bytes != 16 * 1024 * 1024:

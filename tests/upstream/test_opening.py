@@ -69,6 +69,9 @@ class Script:
         self.open: list[object] = []
         self.calls: list[str] = []
 
+    async def prepare(self) -> None:
+        pass
+
     async def acquire(self, provider: Provider, *, fresh: bool = False) -> Scripted:
         self.calls.append(provider.name)
         found = self.exchanges[provider.name].pop(0)

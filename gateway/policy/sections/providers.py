@@ -10,6 +10,7 @@ from gateway.core.deployment import Deadlines, Provider, Retries
 from gateway.core.secret import Secret
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path
+from gateway.policy.sections import translators
 from gateway.policy.sections.origin import Origin, origin_of
 from gateway.policy.source.document import Document
 
@@ -44,7 +45,9 @@ def compile_providers(policy: schema.Policy, document: Document, mistakes: Mista
     """Every provider of the policy. A variable that is not set anywhere else is a mistake."""
     off = _off(document, mistakes)
     compiled = {
-        name: _provider(name, written, _origin(name, written, off=name in off, mistakes=mistakes), mistakes)
+        name: _provider(
+            name, written, _origin(name, written, off=name in off, mistakes=mistakes), mistakes, off=name in off
+        )
         for name, written in policy.providers.items()
     }
     on = {name: provider for name, provider in compiled.items() if name not in off}
@@ -67,12 +70,13 @@ def _off(document: Document, mistakes: Mistakes) -> dict[str, str]:
     return off
 
 
-def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mistakes) -> Provider:
+def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mistakes, *, off: bool) -> Provider:
     path: Path = ("providers", name)
     if "/" in name or "*" in name:
         mistakes.add(path, "a provider's name cannot have `/` or `*` in it", key=True)
     if not is_query(written.query):
         mistakes.add((*path, "query"), "a query is written name=value&name=value, without `?`")
+    translators.check_keys(written, path, mistakes)
     most = {} if written.max_output_bytes is None else {"max_output_bytes": written.max_output_bytes}
     return Provider(
         name=name,
@@ -83,6 +87,9 @@ def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mis
         path=origin.path,
         query=written.query,
         headers=tuple(_headers(written, path, mistakes)),
+        translator=translators.translator(written, path, mistakes),
+        options=tuple(translators.options(written, path, off=off, mistakes=mistakes)),
+        reads_environment=written.environment,
         allow_private=written.allow_private,
         deadlines=_deadlines(written.timeouts),
         retries=Retries(**written.retry.model_dump(exclude_none=True)),
@@ -113,6 +120,8 @@ def _origin(name: str, written: schema.Provider, *, off: bool, mistakes: Mistake
             if key in written.model_fields_set:
                 mistakes.add(("providers", name, key), f"the demo provider has no network, so no {key!r}", key=True)
         return Origin()
+    if written.dialect == translators.DIALECT:  # where it is, is the SDK's to know; see translators.options
+        return Origin()
     if written.base_url is None:
         if not off:
             mistakes.add(path[:-1], f"'base_url' is missing: where is the API of {name!r}?", key=True)
@@ -125,9 +134,9 @@ def _origin(name: str, written: schema.Provider, *, off: bool, mistakes: Mistake
 
 
 def _headers(written: schema.Provider, path: Path, mistakes: Mistakes) -> Iterator[tuple[str, Secret]]:
-    if written.key is not None:
-        if not re.fullmatch(r"[!-~]+", written.key):
-            mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
+    if written.key is not None and not re.fullmatch(r"[!-~]+", written.key):
+        mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
+    if written.key is not None and written.dialect != translators.DIALECT:
         yield (
             ("authorization", Secret(f"Bearer {written.key}"))
             if written.auth == "bearer"

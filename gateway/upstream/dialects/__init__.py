@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from gateway.upstream.dialects.dialect import Dialect
+from gateway.upstream.dialects.litellm import LiteLLM
 from gateway.upstream.dialects.openai.dialect import OpenAI
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": OpenAI(),
     "demo": OpenAI(),
+    "litellm": LiteLLM(),
 }
 """By the name that a policy gives them."""

@@ -1,0 +1,1 @@
+"""The long tail of providers, spoken to through the litellm SDK."""

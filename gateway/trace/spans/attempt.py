@@ -9,7 +9,7 @@ from typing import Any
 from gateway.core.errors import SUPERSEDED
 from gateway.trace.providers import provider_name
 from gateway.trace.spans.messages import input_messages, output_messages
-from gateway.trace.spans.span import KEPT, NANO, Common, Kind, Span, Value, nanoseconds
+from gateway.trace.spans.span import KEPT, NANO, Common, Event, Kind, Span, Value, nanoseconds
 
 Row = Mapping[str, Any]
 
@@ -82,6 +82,8 @@ def attempt_span(row: Row, attempt: Mapping[str, Any], id: str, begin: int, *, i
         _attempt_common(known),
         own,
     )
+    if "dropped" in attempt:
+        span.events = (Event("llmgw.dropped", span.begin, {"llmgw.dropped.fields": attempt["dropped"]}),)
     if error not in _HARMLESS:
         span.error = attempt["detail"] or error
     return span

@@ -87,6 +87,7 @@ class OpenAIArrival:
             template=_text(headers, b"x-llmgw-template"),
             idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
             headers=headers,
+            strict=strict,
         )
 
 

@@ -11,7 +11,7 @@ from gateway.budget.limits import NOTHING, Account, Unit, Used
 from gateway.budget.local import Demand
 from gateway.budget.needs import Estimates, Needs
 from gateway.budget.reserve import NotAffordable, Reservation, Reserver
-from gateway.core.call import Call, Operation
+from gateway.core.call import OUTPUT_CAPS, Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
 from gateway.core.errors import CallerError, Overloaded
@@ -225,8 +225,8 @@ class Purse:
     async def _reserve(self, needs: Needs, deployment: Deployment) -> int | None:
         """All that the cap allows is held, of a stream too: what a provider thinks and does not show is billed like the rest."""
         asked = self._estimates.asked_output(self._call)
-        makes = self._call.operation is not Operation.EMBEDDINGS
-        cap = (asked or self._max_output) if makes else 0
+        makes = self._call.operation in OUTPUT_CAPS
+        cap = (asked or self._max_output) if makes else asked or 0
         sent, is_close = self._estimates.sent(self._call, deployment), False
         while True:
             amounts = needs.amounts(deployment, sent=sent, made=cap * needs.choices)
@@ -239,7 +239,7 @@ class Purse:
                     continue
                 written = 0 if asked else CAP_BYTES
                 shorter = needs.longest(error.shortages, deployment, sent=sent + written, most=cap)
-                if shorter is None or not LEAST <= shorter < cap or not self._may_be_shorter(error, asked):
+                if not makes or shorter is None or not LEAST <= shorter < cap or not self._may_be_shorter(error, asked):
                     raise self._refusal(error, shorter) from None
                 cap, self.is_clamped = shorter, True
             else:

@@ -22,7 +22,7 @@ from gateway.cache.rules import CacheRules
 from gateway.cache.semantic.asked import NO_SEMANTIC, Found, Meanings
 from gateway.cache.shared.flights import SharedFlights
 from gateway.core.arrival import Reply
-from gateway.core.call import Call
+from gateway.core.call import TEXT, Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Model
 from gateway.core.errors import Overloaded, UpstreamError
@@ -67,6 +67,8 @@ class Cache:
         """
         replay = self.replays.claim(tenant, call)
         rule = rules.of(decision.route)
+        if call.operation not in TEXT:
+            return Unclaimed()
         if rule is None:
             return replay
         control = read_control(call.headers.get(b"cache-control"))

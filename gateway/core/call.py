@@ -14,6 +14,30 @@ class Operation(Enum):
     CHAT = "chat"
     COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
+    MODERATION = "moderation"
+    RERANK = "rerank"
+    IMAGE = "image_generation"
+    IMAGE_EDIT = "image_edit"
+    IMAGE_VARIATION = "image_variation"
+    SPEECH = "speech"
+    TRANSCRIPTION = "transcription"
+    TRANSLATION = "translation"
+
+
+TEXT = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.EMBEDDINGS})
+"""What is billed by tokens of text, read and cached as such. Everything else is passed on, and billed by what it is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A body of `multipart/form-data`: its Content-Type, with the boundary, and where in it the model's name stands.
+
+    `files` are the sizes of the files in it, in bytes.
+    """
+
+    media: str
+    model: tuple[int, int]
+    files: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -24,6 +48,8 @@ class Call:
     features in use, for routes to match (see FEATURES). `headers` have lower-case names and no credential. `received` is
     monotonic seconds. `is_own`: the gateway asks for itself, and by the very model it names; `account` is on whose account it
     does, in the place of an end user.
+
+    `form` is what `body` is where that is no JSON; `fields` are then its texts.
 
     `dialect` is the one that the client speaks. Where that is not OpenAI's chat, `fields` and `body` say the same in chat's
     terms (see docs/dialects.md), `native` is what was sent, byte for byte, and `dropped` names what chat has no word for: lost
@@ -50,6 +76,7 @@ class Call:
     native: bytes | None = None
     dropped: tuple[str, ...] = ()
     strict: bool = False
+    form: Form | None = None
 
     @property
     def user(self) -> str | None:
@@ -62,7 +89,7 @@ class Call:
     @property
     def output_cap(self) -> int | None:
         """The most output tokens that the client wants, in a field that its endpoint has."""
-        for name in OUTPUT_CAPS[self.operation]:
+        for name in OUTPUT_CAPS.get(self.operation, ()):
             if (cap := self.fields.get(name)) is not None:
                 return int(cap)
         return None
@@ -71,7 +98,6 @@ class Call:
 OUTPUT_CAPS: Mapping[Operation, tuple[str, ...]] = {
     Operation.CHAT: ("max_completion_tokens", "max_tokens"),
     Operation.COMPLETION: ("max_tokens",),
-    Operation.EMBEDDINGS: (),
 }
 """The fields in which a client may cap the output."""
 

@@ -11,6 +11,7 @@ NANO = 1_000_000_000
 class Price:
     """What a deployment charges: nano-USD per million tokens of each kind, and nano-USD per `request`.
 
+    `unit` is nano-USD for each image, second of audio, character of speech or search, whichever the deployment sells.
     A kind that is None costs what other input or output costs. `tiers` are pairs, rising: a call with more input tokens than
     the first says costs what the second says, all of its tokens.
     """
@@ -25,6 +26,7 @@ class Price:
     image_output: int | None = None
     reasoning: int | None = None
     request: int = 0
+    unit: int = 0
     tiers: tuple[tuple[int, Price], ...] = ()
 
 

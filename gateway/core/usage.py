@@ -30,7 +30,10 @@ NO_DETAILS = Details()
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """`input` includes the cached tokens, `output` includes the reasoning tokens, as OpenAI counts them."""
+    """`input` includes the cached tokens, `output` includes the reasoning tokens, as OpenAI counts them.
+
+    `units` are what is billed beside tokens: images made, seconds heard, characters spoken, searches.
+    """
 
     input: int
     output: int
@@ -38,6 +41,7 @@ class Usage:
     reasoning: int = 0
     estimated: bool = False
     details: Details = NO_DETAILS
+    units: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Of two answers; estimated if either is."""
@@ -48,4 +52,5 @@ class Usage:
             self.reasoning + other.reasoning,
             self.estimated or other.estimated,
             self.details + other.details,
+            self.units + other.units,
         )

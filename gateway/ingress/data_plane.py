@@ -11,6 +11,7 @@ import orjson
 from gateway.core.call import Operation
 from gateway.core.errors import InvalidRequest, Overloaded
 from gateway.flow import Flow
+from gateway.ingress import media
 from gateway.ingress.feedback import FeedbackGiven
 from gateway.ingress.openai import ModelsAsked, OpenAIArrival
 from gateway.ingress.reply import Response
@@ -34,6 +35,9 @@ class DataPlane:
                 (b"POST", b"/v1/chat/completions"): partial(self._call, Operation.CHAT),
                 (b"POST", b"/v1/completions"): partial(self._call, Operation.COMPLETION),
                 (b"POST", b"/v1/embeddings"): partial(self._call, Operation.EMBEDDINGS),
+                **{
+                    (b"POST", path.encode()): partial(self._media, operation) for operation, path in media.PATHS.items()
+                },
                 (b"POST", b"/v1/feedback"): self._feedback,
                 (b"GET", b"/v1/models"): self._models,
                 (b"GET", _MODELS.encode()): self._model,
@@ -44,6 +48,9 @@ class DataPlane:
 
     async def _call(self, operation: Operation, request: Request, response: Response, id: str) -> None:
         await self._flow.run(OpenAIArrival(request, operation=operation, id=id), response)
+
+    async def _media(self, operation: Operation, request: Request, response: Response, id: str) -> None:
+        await self._flow.run(media.MediaArrival(request, operation=operation, id=id), response)
 
     async def _feedback(self, request: Request, response: Response, id: str) -> None:
         is_forgotten = await self._flow.feedback(FeedbackGiven(request, id))

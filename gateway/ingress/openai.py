@@ -82,7 +82,7 @@ class OpenAIArrival:
             stream=stream,
             wants_usage=options is not None and options.get("include_usage") is True,
             has=has,
-            tags=_tags(headers.get(b"x-llmgw-tags")),
+            tags=tags(headers),
             conversation=_text(headers, b"x-llmgw-conversation"),
             template=_text(headers, b"x-llmgw-template"),
             idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
@@ -161,7 +161,9 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         )
 
 
-def _tags(value: bytes | None) -> tuple[str, ...]:
+def tags(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
+    """What the caller marks the call with."""
+    value = headers.get(b"x-llmgw-tags")
     if value is None:
         return ()
     return tuple(tag for part in value.decode("latin-1").split(",") if (tag := part.strip()))

@@ -69,6 +69,7 @@ class Response:
         "_audience",
         "_headers",
         "_held",
+        "_is_events",
         "_is_old",
         "_last_sent",
         "_pipe",
@@ -89,6 +90,7 @@ class Response:
         self._held: list[bytes] = []
         self._status = 200
         self._streams = False
+        self._is_events = True
         self._last_sent: float | None = None
         self._is_old = is_old
         self._audience: Audience | None = None
@@ -123,6 +125,7 @@ class Response:
             *[f"{name}: {value}\r\n" for name, value in headers],
         ]
         self._streams = stream
+        self._is_events = content_type.startswith("text/event-stream")
         if stream and self._is_old:
             self.keep_alive = False
 
@@ -179,6 +182,8 @@ class Response:
         """Tells the client of an error: as a status while nothing has been sent, as the stream's last event after that."""
         if self.is_ended or self._pipe.lost:
             return
+        if self.is_started and not self._is_events:
+            return  # there is no room for words in a stream of audio: it ends without its end, and with its connection
         if self.is_started:
             self._end(b"data: " + envelope(error) + b"\n\n" if self._speech is None else self._speech.broken(error))
             return
@@ -197,11 +202,12 @@ class Response:
         """Bytes that change nothing for a client that is there, and make the socket of one that left answer with a reset."""
         if not self.is_started:
             return b"" if self._is_old else _INTERIM
-        return b"" if self.is_ended or not self._streams else self._frame(_KEEP_ALIVE_COMMENT)
+        is_open = self._streams and self._is_events and not self.is_ended
+        return self._frame(_KEEP_ALIVE_COMMENT) if is_open else b""
 
     def keep_warm(self, now: float) -> None:
         """Sends a comment on a stream that has been silent for 15 s, so that nothing between us and the client cuts it."""
-        if not self.is_started or self.is_ended or not self._streams:
+        if not self.is_started or self.is_ended or not self._streams or not self._is_events:
             return
         if self._last_sent is None:
             self._last_sent = now

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from gateway.core import units
 from gateway.core.bill import Bill
-from gateway.core.call import Call
+from gateway.core.call import TEXT, Call
 from gateway.core.deployment import Deployment
 from gateway.core.tasks import Tasks
 from gateway.core.usage import Usage
@@ -42,7 +43,9 @@ class Meter:
     async def bill(self, call: Call, answer: Measurable) -> Bill:
         """Prices what has been produced so far, however the answer ended. Counting goes on when the caller is cancelled."""
         usage = answer.usage
-        if usage is None or not answer.is_complete:
+        if call.operation not in TEXT:
+            usage = usage or Usage(await self.tokens_in(call), 0, estimated=True, units=units.asked(call))
+        elif usage is None or not answer.is_complete:
             usage = await self._tasks.finish(self._estimate(call, answer, usage), name="count tokens")
         price = answer.deployment.price
         return Bill(usage, None if price is None else cost(usage, price))

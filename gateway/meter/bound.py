@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import tiktoken
 
-from gateway.core.call import Call, Operation
+from gateway.core import units
+from gateway.core.call import OUTPUT_CAPS, Call, Operation
 from gateway.core.deployment import Deployment
 from gateway.core.usage import Usage
 from gateway.meter.price import ceiling, cost
@@ -35,6 +36,8 @@ class Bounds:
 
     def sent(self, call: Call, deployment: Deployment) -> int:
         """The most input tokens a call can have: no byte of text makes more than one, whatever the vocabulary."""
+        if call.form is not None:
+            return units.tokens_heard(call) + _MESSAGE
         if call.operation is not Operation.CHAT:
             return len(call.body) + _MESSAGE
         most = len(call.body) + _MESSAGE * (len(call.fields["messages"]) + 1)
@@ -61,7 +64,7 @@ class Bounds:
 
     def choices(self, call: Call) -> int:
         """How often an answer is generated, and billed: `n` or `best_of`, for each prompt."""
-        if _SEVERAL.isdisjoint(call.fields):
+        if call.operation not in OUTPUT_CAPS or _SEVERAL.isdisjoint(call.fields):
             return 1
         prompts = call.fields.get("prompt")
         several = isinstance(prompts, list) and all(isinstance(each, str | list) for each in prompts)
@@ -69,8 +72,8 @@ class Bounds:
         return each_time * (max(1, len(prompts)) if several and isinstance(prompts, list) else 1)
 
     def asked_output(self, call: Call) -> int | None:
-        """The output cap that the client gave, in a field that its endpoint has."""
-        return call.output_cap
+        """The output cap that the client gave, in a field that its endpoint has; of what is not text, the most it can be."""
+        return call.output_cap if call.operation in OUTPUT_CAPS else units.tokens_made(call)
 
     def cap_is_told(self, call: Call, deployment: Deployment) -> bool:
         """Whether the client gave its cap in the field that the provider reads."""
@@ -82,7 +85,7 @@ class Bounds:
     def ceiling(self, call: Call, deployment: Deployment, *, sent: int, made: int) -> int | None:
         """The most nano-USD that so many tokens can cost; None when the deployment has no price."""
         price = deployment.price
-        return None if price is None else ceiling(sent, made, price, kinds=kinds(call))
+        return None if price is None else ceiling(sent, made, price, kinds=kinds(call), units=units.most(call))
 
     def cost(self, deployment: Deployment, *, sent: int, made: int) -> int:
         """What so many tokens of text cost in nano-USD; nothing without a price."""
@@ -92,8 +95,8 @@ class Bounds:
 def kinds(call: Call) -> frozenset[str]:
     """The kinds of input and output besides text that a call may be billed for."""
     if not call.has and "modalities" not in call.fields:
-        return _TEXT
-    found = set()
+        return units.KINDS.get(call.operation, _TEXT)
+    found = set(units.KINDS.get(call.operation, ()))
     if "audio" in call.has or "file" in call.has:
         found.add("audio_input")
     if "image" in call.has or "file" in call.has:

@@ -52,10 +52,12 @@ def cost(usage: Usage, price: Price) -> int:
                 (usage.reasoning, rates.reasoning),
             ),
         )
-    return -(-(sent + made) // _MILLION) + price.request
+    return -(-(sent + made) // _MILLION) + price.request + usage.units * price.unit
 
 
-def ceiling(input_tokens: int, output_tokens: int, price: Price, *, kinds: Set[str] = frozenset()) -> int:
+def ceiling(
+    input_tokens: int, output_tokens: int, price: Price, *, kinds: Set[str] = frozenset(), units: int = 0
+) -> int:
     """The most nano-USD that up to so many tokens can cost, whichever of them turn out cached, written to a cache or reasoning.
 
     `kinds` are those besides text that the call can have: audio_input, audio_output, image_input, image_output.
@@ -64,7 +66,7 @@ def ceiling(input_tokens: int, output_tokens: int, price: Price, *, kinds: Set[s
     for above, tier in price.tiers:
         if input_tokens > above:
             most = max(most, _worst(input_tokens, output_tokens, tier, kinds))
-    return -(-most // _MILLION) + price.request
+    return -(-most // _MILLION) + price.request + units * price.unit
 
 
 def nano(dollars: Decimal | float) -> int:
@@ -118,7 +120,7 @@ class PriceTable:
         if len(upstream_model) > _LONGEST_NAME:
             return None
         found = _providers()
-        known = _by_host(provider.host, found) or _by_name(provider.name, found)
+        known = _by_host(provider.host, found) or _by_name(provider.translator or provider.name, found)
         model = known.find_model(upstream_model, all_providers=found) if known else None
         return _in_force(model, self._clock.now()) if model else None
 

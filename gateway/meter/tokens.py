@@ -89,9 +89,11 @@ def _texts(call: Call) -> Iterator[str]:
             yield from _strings(message.get("tool_calls"))
         yield from _strings(fields.get("tools"))
     else:
-        yield from _strings(fields.get("prompt" if call.operation is Operation.COMPLETION else "input"))
+        for name in _WORDS.get(call.operation, ("input", "prompt", "query", "documents")):
+            yield from _strings(fields.get(name))
 
 
+_WORDS = {Operation.COMPLETION: ("prompt",), Operation.EMBEDDINGS: ("input",)}
 _NOT_TEXT = frozenset({"image_url", "input_audio", "file", "type", "id"})
 
 

@@ -54,5 +54,13 @@ class Price(Rates):
     output: Dollars = Field(alias="out", description="Output tokens.")
     request: Dollars = 0.0
     """What each call costs besides its tokens, in USD."""
+    image: Dollars | None = None
+    """What each image that is made costs, in USD."""
+    second: Dollars | None = None
+    """What each second of audio that is heard costs, in USD."""
+    character: Dollars | None = None
+    """What a million characters that are spoken cost, in USD."""
+    search: Dollars | None = None
+    """What each search of a reranker costs, in USD."""
     tiers: Annotated[list[PriceTier], AfterValidator(rising)] = []
     """Other prices for long prompts, the shortest first."""

@@ -15,11 +15,12 @@ from gateway.core.errors import Broken, UpstreamError
 from gateway.core.said import Said
 from gateway.core.usage import Usage
 from gateway.upstream.decode import Decoder
-from gateway.upstream.dialects.openai import StreamedAnswer, UnfinishedAnswer, WholeAnswer
+from gateway.upstream.dialects.openai import RelayedAnswer, StreamedAnswer, UnfinishedAnswer, WholeAnswer
 from gateway.upstream.wire import Exchange
 
 _STREAM = "text/event-stream; charset=utf-8"
 _JSON = "application/json"
+_STREAMS = (StreamedAnswer, RelayedAnswer)
 _LAST_BYTES_SECONDS = 0.25
 
 
@@ -70,7 +71,7 @@ class Answer:
 
     def __init__(
         self,
-        codec: WholeAnswer | UnfinishedAnswer | StreamedAnswer,
+        codec: WholeAnswer | UnfinishedAnswer | StreamedAnswer | RelayedAnswer,
         *,
         first: bytes,
         body: Readable,
@@ -92,10 +93,12 @@ class Answer:
 
     @property
     def is_stream(self) -> bool:
-        return isinstance(self._codec, StreamedAnswer)
+        return isinstance(self._codec, _STREAMS)
 
     @property
     def content_type(self) -> str:
+        if isinstance(self._codec, RelayedAnswer):
+            return self._codec.content_type
         return _STREAM if self.is_stream else _JSON
 
     @property
@@ -105,7 +108,7 @@ class Answer:
     @property
     def usage_sent(self) -> Mapping[str, Any] | None:
         """The provider's count in its own words, where a stream has told it."""
-        return self._codec.usage_sent if isinstance(self._codec, StreamedAnswer) else None
+        return self._codec.usage_sent if isinstance(self._codec, _STREAMS) else None
 
     @property
     def is_complete(self) -> bool:
@@ -127,7 +130,7 @@ class Answer:
     @property
     def produced_share(self) -> float:
         """The part of what was generated that `produced` has; the rest is known by its length alone."""
-        return 1.0 if isinstance(self._codec, StreamedAnswer) else self._codec.produced_share
+        return 1.0 if isinstance(self._codec, _STREAMS) else self._codec.produced_share
 
     def produced_length(self) -> int:
         """Characters generated so far."""
@@ -135,12 +138,12 @@ class Answer:
 
     def fresh_text(self) -> str:
         """What a stream has generated since this was last asked."""
-        return self._codec.fresh_text() if isinstance(self._codec, StreamedAnswer) else ""
+        return self._codec.fresh_text() if isinstance(self._codec, _STREAMS) else ""
 
     def cut(self) -> bytes:
         """Ends a stream before its last fresh text, as one that has reached its length, and gives the events that say so.
         Close it then."""
-        return self._codec.cut() if isinstance(self._codec, StreamedAnswer) else b""
+        return self._codec.cut() if isinstance(self._codec, _STREAMS) else b""
 
     async def chunks(self, *, single: bool = False) -> AsyncIterator[bytes]:
         """What the client may have, but for the ending. Raises UpstreamError where the answer breaks off.
@@ -148,9 +151,9 @@ class Answer:
         `single`: each event by itself, the next one being read only when it is asked for.
         """
         codec = self._codec
-        if not isinstance(codec, StreamedAnswer) and codec.failure is not None:
+        if not isinstance(codec, _STREAMS) and codec.failure is not None:
             raise codec.failure
-        if not isinstance(codec, StreamedAnswer):
+        if not isinstance(codec, _STREAMS):
             yield self._first
             return
         exchange, now = self._body.exchange, asyncio.get_running_loop().time
@@ -191,4 +194,4 @@ class Answer:
     def ending(self, cost: int | None, usage: Usage) -> bytes:
         """The last bytes, to be sent after settlement; `cost` in nano-USD, None when it is unknown."""
         codec = self._codec
-        return codec.ending(cost, usage) if isinstance(codec, StreamedAnswer) else b""
+        return codec.ending(cost, usage) if isinstance(codec, _STREAMS) else b""

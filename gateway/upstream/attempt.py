@@ -28,7 +28,7 @@ from gateway.core.errors import (
 from gateway.core.span import SpanContext
 from gateway.upstream.answer import Answer, Body, Readable
 from gateway.upstream.decode import Decoder
-from gateway.upstream.dialects import DIALECTS, openai
+from gateway.upstream.dialects import DIALECTS, openai, serves
 from gateway.upstream.dialects.dialect import Translation
 from gateway.upstream.observed import Observed
 from gateway.upstream.translated import Native, Translated
@@ -132,8 +132,11 @@ class Try:
         native = None if translation is None or not self._is_native else Native(translation)
         exchange.phase = "the first token"
         read: Readable = body
-        codec: openai.StreamedAnswer | openai.WholeAnswer | openai.UnfinishedAnswer
-        if call.stream:
+        codec: openai.StreamedAnswer | openai.RelayedAnswer | openai.WholeAnswer | openai.UnfinishedAnswer
+        if openai.is_relayed(call):
+            exchange.deadline = min(began + provider.deadlines.first_token, until)
+            codec, first = await self._relayed(body, head.headers.get(b"content-type", b"").decode("latin-1").lower())
+        elif call.stream:
             exchange.deadline = min(began + provider.deadlines.first_token, until)
             is_stream = head.headers.get(b"content-type", b"").lower().startswith(self._dialect.stream_type)
             if translation is not None and not is_stream:
@@ -161,6 +164,9 @@ class Try:
     def _request(self) -> bytes:
         """Its bytes. Raises CallerError for a call that the provider's dialect cannot make, or not wholly where it must."""
         call, deployment = self._call, self.deployment
+        if not serves(deployment.provider.dialect, call.operation):
+            text = f"{deployment.name} cannot be asked for this: its provider's API has no {call.operation.value}"
+            raise InvalidRequest(text, code="unsupported_operation", param="model")
         outgoing = self._dialect.request(call, deployment, self._cap, now=self._clock.now())
         self.attempt.dropped = named(outgoing.dropped if self._is_native else (*call.dropped, *outgoing.dropped))
         if call.strict and self.attempt.dropped:
@@ -170,7 +176,7 @@ class Try:
             )
         trace = b"" if self._context is None else _trace_headers(self._context)
         further = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers]).encode("latin-1")
-        head = _request_head(deployment, outgoing.path, call.stream)
+        head = _request_head(deployment, outgoing.path, outgoing.media, _accepted(call))
         return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (head, further, trace, len(outgoing.body), outgoing.body)
 
     async def _head(self, request: bytes, deadline: float) -> tuple[Exchange, Head]:
@@ -209,6 +215,15 @@ class Try:
             if codec.failure is not None and not codec.started:
                 raise codec.failure
         return codec, first
+
+    async def _relayed(self, body: Body, content_type: str) -> tuple[openai.RelayedAnswer, bytes]:
+        codec = openai.RelayedAnswer(self._call, content_type)
+        first = b""
+        while not codec.started and (data := await body.read()):
+            first += codec.feed(data)
+            if codec.failure is not None and not codec.started:
+                raise codec.failure
+        return codec, first if codec.started else first + codec.end()
 
     async def _whole(
         self, body: Body, length: int | None, translation: Translation | None, native: Native | None
@@ -253,16 +268,21 @@ def _trace_headers(context: SpanContext) -> bytes:
     return f"traceparent: {context.traceparent()}\r\n{state}".encode("latin-1")
 
 
+def _accepted(call: Call) -> str:
+    if openai.is_relayed(call):
+        return "*/*"
+    return "text/event-stream" if call.stream else "application/json"
+
+
 @lru_cache(maxsize=512)
-def _request_head(deployment: Deployment, path: str, stream: bool) -> bytes:
+def _request_head(deployment: Deployment, path: str, media: str, accept: str) -> bytes:
     """The request line and headers but for the length; the same for every call to a deployment."""
     provider = deployment.provider
     query = f"?{provider.query}" if provider.query else ""
     target = f"{provider.path}{path}{query}".replace("{model}", deployment.upstream_model)
     credentials = "".join(f"{name}: {secret.reveal()}\r\n" for name, secret in provider.headers)
-    accept = "text/event-stream" if stream else "application/json"
     return (
-        f"POST {target} HTTP/1.1\r\nhost: {_host(deployment)}\r\n{credentials}content-type: application/json\r\n"
+        f"POST {target} HTTP/1.1\r\nhost: {_host(deployment)}\r\n{credentials}content-type: {media}\r\n"
         f"accept: {accept}\r\naccept-encoding: identity\r\nuser-agent: llmgw\r\n"
     ).encode("latin-1")
 

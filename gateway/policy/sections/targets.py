@@ -181,7 +181,14 @@ def _price(written: schema_price.Price) -> Price:
     tiers: list[tuple[int, Price]] = []
     for tier in written.tiers:
         tiers.append((tier.above, _with(tiers[-1][1] if tiers else base, tier)))
-    return replace(base, request=nano(written.request), tiers=tuple(tiers))
+    return replace(base, request=nano(written.request), unit=_unit(written), tiers=tuple(tiers))
+
+
+def _unit(written: schema_price.Price) -> int:
+    """What the deployment sells besides tokens; nobody sells two such things."""
+    character = None if written.character is None else written.character / 1_000_000
+    prices = (written.image, written.second, character, written.search)
+    return max((nano(dollars) for dollars in prices if dollars is not None), default=0)
 
 
 def _with(price: Price, written: schema_price.Rates) -> Price:

@@ -19,6 +19,8 @@ from gateway.core.errors import UpstreamError
 class Outgoing:
     """A POST to `path`, which begins with `/` and stands below the provider's base URL. `headers` are further ones.
 
+    `media` is the body's type.
+
     `dropped` names what of the call this dialect has no word for, as paths: `logit_bias`, `messages[2].name`.
     """
 
@@ -26,6 +28,7 @@ class Outgoing:
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
+    media: str = "application/json"
 
 
 class Translation(Protocol):

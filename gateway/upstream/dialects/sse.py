@@ -16,14 +16,15 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 class Splitter:
     """Feed it bytes; it gives back all complete events so far as one block, and keeps the rest."""
 
-    __slots__ = ("_rest", "_started")
+    __slots__ = ("_limit", "_rest", "_started")
 
-    def __init__(self) -> None:
+    def __init__(self, *, limit: int = MAX_EVENT) -> None:
+        self._limit = limit
         self._rest = bytearray()
         self._started = False
 
     def feed(self, data: bytes) -> bytes:
-        """The complete events, still as bytes, or b"" when none is. Raises Broken on one of more than 256 KiB."""
+        """The complete events, still as bytes, or b"" when none is. Raises Broken on one of more than the limit (256 KiB)."""
         if not self._started:
             data = self._without_mark(data)
         rest = self._rest
@@ -32,7 +33,7 @@ class Splitter:
         seen = max(0, len(rest) - 3)  # a blank line may have begun there; what stands before was searched already
         rest += data
         end = _last_boundary(rest, seen)
-        if len(rest) - end > MAX_EVENT:
+        if len(rest) - end > self._limit:
             raise Broken("the provider sent an event that is too large", code="upstream_too_large")
         block = bytes(rest[:end])
         del rest[:end]

@@ -18,7 +18,8 @@ class OpenAI:
     stream_type = b"text/event-stream"
 
     def request(self, call: Call, deployment: Deployment, cap: int | None, *, now: float) -> Outgoing:
-        return Outgoing(PATHS[call.operation], request_body(call, deployment, cap))
+        media = "application/json" if call.form is None else call.form.media
+        return Outgoing(PATHS[call.operation], request_body(call, deployment, cap), media=media)
 
     def translation(self, call: Call) -> None:
         return None

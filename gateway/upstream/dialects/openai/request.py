@@ -8,13 +8,21 @@ from collections.abc import Mapping
 import msgspec
 import orjson
 
-from gateway.core.call import Call, Operation
+from gateway.core.call import TEXT, Call, Operation
 from gateway.core.deployment import Deployment
 
 PATHS = {
     Operation.CHAT: "/chat/completions",
     Operation.COMPLETION: "/completions",
     Operation.EMBEDDINGS: "/embeddings",
+    Operation.MODERATION: "/moderations",
+    Operation.RERANK: "/rerank",
+    Operation.IMAGE: "/images/generations",
+    Operation.IMAGE_EDIT: "/images/edits",
+    Operation.IMAGE_VARIATION: "/images/variations",
+    Operation.SPEECH: "/audio/speech",
+    Operation.TRANSCRIPTION: "/audio/transcriptions",
+    Operation.TRANSLATION: "/audio/translations",
 }
 """Where an operation is served, below the provider's base URL."""
 
@@ -33,10 +41,13 @@ def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> 
 
     Every other value stays as it was written, byte for byte.
     """
+    if call.form is not None:
+        begin, end = call.form.model
+        return b"%b%b%b" % (call.body[:begin], deployment.upstream_model.encode(), call.body[end:])
     changes: dict[str, bytes | msgspec.Raw] = {}
     if deployment.upstream_model != call.model:
         changes["model"] = orjson.dumps(deployment.upstream_model)
-    if call.stream and not call.wants_usage and deployment.provider.stream_usage:
+    if call.stream and call.operation in TEXT and not call.wants_usage and deployment.provider.stream_usage:
         options = call.fields.get("stream_options") or {}
         changes["stream_options"] = json.dumps({**options, "include_usage": True}, separators=(",", ":")).encode()
     if cap is not None:

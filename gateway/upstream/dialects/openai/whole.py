@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import jiter
 
-from gateway.core.call import Call, Operation
+from gateway.core.call import TEXT, Call, Operation
 from gateway.core.errors import Broken, Unavailable, UpstreamError
 from gateway.core.said import Said, text_or_none
+from gateway.core.usage import Usage
+from gateway.upstream.dialects.openai.media_usage import media_usage
 from gateway.upstream.dialects.openai.texts import strings
 from gateway.upstream.dialects.openai.usage import read_usage
 
 _AFTER_TEXT = 100  # bytes of a document that follow its text: how it ended, and the usage
+_MEMBERS: Mapping[Operation, tuple[tuple[str, ...], type]] = {
+    Operation.EMBEDDINGS: (("data",), list),
+    Operation.MODERATION: (("results",), list),
+    Operation.RERANK: (("results", "data"), list),
+    Operation.IMAGE: (("data",), list),
+    Operation.IMAGE_EDIT: (("data",), list),
+    Operation.IMAGE_VARIATION: (("data",), list),
+    Operation.TRANSCRIPTION: (("text",), str),
+    Operation.TRANSLATION: (("text",), str),
+}
+"""What an answer without choices has, one of these names."""
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
@@ -27,12 +41,17 @@ class WholeAnswer:
 
     produced_share = 1.0
 
+    usage: Usage | None
+
     def __init__(self, call: Call, body: bytes) -> None:
         """Raises Unavailable when `body` is no answer to `call`."""
         self._call = call
         self.body = body
         self._answer = _parse_answer(body, call.operation)
-        self.usage = read_usage(self._answer.get("usage"), call.operation)
+        is_text = call.operation in TEXT
+        self.usage = (
+            read_usage(self._answer.get("usage"), call.operation) if is_text else media_usage(call, self._answer)
+        )
         self.failure = None if self.is_complete else Broken("the provider's answer was cut off")
 
     @property
@@ -107,9 +126,10 @@ def _parse_answer(body: bytes, operation: Operation) -> dict[str, Any]:
         raise _invalid("is not an object")
     if answer.get("error"):
         raise Unavailable("the provider answered 200 with an error", code="upstream_invalid_response")
-    if operation is Operation.EMBEDDINGS:
-        if not isinstance(answer.get("data"), list):
-            raise _invalid("has no data")
+    if operation in _MEMBERS:
+        names, kind = _MEMBERS[operation]
+        if not any(isinstance(answer.get(name), kind) for name in names):
+            raise _invalid(f"has no {names[0]}")
         return answer
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:

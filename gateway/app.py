@@ -35,6 +35,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
+from gateway.filing.filing import Filing
 from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.draft import Trying
@@ -211,7 +212,11 @@ async def running(
             return "the gateway is shutting down" if worker.is_draining else None
 
         server = Server(
-            DataPlane(flow, unready=unready).routes(),
+            DataPlane(
+                flow,
+                Filing(policy, keyring, budgets, flow.trace, pool, store.pepper, clock),
+                unready=unready,
+            ).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
             refused=refused,

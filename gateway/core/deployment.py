@@ -47,6 +47,9 @@ class Provider:
     caps its output, where the client wrote none; `propagate_trace`: it is told which trace a call belongs to. `path` and
     `query` may hold a secret too, as a webhook's do.
 
+    `keeps_files`: it is the one that keeps clients' files and batches; `unbudgeted_batches`: tenants with a hard budget may make
+    batches there, too.
+
     `translator` is what the litellm SDK calls it, where it is reached through that; `options` are the SDK's own words of where it
     is and who asks, and `reads_environment` says whether the SDK may look for more of them in the environment.
     """
@@ -69,6 +72,8 @@ class Provider:
     translator: str = ""
     options: tuple[tuple[str, Secret], ...] = ()
     reads_environment: bool = False
+    keeps_files: bool = False
+    unbudgeted_batches: bool = False
 
 
 class Strategy(Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 NANO = 1_000_000_000
 
@@ -11,7 +12,8 @@ NANO = 1_000_000_000
 class Price:
     """What a deployment charges: nano-USD per million tokens of each kind, and nano-USD per `request`.
 
-    `unit` is nano-USD for each image, second of audio, character of speech or search, whichever the deployment sells.
+    `unit` is nano-USD for each image, second of audio, character of speech or search, whichever the deployment sells; where it
+    sells tokens too, for answers whose tokens are not told.
     A kind that is None costs what other input or output costs. `tiers` are pairs, rising: a call with more input tokens than
     the first says costs what the second says, all of its tokens.
     """
@@ -31,6 +33,11 @@ class Price:
 
 
 FREE = Price(input=0, output=0)
+
+
+def nano(dollars: Decimal | float) -> int:
+    """Nano-dollars, rounded up; a float counts as the decimal number it is printed as."""
+    return int((Decimal(str(dollars)) * NANO).to_integral_value(rounding=ROUND_CEILING))
 
 
 def usd(nano: int) -> str:

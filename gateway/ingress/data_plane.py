@@ -9,9 +9,11 @@ from urllib.parse import unquote
 import orjson
 
 from gateway.core.call import Operation
+from gateway.core.errand import Kind
 from gateway.core.errors import InvalidRequest, Overloaded
+from gateway.filing.filing import Filing
 from gateway.flow import Flow
-from gateway.ingress import media
+from gateway.ingress import errands, media
 from gateway.ingress.feedback import FeedbackGiven
 from gateway.ingress.openai import ModelsAsked, OpenAIArrival
 from gateway.ingress.reply import Response
@@ -25,8 +27,9 @@ _CREATED = 1_700_000_000  # clients want a number; a model of the policy has no 
 class DataPlane:
     """`unready` gives the reason why new calls are not welcome, or None."""
 
-    def __init__(self, flow: Flow, *, unready: Callable[[], str | None]) -> None:
+    def __init__(self, flow: Flow, filing: Filing, *, unready: Callable[[], str | None]) -> None:
         self._flow = flow
+        self._filing = filing
         self._unready = unready
 
     def routes(self) -> Routes:
@@ -37,6 +40,12 @@ class DataPlane:
                 (b"POST", b"/v1/embeddings"): partial(self._call, Operation.EMBEDDINGS),
                 **{
                     (b"POST", path.encode()): partial(self._media, operation) for operation, path in media.PATHS.items()
+                },
+                **{
+                    (method.encode(), path.encode()): partial(self._errand, kind)
+                    for kind, paths in errands.METHODS.items()
+                    for path, methods in paths.items()
+                    for method in methods
                 },
                 (b"POST", b"/v1/feedback"): self._feedback,
                 (b"GET", b"/v1/models"): self._models,
@@ -51,6 +60,9 @@ class DataPlane:
 
     async def _media(self, operation: Operation, request: Request, response: Response, id: str) -> None:
         await self._flow.run(media.MediaArrival(request, operation=operation, id=id), response)
+
+    async def _errand(self, kind: Kind, request: Request, response: Response, id: str) -> None:
+        await self._filing.run(errands.ErrandArrival(request, kind=kind, id=id), response)
 
     async def _feedback(self, request: Request, response: Response, id: str) -> None:
         is_forgotten = await self._flow.feedback(FeedbackGiven(request, id))

@@ -32,7 +32,7 @@ _NEEDED: Mapping[Operation, tuple[tuple[str, type | tuple[type, ...]], ...]] = {
     Operation.SPEECH: (("input", str),),
 }
 _STREAMED = frozenset({Operation.IMAGE, Operation.IMAGE_EDIT, Operation.TRANSCRIPTION})
-_DEFAULTS = {Operation.MODERATION: "omni-moderation-latest", Operation.IMAGE: "dall-e-2"}
+_DEFAULTS = {Operation.MODERATION: "omni-moderation-latest"}
 """The models of calls that need not name one, as OpenAI has it."""
 _MOST_IMAGES = 10
 _MOST_DOCUMENTS = 10_000

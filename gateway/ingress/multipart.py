@@ -15,16 +15,18 @@ _MEDIA = re.compile(
     r'multipart/form-data;(?:.*;)?\s*boundary=(?:"([^"\r\n]{1,70})"|([!-~]{1,70}))\s*(?:;.*)?', re.IGNORECASE
 )
 _NAME = re.compile(rb'content-disposition:\s*form-data\b[^\r\n]*?;\s*name="([^"\r\n]*)"', re.IGNORECASE)
+_FILE_NAME = re.compile(rb'content-disposition:[^\r\n]*;\s*filename="([^"\r\n]*)"', re.IGNORECASE)
 _FILE = re.compile(rb"content-disposition:[^\r\n]*;\s*filename\*?=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`span` is where its value stands in the body; `is_file`: it has a file's name, so it is no text."""
+    """`span` is where its value stands in the body, and `file_name` where its file's name does, between the quotes."""
 
     name: str
     span: tuple[int, int]
     is_file: bool
+    file_name: tuple[int, int] | None = None
 
     @property
     def size(self) -> int:
@@ -84,7 +86,9 @@ def _parts(body: bytes, delimiter: bytes) -> Iterator[Part]:
         name = _NAME.search(head)
         if name is None:
             raise _broken("has a part without a name")
-        yield Part(name.group(1).decode("utf-8", "replace"), (begin, end), _FILE.search(head) is not None)
+        file_name = _FILE_NAME.search(head)
+        where = None if file_name is None else (at + file_name.start(1), at + file_name.end(1))
+        yield Part(name.group(1).decode("utf-8", "replace"), (begin, end), _FILE.search(head) is not None, where)
         at = end + 2 + len(delimiter)
     if body[at : at + 2] != b"--":
         raise _broken("lacks its last boundary")

@@ -125,7 +125,7 @@ class Response:
             *[f"{name}: {value}\r\n" for name, value in headers],
         ]
         self._streams = stream
-        self._is_events = content_type.startswith("text/event-stream")
+        self._is_events = self._speech is not None or content_type.startswith("text/event-stream")
         if stream and self._is_old:
             self.keep_alive = False
 

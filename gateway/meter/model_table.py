@@ -15,7 +15,7 @@ import orjson
 from gateway.core.deployment import ABLE, Abilities, Provider
 from gateway.meter.tokens import litellm_folder
 
-_FILE = "model_prices_and_context_window_backup.json"
+FILE = "model_prices_and_context_window_backup.json"
 _FLAGS = {
     "supports_function_calling": "tools",
     "supports_response_schema": "json_schema",
@@ -25,7 +25,7 @@ _FLAGS = {
 }
 """What the table calls the features that a call may use."""
 _MODES = frozenset({"chat", "completion", "responses"})
-_HOSTS: Mapping[str, str] = {
+HOSTS: Mapping[str, str] = {
     "api.openai.com": "openai",
     "eu.api.openai.com": "openai",
     "us.api.openai.com": "openai",
@@ -46,18 +46,18 @@ _HOSTS: Mapping[str, str] = {
 class ModelTable:
     def abilities(self, provider: Provider, upstream_model: str) -> Abilities:
         """What is known of a model at a provider; ABLE where that is nothing."""
-        name = _HOSTS.get(provider.host)
+        name = HOSTS.get(provider.host)
         return ABLE if name is None else self._known.get((name, upstream_model), ABLE)
 
     @cached_property
     def _known(self) -> Mapping[tuple[str, str], Abilities]:
-        listed: Mapping[str, Any] = orjson.loads((litellm_folder() / _FILE).read_bytes())
+        listed: Mapping[str, Any] = orjson.loads((litellm_folder() / FILE).read_bytes())
         return dict(_entries(listed))
 
 
 def _entries(listed: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Abilities]]:
     """Those of the providers that are recognised; a name with the provider before it goes before one without."""
-    known = frozenset(_HOSTS.values())
+    known = frozenset(HOSTS.values())
     for name, entry in sorted(listed.items(), key=lambda pair: "/" in pair[0]):
         provider = entry.get("litellm_provider")
         if provider in known and entry.get("mode") in _MODES:

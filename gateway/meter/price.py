@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from gateway.core.clock import Clock
 from gateway.core.deployment import Provider
-from gateway.core.money import NANO, Price
+from gateway.core.money import Price, nano
 from gateway.core.usage import NO_DETAILS, Usage
+from gateway.meter.media_table import MediaTable
 
 if TYPE_CHECKING:
     from genai_prices import types
@@ -52,7 +53,7 @@ def cost(usage: Usage, price: Price) -> int:
                 (usage.reasoning, rates.reasoning),
             ),
         )
-    return -(-(sent + made) // _MILLION) + price.request + usage.units * price.unit
+    return -(-(sent + made) // _MILLION) + price.request + _by_unit(usage, price)
 
 
 def ceiling(
@@ -66,12 +67,13 @@ def ceiling(
     for above, tier in price.tiers:
         if input_tokens > above:
             most = max(most, _worst(input_tokens, output_tokens, tier, kinds))
-    return -(-most // _MILLION) + price.request + units * price.unit
+    return max(-(-most // _MILLION), units * price.unit) + price.request
 
 
-def nano(dollars: Decimal | float) -> int:
-    """Nano-dollars, rounded up; a float counts as the decimal number it is printed as."""
-    return int((Decimal(str(dollars)) * NANO).to_integral_value(rounding=ROUND_CEILING))
+def _by_unit(usage: Usage, price: Price) -> int:
+    """Nothing where tokens are told, and sold."""
+    is_by_token = (usage.input or usage.output) and (price.input or price.output)
+    return 0 if is_by_token else usage.units * price.unit
 
 
 def _in_tier(input_tokens: int, price: Price) -> Price:
@@ -110,6 +112,7 @@ class PriceTable:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._media = MediaTable()
 
     def price(self, provider: Provider, upstream_model: str) -> Price | None:
         """The list price of a model at a provider, or None when it is not known.
@@ -119,6 +122,8 @@ class PriceTable:
         """
         if len(upstream_model) > _LONGEST_NAME:
             return None
+        if (listed := self._media.price(provider, upstream_model)) is not None:
+            return listed
         found = _providers()
         known = _by_host(provider.host, found) or _by_name(provider.translator or provider.name, found)
         model = known.find_model(upstream_model, all_providers=found) if known else None

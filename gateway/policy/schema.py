@@ -86,6 +86,10 @@ class Provider(Section):
     """What the litellm SDK wants to know beside a key, such as aws_region_name. For the dialect `litellm`."""
     environment: bool = False
     """Whether the litellm SDK may look in the environment for what is not written here. For the dialect `litellm`."""
+    files: bool = False
+    """Whether it keeps clients' files and batches. One provider does, of the dialect `openai`."""
+    unbudgeted_batches: bool = False
+    """Whether tenants with a hard budget may make batches, too, whose cost is in no budget."""
     base_url: str | None = None
     """Where its API begins, such as https://api.openai.com/v1."""
     key: str | None = None

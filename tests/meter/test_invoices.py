@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.core.call import Operation
-from gateway.core.money import Price
+from gateway.core.money import Price, nano
 from gateway.core.usage import Details, Usage
-from gateway.meter.price import cost, nano
+from gateway.meter.price import cost
 from gateway.upstream.dialects.openai import read_usage
 
 

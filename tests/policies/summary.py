@@ -126,6 +126,8 @@ def _provider(provider: Provider) -> str:
     words += [f"as {provider.translator}"] if provider.translator else []
     words += [f"{name}={secret.reveal()}" for name, secret in provider.options]
     words += ["reads the environment"] if provider.reads_environment else []
+    words += ["keeps files"] if provider.keeps_files else []
+    words += ["unbudgeted batches"] if provider.unbudgeted_batches else []
     words += ["private"] if provider.allow_private else []
     words += _changed(provider.deadlines, Deadlines()) + _changed(provider.retries, Retries())
     if provider.max_output_bytes != 16 * 1024 * 1024:
@@ -170,7 +172,16 @@ def _abilities(abilities: Abilities) -> str:
 def _price(price: Price) -> str:
     amounts = (price.input, price.output, price.cached_input)
     words = ["/".join(f"{amount / NANO:g}" for amount in amounts if amount is not None)]
-    for name in ("cache_write", "audio_input", "audio_output", "image_input", "image_output", "reasoning", "request"):
+    for name in (
+        "cache_write",
+        "audio_input",
+        "audio_output",
+        "image_input",
+        "image_output",
+        "reasoning",
+        "request",
+        "unit",
+    ):
         if getattr(price, name):
             words.append(f"{name} {getattr(price, name) / NANO:g}")
     return " ".join(words)

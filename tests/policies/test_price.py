@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from gateway.core.clock import Clock
 from gateway.core.deployment import Provider
-from gateway.core.money import NANO, Price
+from gateway.core.money import NANO, Price, nano
 from gateway.core.usage import Details, Usage
-from gateway.meter.price import PriceTable, cost, nano
+from gateway.meter.price import PriceTable, cost
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,23 @@ def compile_providers(policy: schema.Policy, document: Document, mistakes: Mista
         )
         for name, written in policy.providers.items()
     }
+    _check_files(policy, mistakes)
     on = {name: provider for name, provider in compiled.items() if name not in off}
     return Providers(on, off, document.names("providers"))
+
+
+def _check_files(policy: schema.Policy, mistakes: Mistakes) -> None:
+    """Ids of files say nothing of where they are, so there is one place."""
+    keeping = [name for name, written in policy.providers.items() if written.files]
+    for name in keeping[1:]:
+        mistakes.add(("providers", name, "files"), f"{keeping[0]!r} keeps files already", key=True)
+    for name, written in policy.providers.items():
+        if written.files and written.dialect != "openai":
+            mistakes.add(("providers", name, "files"), "only a provider of the dialect `openai` keeps files", key=True)
+        if written.unbudgeted_batches and not written.files:
+            mistakes.add(
+                ("providers", name, "unbudgeted_batches"), "there are no batches without `files: true`", key=True
+            )
 
 
 def switched_on(providers: Providers) -> Providers:
@@ -90,6 +105,8 @@ def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mis
         translator=translators.translator(written, path, mistakes),
         options=tuple(translators.options(written, path, off=off, mistakes=mistakes)),
         reads_environment=written.environment,
+        keeps_files=written.files,
+        unbudgeted_batches=written.unbudgeted_batches,
         allow_private=written.allow_private,
         deadlines=_deadlines(written.timeouts),
         retries=Retries(**written.retry.model_dump(exclude_none=True)),

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from gateway.core.call import FEATURES
 from gateway.core.deployment import ABLE, Abilities, Deployment, Provider
-from gateway.core.money import Price
-from gateway.meter.price import nano
+from gateway.core.money import Price, nano
 from gateway.policy import schema, schema_price
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.providers import Providers

@@ -233,6 +233,19 @@ async def test_a_hard_budget_refuses_what_has_no_price(house: House, sdk: AsyncO
     assert not provider.calls
 
 
+@pytest.mark.filterwarnings("ignore")
+async def test_a_dialect_that_has_no_such_operation_is_not_asked(house: House, sdk: AsyncOpenAI) -> None:
+    await house.adopt(
+        "providers: {far: {dialect: litellm, litellm: mistral, key: k}}\nmodels: {far: {use: far/x, price: {in: 1, out: 1}}}"
+    )
+
+    with pytest.raises(openai.BadRequestError) as raised:
+        await sdk.audio.speech.create(model="far", voice="alloy", input="Hello")
+
+    assert raised.value.code == "unsupported_operation"
+    assert (await house.only_record())["attempts"][0].get("status") is None
+
+
 @pytest.mark.parametrize(
     ("path", "body", "param"),
     [

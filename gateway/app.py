@@ -42,6 +42,7 @@ from gateway.ingress.admin.server import serve
 from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
+from gateway.ingress.responses.kept import KeptResponses
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
@@ -210,7 +211,7 @@ async def running(
             return "the gateway is shutting down" if worker.is_draining else None
 
         server = Server(
-            DataPlane(flow, unready=unready).routes(),
+            DataPlane(flow, kept=KeptResponses(store.responses, store.pepper), now=clock.now, unready=unready).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
             refused=refused,

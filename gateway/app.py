@@ -71,6 +71,7 @@ from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
+from gateway.upstream.dialects import DIALECTS
 from gateway.upstream.health import Health
 from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
@@ -186,7 +187,7 @@ async def running(
                 )
             ),
             upstream=Upstream(
-                wires={"openai": pool, "demo": Demo()},
+                wires={**dict.fromkeys(DIALECTS, pool), "demo": Demo()},
                 health=health,
                 clock=clock,
                 random=random,

@@ -37,7 +37,7 @@ LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
         *("region", "retention", "template", "templates"),
-        *("anthropic", "bedrock", "responses", "vertex"),
+        *("anthropic", "bedrock", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -77,8 +77,9 @@ class Retry(Section):
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo"]
-    """The wire format it speaks. `demo` is answered by the gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "responses"]
+    """The wire format it speaks. `openai` is chat completions, and `responses` OpenAI's responses. `demo` is answered by the
+    gateway itself, without a network."""
     base_url: str | None = None
     """Where its API begins, such as https://api.openai.com/v1."""
     key: str | None = None

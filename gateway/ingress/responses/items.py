@@ -10,7 +10,7 @@ import orjson
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.responses.own_tools import OWN_CALLS
 from gateway.ingress.responses.parts import content_of, output_of
-from gateway.ingress.responses.thinking import unsealed
+from gateway.upstream.dialects.responses.thinking import unsealed
 
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 _CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}

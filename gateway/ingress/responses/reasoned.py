@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.ingress.responses.events import Events
-from gateway.ingress.responses.thinking import sealed
+from gateway.upstream.dialects.responses.thinking import sealed
 
 
 class Reasoned:

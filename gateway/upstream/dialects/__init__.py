@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from gateway.upstream.dialects.dialect import Dialect
 from gateway.upstream.dialects.openai.dialect import OpenAI
+from gateway.upstream.dialects.responses.dialect import Responses
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": OpenAI(),
     "demo": OpenAI(),
+    "responses": Responses(),
 }
 """By the name that a policy gives them."""

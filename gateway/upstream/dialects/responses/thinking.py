@@ -9,20 +9,20 @@ from typing import Any
 
 import orjson
 
-_MARK = "llmgw.thinking_blocks:"
+MARK = "llmgw.thinking_blocks:"
 
 
 def sealed(blocks: Sequence[Any]) -> str:
     """The blocks as text."""
-    return _MARK + base64.b64encode(orjson.dumps(list(blocks))).decode()
+    return MARK + base64.b64encode(orjson.dumps(list(blocks))).decode()
 
 
 def unsealed(text: Any) -> list[Any] | None:
     """The blocks that were carried, or None for what is somebody else's."""
-    if not isinstance(text, str) or not text.startswith(_MARK):
+    if not isinstance(text, str) or not text.startswith(MARK):
         return None
     try:
-        blocks = orjson.loads(base64.b64decode(text[len(_MARK) :], validate=True))
+        blocks = orjson.loads(base64.b64decode(text[len(MARK) :], validate=True))
     except (binascii.Error, orjson.JSONDecodeError):
         return None
     return blocks if isinstance(blocks, list) and all(isinstance(each, dict) for each in blocks) else None

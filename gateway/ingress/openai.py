@@ -87,6 +87,7 @@ class OpenAIArrival:
             template=said.template,
             idempotency_key=said.idempotency_key,
             headers=request.headers,
+            strict=strict,
         )
 
 

@@ -105,6 +105,7 @@ def row_of(record: Record) -> Row:
         "overhead_ms": _milliseconds(record.overhead()),
         "waited_ms": _milliseconds(record.attempts.waited),
         "chunks": said.chunks if said else None,
+        "dropped": _dropped(record),
         "stages": _stages(record),
         "attempts": [_attempt(each, record) for each in record.attempts],
     }
@@ -193,6 +194,11 @@ def _cache(record: Record) -> Row:
         None if saved is None else _milliseconds(saved[1]),
     )
     return dict(zip(_OF_CACHE, values, strict=True))
+
+
+def _dropped(record: Record) -> list[str]:
+    served = record.attempts.served
+    return [] if served is None else list(served.dropped)
 
 
 def _parameters(call: Call) -> Row:
@@ -286,6 +292,8 @@ def _attempt(attempt: Attempt, record: Record) -> Row:
         "first_byte_ms": None if attempt.first_byte is None else _milliseconds(attempt.first_byte - attempt.started),
         "upstream_request_id": attempt.request_id,
     }
+    if attempt.dropped:
+        row["dropped"] = list(attempt.dropped)
     if attempt.because is not None:
         row["because"] = attempt.because
     if (bill := attempt.paid) is not None:

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import orjson
 
+_NOTHING = msgspec.Raw(b"null")
+
 
 class Event(msgspec.Struct):
     """What is read of an event; the rest is skipped."""
@@ -21,7 +23,7 @@ class Event(msgspec.Struct):
     delta: Any = None
     item: dict[str, Any] | None = None
     part: dict[str, Any] | None = None
-    response: msgspec.Raw | None = None
+    response: msgspec.Raw = _NOTHING
     logprobs: list[Any] | None = None
 
 
@@ -42,8 +44,9 @@ class Heard:
         self.number = max(self.number, event.sequence_number)
         place = event.output_index
         match event.type:
-            case "response.created" if event.response is not None:
-                self.response = orjson.loads(event.response)
+            case "response.created":
+                response = orjson.loads(bytes(event.response))
+                self.response = response if isinstance(response, dict) else {}
             case "response.output_item.added" if event.item is not None:
                 self._begun[place] = event.item
             case "response.content_part.added" | "response.reasoning_summary_part.added" if event.part is not None:

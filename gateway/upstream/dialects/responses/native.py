@@ -47,7 +47,7 @@ def is_sealed(item: dict[str, Any]) -> bool:
 
 
 def _including(include: msgspec.Raw | None) -> msgspec.Raw:
-    asked = None if include is None else orjson.loads(include)
+    asked = None if include is None else orjson.loads(bytes(include))
     if include is not None and isinstance(asked, list) and SEALED in asked:
         return include
     return msgspec.Raw(orjson.dumps([*(asked or ()), SEALED]))

@@ -154,7 +154,7 @@ class ResponsesTranslation:
 
     def _ended(self, event: Event) -> bytes:
         self._has_ended = True
-        response = orjson.loads(event.response or b"{}")
+        response = orjson.loads(bytes(event.response)) or {}
         reason = finish_reason(response, calls=bool(self._calls))
         if reason is None:
             return _ERROR

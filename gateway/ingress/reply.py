@@ -250,7 +250,8 @@ def plain(message: str) -> str:
     return message
 
 
-def envelope(error: GatewayError) -> bytes:
-    """The error as JSON, in the shape OpenAI's clients know."""
-    fields = {"message": plain(error.message), "type": error.type, "param": error.param, "code": error.code}
+def envelope(error: GatewayError, *, param: str | None = None) -> bytes:
+    """The error as JSON, in the shape OpenAI's clients know. `param` is what the client calls the parameter, if not as we do."""
+    name = param or error.param
+    fields = {"message": plain(error.message), "type": error.type, "param": name, "code": error.code}
     return orjson.dumps({"error": fields})

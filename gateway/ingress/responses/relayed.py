@@ -9,6 +9,7 @@ import orjson
 from gateway.core.arrival import Native
 from gateway.upstream.dialects import sse
 
+_STOPPED = b'"stopped_by":"budget"'
 _READ = (b"response.created", b"response.completed", b"response.incomplete", b"response.failed")
 
 
@@ -21,9 +22,12 @@ class Relayed:
         self.begun: dict[str, Any] | None = None
         self.response: bytes | None = None
 
-    def sent(self) -> bytes:
-        """What has come since the last time."""
-        return self._heard(self._native.take())
+    def sent(self, chunk: bytes = b"") -> bytes:
+        """What has come since the last time; where the budget has ended, without the event that was too much."""
+        data = self._native.take()
+        if _STOPPED in chunk:
+            data = b"".join(sse.events(data)[:-1])
+        return self._heard(data)
 
     def ended(self) -> bytes:
         """The rest, and the provider's own ending where it has told none."""

@@ -20,6 +20,17 @@ from gateway.ingress.responses.relayed import Relayed
 from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.openai import read_usage
 
+_PARAMS = {
+    "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
+    "messages": "input",
+    "response_format": "text.format",
+    "reasoning_effort": "reasoning.effort",
+    "verbosity": "text.verbosity",
+    "logprobs": "include",
+}
+"""What a client of responses knows chat's parameters as."""
+
 
 class ResponsesSpeech:
     """Implements `ingress.reply.Speech`. `asked` says what the client has sent, once that is known."""
@@ -60,7 +71,7 @@ class ResponsesSpeech:
 
     def sent(self, chunk: bytes) -> bytes:
         if self._relayed is not None:
-            return self._relayed.sent()
+            return self._relayed.sent(chunk)
         if chunk.startswith(b"data: {") and chunk.find(b"\n") == len(chunk) - 2:
             self._take(decode(chunk[6:]))
             return self._events.take()
@@ -95,7 +106,7 @@ class ResponsesSpeech:
         return self._ended
 
     def failed(self, error: GatewayError) -> bytes:
-        return envelope(error)
+        return envelope(error, param=_PARAMS.get(error.param or ""))
 
     def broken(self, error: GatewayError) -> bytes:
         message = plain(error.message)

@@ -28,40 +28,26 @@ class Event(msgspec.Struct):
 
 
 class Heard:
-    """The items that have begun and those that are done, and the text of the part that is open."""
+    """The items that have begun and those that are done, and the text of the part that is open.
 
-    __slots__ = ("_begun", "_done", "_parts", "_texts", "number", "response")
+    The last event does not count: it is the one before which a stream is stopped.
+    """
+
+    __slots__ = ("_begun", "_done", "_last", "_parts", "_texts", "number", "response")
 
     def __init__(self) -> None:
         self._begun: dict[int, dict[str, Any]] = {}
         self._done: dict[int, dict[str, Any]] = {}
         self._parts: dict[int, list[dict[str, Any]]] = {}
         self._texts: dict[int, list[str]] = {}
+        self._last: Event | None = None
         self.number = -1
         self.response: dict[str, Any] | None = None
 
     def hear(self, event: Event) -> None:
-        self.number = max(self.number, event.sequence_number)
-        place = event.output_index
-        match event.type:
-            case "response.created":
-                response = orjson.loads(bytes(event.response))
-                self.response = response if isinstance(response, dict) else {}
-            case "response.output_item.added" if event.item is not None:
-                self._begun[place] = event.item
-            case "response.content_part.added" | "response.reasoning_summary_part.added" if event.part is not None:
-                self._parts.setdefault(place, []).append(event.part)
-                self._texts[place] = []
-            case "response.content_part.done" | "response.reasoning_summary_part.done" if event.part is not None:
-                if self._parts.get(place):
-                    self._parts[place][-1] = event.part
-                self._texts.pop(place, None)
-            case "response.output_item.done" if event.item is not None:
-                self._done[place] = event.item
-                for kept in (self._begun, self._parts, self._texts):
-                    kept.pop(place, None)
-            case _ if isinstance(event.delta, str):
-                self._texts.setdefault(place, []).append(event.delta)
+        last, self._last = self._last, event
+        if last is not None:
+            self._count(last)
 
     def closing(self) -> bytes:
         """The events that end it as one that has reached its length; b"" before it has begun."""
@@ -77,6 +63,28 @@ class Heard:
             "output": [self._done[place] for place in sorted(self._done)],
         }
         return b"".join([*told, self._event("response.incomplete", {"response": response})])
+
+    def _count(self, event: Event) -> None:
+        self.number = max(self.number, event.sequence_number)
+        place = event.output_index
+        match event.type:
+            case "response.created":
+                self.response = _object(event.response)
+            case "response.output_item.added" if event.item is not None:
+                self._begun[place] = event.item
+            case "response.content_part.added" | "response.reasoning_summary_part.added" if event.part is not None:
+                self._parts.setdefault(place, []).append(event.part)
+                self._texts[place] = []
+            case "response.content_part.done" | "response.reasoning_summary_part.done" if event.part is not None:
+                if self._parts.get(place):
+                    self._parts[place][-1] = event.part
+                self._texts.pop(place, None)
+            case "response.output_item.done" if event.item is not None:
+                self._done[place] = event.item
+                for kept in (self._begun, self._parts, self._texts):
+                    kept.pop(place, None)
+            case _ if isinstance(event.delta, str):
+                self._texts.setdefault(place, []).append(event.delta)
 
     def _close(self, place: int) -> list[bytes]:
         item = self._begun[place]
@@ -119,3 +127,8 @@ class Heard:
         self.number += 1
         told = orjson.dumps({"type": kind, "sequence_number": self.number, **members})
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), told)
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Any]:
+    value = orjson.loads(bytes(raw))
+    return value if isinstance(value, dict) else {}

@@ -78,7 +78,7 @@ class ResponsesTranslation:
         return b"" if handler is None else handler(self, told)
 
     def _created(self, event: Event) -> bytes:
-        self._head = _head(self._heard.response or {})
+        self._head = _head(orjson.loads(bytes(event.response)) or {})
         return b""
 
     def _content(self, event: Event) -> bytes:

@@ -14,7 +14,7 @@ from gateway.template.apply import apply
 from gateway.template.choose import Choice, choose
 from gateway.template.engine import Engine
 from gateway.template.rules import PRODUCTION, Rollout, Template, Unit
-from gateway.template.wanted import split, unknown, wanted
+from gateway.template.wanted import unknown, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,6 @@ def find(templates: Templates, name: str, tenant: Tenant) -> Template | None:
     if template is None or (template.tenants and template.tenants.isdisjoint((tenant.org, tenant.name))):
         return None
     return template
-
-
-def version_of(template: Template, text: str) -> Choice | None:
-    """What `name@version` gives outside any rollout."""
-    return choose(template, split(text)[1], "")
 
 
 def _asked(name: str, version: str | None) -> str:

@@ -68,10 +68,13 @@ class OpenAIArrival:
         if not isinstance(model, str) or not model:
             raise _missing("model") if model is None or model == "" else _wrong("model", "a string")
         parameters.check(fields, strict=strict)
-        has = _READERS[self._operation](fields)
+        said = headers_of(request.headers)
+        if (said.template is None and not model.startswith("template:")) or fields.get("messages"):
+            has = _READERS[self._operation](fields)
+        else:
+            has = _TEMPLATED[self._operation](fields)
         stream = fields.get("stream") is True
         options = fields.get("stream_options")
-        said = headers_of(request.headers)
         return Call(
             id=self.id,
             operation=self._operation,
@@ -161,6 +164,10 @@ _READERS = {
     Operation.COMPLETION: _read_completion,
     Operation.EMBEDDINGS: _read_embeddings,
 }
+
+
+_TEMPLATED = {**_READERS, Operation.CHAT: parameters.features}
+"""Of a call that a template may be the whole prompt of."""
 
 
 def check_media(headers: Mapping[bytes, bytes]) -> None:

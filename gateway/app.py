@@ -185,7 +185,7 @@ async def running(
                 )
             ),
             upstream=Upstream(
-                wires={"openai": pool, "demo": Demo()},
+                wires={"openai": pool, "anthropic": pool, "demo": Demo()},
                 health=health,
                 clock=clock,
                 random=random,

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from gateway.upstream.dialects.anthropic.dialect import Anthropic
 from gateway.upstream.dialects.dialect import Dialect
 from gateway.upstream.dialects.openai.dialect import OpenAI
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": OpenAI(),
     "demo": OpenAI(),
+    "anthropic": Anthropic(),
 }
 """By the name that a policy gives them."""

@@ -235,10 +235,15 @@ class Response:
         return f"HTTP/1.1 {self._status} {reason}\r\n{lines}{connection}{framing}\r\n".encode("latin-1", "replace")
 
 
-def envelope(error: GatewayError) -> bytes:
-    """The error as JSON, in the shape OpenAI's clients know. The message is cut and kept to printable ASCII."""
-    message = error.message[:_MESSAGE_LIMIT]
+def plain(message: str) -> str:
+    """An error's message as it may be told: cut, and kept to printable ASCII."""
+    message = message[:_MESSAGE_LIMIT]
     if not (message.isascii() and message.isprintable()):
         message = "".join(c if c.isascii() and c.isprintable() else "?" for c in message)
-    fields = {"message": message, "type": error.type, "param": error.param, "code": error.code}
+    return message
+
+
+def envelope(error: GatewayError) -> bytes:
+    """The error as JSON, in the shape OpenAI's clients know."""
+    fields = {"message": plain(error.message), "type": error.type, "param": error.param, "code": error.code}
     return orjson.dumps({"error": fields})

@@ -406,11 +406,15 @@ def test_only_the_model_and_the_cap_are_changed_in_what_is_passed_on() -> None:
 
 def test_versions_and_betas_of_the_client_are_passed_on_and_the_policy_s_go_before_them() -> None:
     headers = {b"anthropic-version": b"2024-01-01", b"anthropic-beta": b"a-2025, b-2026", b"x-api-key": b"sk"}
-    asked = call(headers=headers)
+    asked = call(native=NATIVE, dialect="anthropic", headers=headers)
     fixed = deployment(headers=(("anthropic-version", Secret("2023-01-01")),))
 
     assert sent(asked).headers == (("anthropic-version", "2024-01-01"), ("anthropic-beta", "a-2025, b-2026"))
     assert sent(asked, fixed).headers == (("anthropic-beta", "a-2025, b-2026"),)
+    assert sent(call(headers=headers)).headers == (
+        ("anthropic-version", "2023-06-01"),
+        ("anthropic-beta", "a-2025, b-2026"),
+    )
     assert sent(call(headers={b"anthropic-beta": b"a\x01b"})).headers == (("anthropic-version", "2023-06-01"),)
 
 

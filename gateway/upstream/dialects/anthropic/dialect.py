@@ -16,7 +16,8 @@ from gateway.upstream.dialects.dialect import Outgoing
 
 _PATH = "/v1/messages"
 _VERSION = ("anthropic-version", "2023-06-01")
-_PASSED_ON = (b"anthropic-version", b"anthropic-beta")
+"""What is written here is of this version: the one of 2026-10-21 refuses a temperature, top_p and top_k of every model."""
+_PASSED_ON = (b"anthropic-beta", b"anthropic-version")
 _PLAIN = re.compile(rb"[A-Za-z0-9_.:, -]{1,1024}")
 
 
@@ -26,9 +27,10 @@ class Anthropic:
     stream_type = b"text/event-stream"
 
     def request(self, call: Call, deployment: Deployment, cap: int | None, *, now: float) -> Outgoing:
-        headers = _headers(call, deployment)
         if call.dialect == "anthropic" and call.native is not None:
+            headers = _headers(call, deployment, _PASSED_ON)
             return Outgoing(_PATH, relayed_body(call.native, call, deployment, cap), headers)
+        headers = _headers(call, deployment, _PASSED_ON[:1])
         dropped: list[str] = []
         body = body_of(call, deployment, cap, dropped=dropped)
         return Outgoing(_PATH, body, headers, tuple(dropped))
@@ -42,12 +44,10 @@ class Anthropic:
         return failure(status, body, headers, secrets=secrets, now=now)
 
 
-def _headers(call: Call, deployment: Deployment) -> tuple[tuple[str, str], ...]:
-    """The client's version and betas; those that the policy sets go before them."""
+def _headers(call: Call, deployment: Deployment, names: tuple[bytes, ...]) -> tuple[tuple[str, str], ...]:
+    """The version, and of the client's own headers those of `names`. What the policy sets goes before both."""
     fixed = {name for name, _ in deployment.provider.headers}
     said = {
-        name.decode(): call.headers[name].decode()
-        for name in _PASSED_ON
-        if _PLAIN.fullmatch(call.headers.get(name, b""))
+        name.decode(): call.headers[name].decode() for name in names if _PLAIN.fullmatch(call.headers.get(name, b""))
     }
-    return tuple((name, value) for name, value in ({**dict([_VERSION]), **said}).items() if name not in fixed)
+    return tuple((name, value) for name, value in {**dict([_VERSION]), **said}.items() if name not in fixed)

@@ -69,6 +69,8 @@ class Turns:
         )
 
     def _blocks(self, message: dict[str, Any], where: str) -> list[Block]:
+        if message["role"] != "assistant" and isinstance(as_it_came := message.get("anthropic_content"), list):
+            return as_it_came
         blocks = blocks_of(message.get("content"), f"{where}.content", dropped=self._dropped)
         if blocks and message.get("cache_control"):
             blocks[-1] = {**blocks[-1], "cache_control": message["cache_control"]}
@@ -103,11 +105,11 @@ class Turns:
         return block | ({"cache_control": call["cache_control"]} if call.get("cache_control") else {})
 
     def _result(self, message: dict[str, Any], where: str) -> Block:
-        blocks = blocks_of(message.get("content"), f"{where}.content", dropped=self._dropped)
         is_text = isinstance(message.get("content"), str)
+        blocks = self._blocks({**message, "cache_control": None}, where)
         block: Block = {"type": "tool_result", "tool_use_id": tool_id(message["tool_call_id"])}
         if blocks:
-            block["content"] = blocks[0]["text"] if is_text else blocks
+            block["content"] = blocks[0]["text"] if is_text and "text" in blocks[0] else blocks
         if message.get("is_error") is True:
             block["is_error"] = True
         return block | ({"cache_control": message["cache_control"]} if message.get("cache_control") else {})

@@ -72,10 +72,11 @@ def body_of(call: Call, deployment: Deployment, cap: int | None, *, dropped: lis
     for name, value in fields.items():
         if name not in _READ and value is not None:
             if call.dialect == "anthropic":
-                request[name] = value  # its own words, which chat has none for
+                own = request.get(name)  # its own words, which chat has none for
+                request[name] = {**value, **own} if isinstance(own, dict) and isinstance(value, dict) else value
             else:
                 dropped.append(name)
-    return orjson.dumps(request)
+    return msgspec.json.encode(request)  # which takes integers of any length
 
 
 def _refuse(fields: Any) -> None:

@@ -41,6 +41,7 @@ from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.server import serve
+from gateway.ingress.anthropic.endpoints import SPEECHES
 from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
@@ -222,6 +223,7 @@ async def running(
             policy_version=lambda: policy.current.version,
             refused=refused,
             proxies=Proxies(settings.trusted_proxies),
+            speeches=SPEECHES,
         )
         closing.push_async_callback(server.drain, 0)
         sock = bind(settings.host, settings.port)

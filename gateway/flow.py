@@ -90,6 +90,16 @@ class Flow:
         reply.end(last, headers=record.closing_headers())
         trials.begin(last, answer, record.span)
 
+    async def count(self, ingress: Arrival) -> int:
+        """The input tokens of a call that is not made, counted here. Raises NotFound unless the caller may ask for its model."""
+        policy = self.policy.current
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer))
+            await self.budget.admit(tenant)
+            call = record.ingress(ingress.read(strict=policy.strict))
+            plan.check(call.model, tenant, policy.routes)
+            return await self.meter.tokens_in(call)
+
     def trial(self, ingress: Tried) -> None:
         """Records what came of asking somebody else a call that was answered before."""
         policy = self.policy.current

@@ -37,7 +37,7 @@ LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
         *("region", "retention"),
-        *("anthropic", "bedrock", "vertex"),
+        *("bedrock", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -77,15 +77,16 @@ class Retry(Section):
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo", "responses"]
-    """The wire format it speaks. `openai` is chat completions, and `responses` OpenAI's responses. `demo` is answered by the
-    gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "anthropic", "responses"]
+    """The wire format it speaks: `openai` is chat completions, `responses` OpenAI's responses, `anthropic` Anthropic's messages.
+    `demo` is answered by the gateway itself, without a network."""
     base_url: str | None = None
-    """Where its API begins, such as https://api.openai.com/v1."""
+    """Where its API begins, such as https://api.openai.com/v1, or https://api.anthropic.com of the dialect `anthropic`."""
     key: str | None = None
     """Its credential, such as ${OPENAI_API_KEY}."""
-    auth: Literal["bearer", "api-key"] = "bearer"
-    """How the key is sent: `Authorization: Bearer <key>`, or `api-key: <key>` as Azure wants it."""
+    auth: Literal["bearer", "api-key", "x-api-key"] | None = None
+    """How the key is sent: `Authorization: Bearer <key>`, or in a header of that name, as `api-key` for Azure. Default
+    `x-api-key` in the dialect `anthropic`, `bearer` in others."""
     headers: dict[str, str] = {}
     """Further headers to send with each call."""
     query: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from gateway.budget.limits import Limits
 from gateway.core.ledger.operations import Balance
 from gateway.settings import Settings
 from tests.faults.chaosprov import Chaosprov
+from tests.turnstile import Turnstile
 
 POLICY = """
 version: 1
@@ -39,6 +40,32 @@ models:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that production runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+ROOM = pytest.StashKey[Turnstile]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several workers, none runs a test while another runs one that is marked `alone`."""
+    if hasattr(config, "workerinput"):
+        config.stash[ROOM] = Turnstile(Path(config.getoption("basetemp")).parent)  # the one folder that all workers know
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Outermost, so that the wait counts for no timeout."""
+    room = item.config.stash.get(ROOM, None)
+    if room is None:
+        return (yield)
+    room.enter(alone=_is_alone(item))
+    try:
+        return (yield)
+    finally:
+        room.leave(next_alone=nextitem is not None and _is_alone(nextitem))
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.fixture

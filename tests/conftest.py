@@ -48,7 +48,9 @@ ROOM = pytest.StashKey[Turnstile]()
 def pytest_configure(config: pytest.Config) -> None:
     """Of several workers, none runs a test while another runs one that is marked `alone`."""
     if hasattr(config, "workerinput"):
-        config.stash[ROOM] = Turnstile(Path(config.getoption("basetemp")).parent)  # the one folder that all workers know
+        config.stash[ROOM] = Turnstile(
+            Path(config.getoption("basetemp")).parent
+        )  # the one folder that all workers know
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

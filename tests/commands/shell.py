@@ -1,6 +1,7 @@
 """Runs `llmgw` as a shell does: a process for each command, with an environment, output and exit code of its own.
 
-Importing the gateway takes most of a second. So one process imports it, and becomes each command in a fork of itself.
+To import the gateway and to load a vocabulary takes more than a second. So one process does that, and becomes each command
+in a fork of itself.
 `test_shell.py` has commands that begin from nothing.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from threading import Lock
 
 from gateway.__main__ import main
+from gateway.meter.tokens import Tokens
 
 REPOSITORY = Path(__file__).parent.parent.parent
 LIMIT = 60
@@ -69,6 +71,7 @@ def _file(folder: str, number: int) -> Path:
 
 def _wait_to_be_a_command() -> bool:
     """True in each process that is to be one; False in the first, at the end."""
+    Tokens().load("demo")
     while line := sys.stdin.readline():
         if (command := os.fork()) == 0:
             _become(**json.loads(line))

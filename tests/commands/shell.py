@@ -8,6 +8,7 @@ in a fork of itself.
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -72,6 +73,7 @@ def _file(folder: str, number: int) -> Path:
 def _wait_to_be_a_command() -> bool:
     """True in each process that is to be one; False in the first, at the end."""
     Tokens().load("demo")
+    gc.freeze()  # else each command looks for garbage in the whole gateway when it ends
     while line := sys.stdin.readline():
         if (command := os.fork()) == 0:
             _become(**json.loads(line))

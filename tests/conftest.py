@@ -17,8 +17,8 @@ from gateway.app import Running, running
 from gateway.budget.limits import Limits
 from gateway.core.ledger.operations import Balance
 from gateway.settings import Settings
+from tests.alone import Turnstile, is_alone
 from tests.faults.chaosprov import Chaosprov
-from tests.turnstile import Turnstile
 
 POLICY = """
 version: 1
@@ -46,7 +46,7 @@ ROOM = pytest.StashKey[Turnstile]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Of several workers, none runs a test while another runs one that is marked `alone`."""
+    """Of several workers, none runs a test while another runs one that is to be alone."""
     if hasattr(config, "workerinput"):
         config.stash[ROOM] = Turnstile(
             Path(config.getoption("basetemp")).parent
@@ -59,15 +59,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     room = item.config.stash.get(ROOM, None)
     if room is None:
         return (yield)
-    room.enter(alone=_is_alone(item))
+    room.enter(alone=is_alone(item))
     try:
         return (yield)
     finally:
-        room.leave(next_alone=nextitem is not None and _is_alone(nextitem))
-
-
-def _is_alone(item: pytest.Item) -> bool:
-    return item.get_closest_marker("alone") is not None
+        room.leave(next_alone=nextitem is not None and is_alone(nextitem))
 
 
 @pytest.fixture

@@ -59,6 +59,14 @@ def pytest_configure(config: pytest.Config) -> None:
         )  # the one folder that all workers know
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files with tests that are to be alone come first, so that in the end no worker waits for another."""
+    if ROOM in config.stash:
+        first = {item.path for item in items if is_alone(item)}
+        items.sort(key=lambda item: item.path not in first)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Outermost, so that the wait counts for no timeout."""

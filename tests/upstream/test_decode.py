@@ -13,7 +13,9 @@ from gateway.upstream.decode import Decoder
 TEXT = b"hello, world " * 100
 
 
-@pytest.mark.parametrize(("coding", "data"), [(b"gzip", gzip.compress(TEXT, mtime=0)), (b"deflate", zlib.compress(TEXT))])
+@pytest.mark.parametrize(
+    ("coding", "data"), [(b"gzip", gzip.compress(TEXT, mtime=0)), (b"deflate", zlib.compress(TEXT))]
+)
 def test_it_reads_the_same_wherever_it_is_cut(coding: bytes, data: bytes) -> None:
     for cut in range(len(data)):
         decoder = Decoder(coding, limit=len(TEXT))
@@ -34,7 +36,7 @@ def test_corrupt_unfinished_and_unknown_codings_are_refused() -> None:
     with pytest.raises(Broken):
         Decoder(b"gzip", limit=10).feed(b"not gzip at all")
     cut = Decoder(b"gzip", limit=10_000)
-    cut.feed(gzip.compress(TEXT, mtime=0)[:-4])
+    cut.feed(gzip.compress(TEXT)[:-4])
     with pytest.raises(Broken):
         cut.end()
     with pytest.raises(Unavailable):
@@ -44,7 +46,7 @@ def test_corrupt_unfinished_and_unknown_codings_are_refused() -> None:
 @pytest.mark.parametrize("cut", [0, 20, 1_000_000])
 def test_what_follows_the_end_is_read_or_refused_and_never_left_out(cut: int) -> None:
     """Two gzip members in a row are legal (RFC 1952, 2.2); whoever leaves the second out passes on half an answer."""
-    data = gzip.compress(b"hello, ") + gzip.compress(b"world", mtime=0)
+    data = gzip.compress(b"hello, ") + gzip.compress(b"world")
     decoder = Decoder(b"gzip", limit=100)
 
     try:
@@ -56,7 +58,7 @@ def test_what_follows_the_end_is_read_or_refused_and_never_left_out(cut: int) ->
 
 
 def test_exactly_the_limit_is_read_and_a_byte_more_is_not() -> None:
-    data = gzip.compress(TEXT, mtime=0)
+    data = gzip.compress(TEXT)
 
     assert Decoder(b"gzip", limit=len(TEXT)).feed(data) == TEXT
     with pytest.raises(Broken):
@@ -65,7 +67,7 @@ def test_exactly_the_limit_is_read_and_a_byte_more_is_not() -> None:
 
 @pytest.mark.parametrize("coding", [b"gzip", b"X-GZIP", b" gzip "])
 def test_a_coding_has_more_than_one_spelling(coding: bytes) -> None:
-    assert Decoder(coding, limit=len(TEXT)).feed(gzip.compress(TEXT, mtime=0)) == TEXT
+    assert Decoder(coding, limit=len(TEXT)).feed(gzip.compress(TEXT)) == TEXT
 
 
 @pytest.mark.parametrize("coding", [b"gzip, gzip", b"br", b"zstd", b"", b"gzip;q=1"])

@@ -31,14 +31,17 @@ from gateway.cache.replay import Replays
 from gateway.cache.semantic.asked import Meanings
 from gateway.cache.semantic.start import OnDemand
 from gateway.cache.shared.flights import SharedFlights
+from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
+from gateway.core.tenant import Tenant
 from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.server import serve
+from gateway.ingress.anthropic.endpoints import SPEECHES
 from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
@@ -57,8 +60,9 @@ from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.route.certificate.certificates import Certificates
+from gateway.route.conversation import conversation_of
 from gateway.route.learned import LearnedScores
-from gateway.route.pins import Pins
+from gateway.route.pins import Beginnings, Pins
 from gateway.route.router import Router
 from gateway.route.trials import Trials
 from gateway.settings import Settings
@@ -67,6 +71,7 @@ from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, begin
 from gateway.telemetry import Worker, open_telemetry
+from gateway.template.prompts import Prompts, Talk
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
@@ -172,6 +177,12 @@ async def running(
         flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
+            route=(
+                router := await closing.enter_async_context(
+                    _router(store, own_calls, observed, tasks=tasks, clock=clock)
+                )
+            ),
+            template=Prompts(_talk, Beginnings(router.pins)),
             budget=budgets,
             cache=Cache(
                 Replays(store.replays, tasks),
@@ -180,11 +191,6 @@ async def running(
                 clock,
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
-            ),
-            route=(
-                router := await closing.enter_async_context(
-                    _router(store, own_calls, observed, tasks=tasks, clock=clock)
-                )
             ),
             upstream=Upstream(
                 wires={**dict.fromkeys(DIALECTS, pool), "demo": Demo()},
@@ -217,6 +223,7 @@ async def running(
             policy_version=lambda: policy.current.version,
             refused=refused,
             proxies=Proxies(settings.trusted_proxies),
+            speeches=SPEECHES,
         )
         closing.push_async_callback(server.drain, 0)
         sock = bind(settings.host, settings.port)
@@ -328,6 +335,11 @@ async def _router(
         yield Router(clock, random, observed, pins, certificates, scores, trials)
     finally:
         await trials.close()
+
+
+def _talk(call: Call, tenant: Tenant) -> Talk:
+    conversation = conversation_of(call, tenant)
+    return Talk(conversation.id, conversation.is_new)
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

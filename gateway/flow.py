@@ -17,7 +17,7 @@ from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
 from gateway.route.router import Router
-from gateway.template import apply
+from gateway.template.prompts import Prompts
 from gateway.trace.recorder import Recorder
 from gateway.upstream.open import Upstream
 
@@ -26,6 +26,7 @@ from gateway.upstream.open import Upstream
 class Flow:
     policy: Current
     auth: Keyring
+    template: Prompts
     budget: Budgets
     cache: Cache
     route: Router
@@ -42,7 +43,8 @@ class Flow:
             if memory is not None:
                 await memory.recall(tenant)
             call = record.ingress(ingress.read(strict=policy.strict))
-            call = record.template(apply.template(call))
+            by_route = await self.route.template(call, tenant, policy.routes, self.meter.tokens_in)
+            call = record.template(await self.template.apply(call, tenant, policy.templates, by_route))
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
@@ -87,6 +89,16 @@ class Flow:
             await memory.keep(last)
         reply.end(last, headers=record.closing_headers())
         trials.begin(last, answer, record.span)
+
+    async def count(self, ingress: Arrival) -> int:
+        """The input tokens of a call that is not made, counted here. Raises NotFound unless the caller may ask for its model."""
+        policy = self.policy.current
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer))
+            await self.budget.admit(tenant)
+            call = record.ingress(ingress.read(strict=policy.strict))
+            plan.check(call.model, tenant, policy.routes)
+            return await self.meter.tokens_in(call)
 
     def trial(self, ingress: Tried) -> None:
         """Records what came of asking somebody else a call that was answered before."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import InvalidRequest
@@ -41,6 +42,14 @@ class ModelsAsked:
         self.credential = bearer(request.headers)
         self.context = span_context(request.headers)
 
+    @staticmethod
+    def name(target: bytes, place: str) -> str:
+        """The model that is asked for below `place`. Raises InvalidRequest."""
+        try:
+            return unquote(target.partition(b"?")[0].decode(), errors="strict").partition(f"{place}/")[2]
+        except UnicodeDecodeError:
+            raise InvalidRequest("the path is not valid UTF-8", code="bad_target") from None
+
 
 class OpenAIArrival:
     """A request on one of OpenAI's routes. Implements `core.arrival.Arrival`."""
@@ -68,10 +77,13 @@ class OpenAIArrival:
         if not isinstance(model, str) or not model:
             raise _missing("model") if model is None or model == "" else _wrong("model", "a string")
         parameters.check(fields, strict=strict)
-        has = _READERS[self._operation](fields)
+        said = headers_of(request.headers)
+        if (said.template is None and not model.startswith("template:")) or fields.get("messages"):
+            has = _READERS[self._operation](fields)
+        else:
+            has = _TEMPLATED[self._operation](fields)
         stream = fields.get("stream") is True
         options = fields.get("stream_options")
-        said = headers_of(request.headers)
         return Call(
             id=self.id,
             operation=self._operation,
@@ -103,10 +115,10 @@ class Said(NamedTuple):
 def headers_of(headers: Mapping[bytes, bytes]) -> Said:
     """Raises InvalidRequest for what is too long."""
     return Said(
-        _tags(headers.get(b"x-llmgw-tags")),
-        _text(headers, b"x-llmgw-conversation"),
-        _text(headers, b"x-llmgw-template"),
-        _text(headers, b"idempotency-key", "idempotency_key_too_long"),
+        tags(headers.get(b"x-llmgw-tags")),
+        text(headers, b"x-llmgw-conversation"),
+        text(headers, b"x-llmgw-template"),
+        text(headers, b"idempotency-key", "idempotency_key_too_long"),
     )
 
 
@@ -163,6 +175,10 @@ _READERS = {
 }
 
 
+_TEMPLATED = {**_READERS, Operation.CHAT: parameters.features}
+"""Of a call that a template may be the whole prompt of."""
+
+
 def check_media(headers: Mapping[bytes, bytes]) -> None:
     """Raises InvalidRequest (415) for a body that is not plain JSON."""
     if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
@@ -180,13 +196,15 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         )
 
 
-def _tags(value: bytes | None) -> tuple[str, ...]:
+def tags(value: bytes | None) -> tuple[str, ...]:
+    """Those of the header `x-llmgw-tags`."""
     if value is None:
         return ()
     return tuple(tag for part in value.decode("latin-1").split(",") if (tag := part.strip()))
 
 
-def _text(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+def text(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+    """A header of ours. Raises InvalidRequest for one that is empty or too long."""
     value = headers.get(name)
     if value is None:
         return None

@@ -38,7 +38,7 @@ STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream",
 """The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
 
 _HARMLESS = re.compile(rb"[0-9.-]{1,32}")
-_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route"})
+_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route", "x-llmgw-template"})
 _PASSED_ON = (b"openai-processing-ms", b"openai-version")
 
 
@@ -221,8 +221,7 @@ class Record:
             ("x-llmgw-attempts", str(len(self.attempts))),
             ("traceresponse", self.span.traceparent()),
         ]
-        if self.decision is not None and self.decision.route is not None:
-            headers.append(("x-llmgw-route", self.decision.route))
+        headers += self._chosen()
         if deployment.name:
             headers += (("x-llmgw-model", deployment.name), ("x-llmgw-provider", deployment.provider.name))
         if served.attempt is not None and served.attempt.dropped:
@@ -246,9 +245,16 @@ class Record:
 
     def _failed_headers(self) -> Headers:
         headers = [("traceresponse", self.span.traceparent()), ("x-llmgw-attempts", str(len(self.attempts)))]
+        return tuple(headers + self._chosen())
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        """The template and the route, as far as the call has them."""
+        headers = []
+        if self.call is not None and self.call.prompt is not None:
+            headers.append(("x-llmgw-template", self.call.prompt.label))
         if self.decision is not None and self.decision.route is not None:
             headers.append(("x-llmgw-route", self.decision.route))
-        return tuple(headers)
+        return headers
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):

@@ -68,6 +68,11 @@ class Watched:
         self._pairs = Pairs(bounds)
         self.news = Evidence()
 
+    def taken(self) -> Evidence:
+        """What was learnt since the last time."""
+        news, self.news = self.news, Evidence()
+        return news
+
     def note(self, measure: Measure, value: float, *, is_new: bool) -> bool:
         """Of one call, see Pairs.add. Whether something was learnt."""
         pair = self._pairs.add(measure, value, is_new=is_new)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway.core.clock import Clock
-from gateway.template.rollout.board import Board
+from gateway.template.rollout.board import Board, Change
 from gateway.template.rollout.bounds import Measure, StepBack
 from gateway.template.rollout.counted import SHADOW
 from gateway.template.rollout.evidence import Shown, Watched, shown
@@ -143,10 +143,12 @@ class Rollouts:
         for followed in self:
             self._look(followed)
 
-    def look(self) -> None:
-        """Takes up what the board says now."""
-        for followed in self:
-            self._look(followed)
+    async def order(self, followed: Followed, change: Change) -> Standing:
+        """Changes what is said of a template, here at once and everywhere within INTERVAL. Raises Overloaded, and what `change`
+        does."""
+        standing = await self.board.change(self._states, followed.key, change, self._clock.now())
+        self._look(followed)
+        return standing
 
     def shown(self, followed: Followed, number: int) -> list[Shown]:
         """How near each bound of a new version is to being crossed."""

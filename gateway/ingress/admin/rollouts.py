@@ -18,7 +18,7 @@ from gateway.policy.current import Current
 from gateway.template.rollout import orders
 from gateway.template.rollout.counted import HOUR, KEPT, SHADOW
 from gateway.template.rollout.intervals import figures
-from gateway.template.rollout.rollouts import Followed, Rollouts, Templates, in_force, number_of
+from gateway.template.rollout.rollouts import Followed, Rollouts, Templates, number_of, shares
 from gateway.template.rollout.standing import Standing, Stepped
 from gateway.template.rollout.tally import Tally
 from gateway.trace.reading.search import LONGEST, moment
@@ -148,19 +148,6 @@ class RolloutRoutes:
             "stepped_back": None if stepped is None else _stepped(followed, stepped),
             "evidence": [msgspec.to_builtins(each) for each in evidence],
         }
-
-
-def shares(followed: Followed) -> Mapping[int, float]:
-    """Of the calls that name no version, by the number of the version that gets them."""
-    current = in_force(followed.template, followed.standing)
-    if current.rollout is None:
-        return {current.standing: 1.0}
-    out = set() if followed.standing.override else {number_of(current, each) for each in followed.standing.stepped}
-    weights = {number: weight for number, weight in current.rollout.weights.items() if number not in out}
-    whole = sum(weights.values())
-    if not whole:
-        return {current.rollout.baseline: 1.0}
-    return {number: round(weight / whole, 6) for number, weight in weights.items()}
 
 
 def _stepped(followed: Followed, stepped: Stepped) -> Mapping[str, object]:

@@ -44,6 +44,11 @@ class Shown(msgspec.Struct, frozen=True):
     def is_crossed(self) -> bool:
         return self.evidence >= self.needed
 
+    @property
+    def nearness(self) -> float:
+        """From 0, nothing speaks against it, to 1, it is crossed; in equal steps for calls that are equally bad."""
+        return max(0.0, min(1.0, math.log(self.evidence) / math.log(self.needed)))
+
 
 def shown(evidence: Evidence, bounds: StepBack, *, versions: int) -> list[Shown]:
     """One for each bound, where `versions` are new."""
@@ -56,7 +61,7 @@ def _shown(evidence: Evidence, bounds: StepBack, measure: Measure, limit: Limit,
         measure=measure.value,
         bound=str(limit),
         pairs=evidence.pairs.get(measure.value, 0),
-        evidence=math.exp(min(log, 700.0)),
+        evidence=math.exp(max(-700.0, min(log, 700.0))),
         needed=1 / bounds.alpha(measure, versions=versions),
     )
 

@@ -275,3 +275,16 @@ def serving(template: Template, standing: Standing) -> Version:
     current = in_force(template, standing)
     number = current.standing if current.rollout is None else current.rollout.baseline
     return current.versions[number]
+
+
+def shares(followed: Followed) -> Mapping[int, float]:
+    """Of the calls that name no version, by the number of the version that gets them."""
+    current = in_force(followed.template, followed.standing)
+    if current.rollout is None:
+        return {current.standing: 1.0}
+    out = set() if followed.standing.override else {number_of(current, each) for each in followed.standing.stepped}
+    weights = {number: weight for number, weight in current.rollout.weights.items() if number not in out}
+    whole = sum(weights.values())
+    if not whole:
+        return {current.rollout.baseline: 1.0}
+    return {number: round(weight / whole, 6) for number, weight in weights.items()}

@@ -16,7 +16,7 @@ from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
 from gateway.route.router import Router
-from gateway.template import apply
+from gateway.template.prompts import Prompts
 from gateway.trace.recorder import Recorder
 from gateway.upstream.open import Upstream
 
@@ -25,6 +25,7 @@ from gateway.upstream.open import Upstream
 class Flow:
     policy: Current
     auth: Keyring
+    template: Prompts
     budget: Budgets
     cache: Cache
     route: Router
@@ -39,7 +40,8 @@ class Flow:
             tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer))
             await self.budget.admit(tenant)
             call = record.ingress(ingress.read(strict=policy.strict))
-            call = record.template(apply.template(call))
+            by_route = await self.route.template(call, tenant, policy.routes, self.meter.tokens_in)
+            call = record.template(await self.template.apply(call, tenant, policy.templates, by_route))
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)

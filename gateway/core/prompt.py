@@ -34,3 +34,11 @@ class Prompt:
     def identity(self) -> str:
         """The same for nothing but the same text: `support@3#0123456789ab`."""
         return f"{self.label}#{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class ByRoute:
+    """A rule that puts a template, `name` or `name@version`, round the calls that it fits."""
+
+    route: str
+    template: str

@@ -68,7 +68,11 @@ class OpenAIArrival:
         if not isinstance(model, str) or not model:
             raise _missing("model") if model is None or model == "" else _wrong("model", "a string")
         parameters.check(fields, strict=strict)
-        has = _READERS[self._operation](fields)
+        template = _text(request.headers, b"x-llmgw-template")
+        if (template is None and not model.startswith("template:")) or fields.get("messages"):
+            has = _READERS[self._operation](fields)
+        else:
+            has = _TEMPLATED[self._operation](fields)
         stream = fields.get("stream") is True
         options = fields.get("stream_options")
         headers = request.headers
@@ -84,7 +88,7 @@ class OpenAIArrival:
             has=has,
             tags=_tags(headers.get(b"x-llmgw-tags")),
             conversation=_text(headers, b"x-llmgw-conversation"),
-            template=_text(headers, b"x-llmgw-template"),
+            template=template,
             idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
             headers=headers,
         )
@@ -141,6 +145,10 @@ _READERS = {
     Operation.COMPLETION: _read_completion,
     Operation.EMBEDDINGS: _read_embeddings,
 }
+
+
+_TEMPLATED = {**_READERS, Operation.CHAT: parameters.features}
+"""Of a call that a template may be the whole prompt of."""
 
 
 def check_media(headers: Mapping[bytes, bytes]) -> None:

@@ -36,7 +36,7 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
-        *("region", "retention", "template", "templates"),
+        *("region", "retention"),
         *("anthropic", "bedrock", "responses", "vertex"),
     }
 )
@@ -264,6 +264,13 @@ class Trace(Section):
     """Prompts and answers kept for admins to read."""
 
 
+class TemplateFile(Section):
+    """Where a template is written."""
+
+    file: Annotated[str, Field(max_length=300)]
+    """Below the policy folder, such as templates/support.yaml."""
+
+
 class Policy(Section):
     """All files of the policy folder together."""
 
@@ -276,6 +283,8 @@ class Policy(Section):
     """The names that clients may ask for."""
     routes: list[Route] = []
     """Rules, of which the first that fits a call says which model answers it."""
+    templates: dict[Name, TemplateFile] = {}
+    """Prompt templates by the names that calls use. A file right in templates/ that is not named here has its own name."""
     policies: dict[Name, Candidate] = {}
     """Ways to answer with cheaper models, for routes to name as candidates."""
     guarantee: dict[Literal["default"], Guarantee] = {}

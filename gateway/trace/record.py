@@ -144,7 +144,7 @@ STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream",
 """The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
 
 _HARMLESS = re.compile(rb"[0-9.-]{1,32}")
-_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route"})
+_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route", "x-llmgw-template"})
 _PASSED_ON = (b"openai-processing-ms", b"openai-version")
 
 
@@ -327,8 +327,7 @@ class Record:
             ("x-llmgw-attempts", str(len(self.attempts))),
             ("traceresponse", self.span.traceparent()),
         ]
-        if self.decision is not None and self.decision.route is not None:
-            headers.append(("x-llmgw-route", self.decision.route))
+        headers += self._chosen()
         if deployment.name:
             headers += (("x-llmgw-model", deployment.name), ("x-llmgw-provider", deployment.provider.name))
         for name in _PASSED_ON:
@@ -350,9 +349,16 @@ class Record:
 
     def _failed_headers(self) -> Headers:
         headers = [("traceresponse", self.span.traceparent()), ("x-llmgw-attempts", str(len(self.attempts)))]
+        return tuple(headers + self._chosen())
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        """The template and the route, as far as the call has them."""
+        headers = []
+        if self.call is not None and self.call.prompt is not None:
+            headers.append(("x-llmgw-template", self.call.prompt.label))
         if self.decision is not None and self.decision.route is not None:
             headers.append(("x-llmgw-route", self.decision.route))
-        return tuple(headers)
+        return headers
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):

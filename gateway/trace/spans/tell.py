@@ -17,7 +17,7 @@ from gateway.core.span import child_id
 from gateway.trace.outcomes import TRIAL
 from gateway.trace.providers import provider_name
 from gateway.trace.row import answered
-from gateway.trace.spans.messages import input_messages, output_messages
+from gateway.trace.spans.messages import input_messages, output_messages, prompt
 from gateway.trace.spans.span import Common, Event, Kind, Span, Trace, Value
 
 Row = Mapping[str, Any]
@@ -116,6 +116,7 @@ def _server(row: Row, begin: int) -> Span:
         own["session.id"] = row["conversation"]
     if row["tags"]:
         own["llmgw.tags"] = row["tags"]
+    own |= prompt(row)
     span = Span(
         f"{row['method']} {row['path']}",
         Kind.SERVER,
@@ -281,6 +282,7 @@ def _attempt(row: Row, attempt: Mapping[str, Any], id: str, begin: int, *, is_an
     own: dict[str, Value] = {}
     if row["conversation"] is not None:
         own["gen_ai.conversation.id"] = row["conversation"]
+    own |= prompt(row)
     if attempt["upstream_request_id"] is not None:
         own["llmgw.upstream.request_id"] = attempt["upstream_request_id"]
     if is_answered:

@@ -17,6 +17,8 @@ _OURS = frozenset(
 """Outcomes that no version of a template brings about."""
 _LEFT = frozenset({"client_abort", "stopped_budget"})
 """The same of calls that a provider had begun to answer."""
+SHADOW = "shadow"
+"""Why a call of ours, beside a client's, has its version."""
 _DRAWN = "rollout"
 """Why a call has its version, where that was drawn for it alone: see core.prompt.Prompt."""
 

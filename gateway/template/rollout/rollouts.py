@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gateway.core.clock import Clock
 from gateway.template.rollout.board import Board, Change
@@ -17,7 +18,8 @@ from gateway.template.rollout.bounds import Measure, StepBack
 from gateway.template.rollout.counted import SHADOW
 from gateway.template.rollout.evidence import Shown, Watched, shown
 from gateway.template.rollout.ledger import Ledger, States
-from gateway.template.rollout.outcome import Outcome
+from gateway.template.rollout.outcome import SHADOW as BESIDE
+from gateway.template.rollout.outcome import Outcome, Row, outcome_of
 from gateway.template.rollout.standing import Standing, Stepped, basis_of, key_of, trial_of
 from gateway.template.rules import Rollout, Template, Version
 
@@ -28,6 +30,8 @@ WRITES = 2.0
 UNITS = 50_000
 """Conversations and end users that are remembered, so that each counts once."""
 _NOBODY: frozenset[int] = frozenset()
+OVERRIDE = "override"
+"""Why a call has its version, where an admin said so: see core.prompt.Prompt."""
 
 Templates = Mapping[str, Template]
 Tell = Callable[[Mapping[str, object]], None]
@@ -36,10 +40,12 @@ Tell = Callable[[Mapping[str, object]], None]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """`template` as it is in force: its file's, or with an admin's override. `stepped_back` are versions that get no calls."""
+    """`template` as it is in force: its file's, or, `is_overridden`, with an admin's word. `stepped_back` are versions that get
+    no calls."""
 
     template: Template
     stepped_back: frozenset[int] = _NOBODY
+    is_overridden: bool = False
 
 
 @dataclass(slots=True)
@@ -50,8 +56,8 @@ class Followed:
     basis: str
     key: str
     ledger: Ledger
+    held: Held
     standing: Standing = field(default_factory=Standing)
-    held: Held | None = None
     watched: dict[int, Watched] = field(default_factory=dict)
     written: float = 0.0
 
@@ -79,12 +85,25 @@ class Rollouts:
         return iter(list(self._followed.values()))
 
     def held(self, template: Template) -> Held:
-        """What is in force for calls of this template."""
+        """What is in force for calls of this template, which need not be the policy's any more, or yet."""
         followed = self._followed.get(template.name)
-        if followed is None or followed.template is not template:
-            followed = self._follow(template)
-        assert followed.held is not None
-        return followed.held
+        if followed is not None and followed.template is template:
+            return followed.held
+        return _held(template, self.board.standing(key_of(template, basis_of(template))))
+
+    def see(self, row: Row) -> None:
+        """Of each call, once it has ended."""
+        outcome = outcome_of(row)
+        if outcome is not None and row["prompt"]["reason"] == BESIDE:
+            self.observe_shadow(outcome)
+        elif outcome is not None:
+            self.observe(outcome)
+
+    def hear(self, row: Row, *, is_good: bool) -> None:
+        """A caller's word on the answer to the call of this row. Each call is judged once, as far as is remembered."""
+        outcome = outcome_of(row)
+        if outcome is not None and self._is_new((outcome.template, str(row["id"]), "judged")):
+            self.judge(outcome, is_good=is_good)
 
     def observe(self, outcome: Outcome) -> None:
         """Of each call that had a template, once it has ended."""
@@ -115,6 +134,11 @@ class Rollouts:
         if outcome.unit:
             self._compare(followed, outcome, Measure.FEEDBACK, 0.0 if is_good else 1.0, now)
 
+    async def begin(self, templates: Callable[[], Templates]) -> Coroutine[Any, Any, None]:
+        """Learns what was said, so that no call goes to a version that was stepped back. What is returned is to run."""
+        await self.flush(templates())
+        return self.run(templates)
+
     async def run(self, templates: Callable[[], Templates]) -> None:
         """Writes and reads what there is, until it is cancelled. `templates` gives those in force."""
         while True:
@@ -126,14 +150,18 @@ class Rollouts:
             except TimeoutError:
                 continue
 
+    def follow(self, templates: Templates) -> None:
+        """These are the templates of the policy in force."""
+        for name in self._followed.keys() - templates.keys():
+            del self._followed[name]
+        for template in templates.values():
+            self._follow(template)
+
     async def flush(self, templates: Templates, *, everything: bool = False) -> None:
         """Of the templates that there are; the others are forgotten here, and not in the store. `everything`: also what was
         counted a moment ago, here and elsewhere."""
         now = self._clock.now()
-        for name in self._followed.keys() - templates.keys():
-            del self._followed[name]
-        for template in templates.values():
-            self.held(template)
+        self.follow(templates)
         for followed in self:
             if everything or (followed.ledger.has_news and now - followed.written >= WRITES):
                 followed.written = now
@@ -172,7 +200,9 @@ class Rollouts:
                 self._judge_one(followed, each, now)
 
     def _is_first(self, followed: Followed, unit: str, measure: Measure) -> bool:
-        name = (f"{followed.key}:{followed.standing.trial}", unit, measure.value)
+        return self._is_new((f"{followed.key}:{followed.standing.trial}", unit, measure.value))
+
+    def _is_new(self, name: tuple[str, str, str]) -> bool:
         if name in self._units:
             self._units.move_to_end(name)
             return False
@@ -205,22 +235,23 @@ class Rollouts:
         self._look(followed)
         self._wakes.set()
 
-    def _follow(self, template: Template) -> Followed:
-        basis, before = basis_of(template), self._followed.get(template.name)
+    def _follow(self, template: Template) -> None:
+        before = self._followed.get(template.name)
+        if before is not None and before.template is template:
+            return
+        basis = basis_of(template)
         ledger = before.ledger if before is not None else Ledger(template.name, self._writer(), pepper=self._pepper)
-        followed = Followed(template, basis, key_of(template, basis), ledger)
+        followed = Followed(template, basis, key_of(template, basis), ledger, Held(template))
         if before is not None and before.basis == basis:
             followed.watched = before.watched
         self._followed[template.name] = followed
         self._look(followed)
-        return followed
 
     def _look(self, followed: Followed) -> None:
         """Once for each change, and not for each call."""
         template, before = followed.template, followed.standing
         standing = followed.standing = self.board.standing(followed.key)
-        numbers = {number_of(template, version) for version in standing.stepped}
-        followed.held = Held(in_force(template, standing), frozenset(number for number in numbers if number))
+        followed.held = _held(template, standing)
         kept = followed.watched if standing.trial == before.trial else {}
         bounds = StepBack() if template.rollout is None else template.rollout.step_back
         followed.watched = {each: kept.get(each) or Watched(bounds) for each in candidates(template, standing)}
@@ -241,6 +272,14 @@ class Rollouts:
                 "why": stepped.why,
             }
         )
+
+
+def _held(template: Template, standing: Standing) -> Held:
+    current = in_force(template, standing)
+    if current is not template:
+        return Held(current, is_overridden=True)
+    numbers = {number_of(template, version) for version in standing.stepped}
+    return Held(template, frozenset(number for number in numbers if number is not None))
 
 
 def number_of(template: Template, version: str) -> int | None:

@@ -1,4 +1,4 @@
-"""A new version that is asked beside calls: in the background, once the client has its answer, and nobody is served what it says."""
+"""A new version that is asked beside calls: in the background, after the client has its answer; nobody is served what it says."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from gateway.core.tasks import AGAIN, Tasks
 from gateway.template.apply import apply
 from gateway.template.choose import Choice
 from gateway.template.engine import Engine
+from gateway.template.rollout.outcome import SHADOW
+from gateway.template.rollout.rollouts import Held
 from gateway.template.rules import Shadow, Template
 from gateway.template.wanted import wanted
 
 MOST = 32
 """Calls under way; beside more, none is asked."""
-SHADOW = "shadow"
-"""Why a call of ours has its version; and the tag of such calls."""
 _SHARED_OUT = frozenset({"rollout", "sticky", "stepped_back"})
 _FIELDS_OF_STREAMS = frozenset({"stream", "stream_options"})
 
@@ -52,9 +52,9 @@ def account_of(template: Template) -> str:
 
 
 class Shadows:
-    """One for each worker. `held` gives a template as it is in force. What `random` draws must not be foreseen by who calls."""
+    """One for each worker. `held` says what of a template is in force. What `random` draws must not be foreseen by who calls."""
 
-    def __init__(self, asks: Asks, held: Callable[[Template], Template], tasks: Tasks, random: Random) -> None:
+    def __init__(self, asks: Asks, held: Callable[[Template], Held], tasks: Tasks, random: Random) -> None:
         self._asks = asks
         self._held = held
         self._tasks = tasks
@@ -67,7 +67,7 @@ class Shadows:
         prompt = call.prompt
         if prompt is None or template is None or prompt.reason not in _SHARED_OUT:
             return
-        rollout = self._held(template).rollout
+        rollout = self._held(template).template.rollout
         shadow = None if rollout is None else rollout.shadow
         if shadow is None or self._is_closed or len(self._under_way) >= MOST or self._random.random() >= shadow.share:
             return

@@ -25,7 +25,7 @@ class Worker:
         self.of = of
         self.store = store
         self.rollouts = Rollouts(store, lambda: f"w{next(WRITERS)}", Clock(), self.told.append, pepper=b"pepper")
-        self.rollouts.held(of)
+        self.rollouts.follow({of.name: of})
 
     async def flush(self) -> None:
         await self.rollouts.flush({self.of.name: self.of}, everything=True)

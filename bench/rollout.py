@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from gateway.template.rollout.bounds import Measure, StepBack
+from gateway.template.rollout.bounds import Measure, StepBack, written
 from gateway.template.rollout.evidence import Evidence, Watched, shown
 
 SIGMA = 0.8
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--weight", type=float, default=0.1, help="of the new version (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    bounds = ", ".join(f"{measure.value} {limit}" for measure, limit in StepBack().limits())
+    bounds = ", ".join(f"{measure.value} {written(measure, limit)}" for measure, limit in StepBack().limits())
     print(f"{args.rollouts} rollouts each, {args.weight:.0%} on the new version; {bounds}; 95% confidence\n")
     head = ("scenario", "calls", "stepped back", "own calls: median", "95th", "all calls: median", "95th")
     print(" | ".join(head))

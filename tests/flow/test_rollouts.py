@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import aiohttp
 import httpx
 import pytest
 
-from tests.admin.conftest import admin_of, on_redis, opened
-from tests.conftest import House
+from gateway.template.rollout.rollouts import Held
+from tests.admin.conftest import admin_of, created, on_redis, opened
+from tests.conftest import POLICY, House
+from tests.faults.chaosprov import Chaosprov
+from tests.faults.steps import Status
 from tests.flow.client import post
 from tests.flow.troupe import Part, Troupe, playing
 from tests.redis_server import RedisServer, redis_server
@@ -41,6 +45,7 @@ class Play:
 
     def __init__(self, house: House, troupe: Troupe) -> None:
         self.house = house
+        self.key: str | None = None
         self.troupe = troupe
         self.number = 0
 
@@ -56,7 +61,9 @@ class Play:
         self.number += 1
         messages = [{"role": "user", "content": text or f"question {self.number}"}]
         told = {"x_llmgw_template": "support", **headers}
-        return await post(self.house, {"model": "actor", "messages": messages, "max_tokens": 50}, **told)
+        return await post(
+            self.house, {"model": "actor", "messages": messages, "max_tokens": 50}, token=self.key, **told
+        )
 
     async def versions(self, conversations: int) -> list[str]:
         """Which version each of so many new ones gets."""
@@ -81,9 +88,12 @@ class Play:
         await self.house.records()
         await worker.rollouts.flush(worker.policy.current.templates.named, everything=True)
 
-    def stepped_back(self) -> frozenset[int]:
+    def held(self) -> Held:
         worker = self.house.worker
-        return worker.rollouts.held(worker.policy.current.templates.named["support"]).stepped_back
+        return worker.rollouts.held(worker.policy.current.templates.named["support"])
+
+    def stepped_back(self) -> frozenset[int]:
+        return self.held().stepped_back
 
 
 @pytest.fixture
@@ -378,23 +388,59 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
-async def test_two_gateways_on_one_redis_agree(
+async def test_two_gateways_on_one_redis_agree_and_one_that_starts_later_does_too(
     tmp_path: Path, redis: RedisServer, troupe: Troupe, patient: None
 ) -> None:
+    troupe.parts[2].fails = 1
     policies = tmp_path / "policies"
     policies.mkdir()
-    (policies / "policy.yaml").write_text("version: 1\n")
+    (policies / "policy.yaml").write_text(POLICY.format(provider="http://127.0.0.1:9/v1"))
+
     async with AsyncExitStack() as open_things:
-        houses = [
-            await open_things.enter_async_context(opened(on_redis(policies, tmp_path / name, redis)))
-            for name in ("one", "other")
-        ]
-        admin = await open_things.enter_async_context(admin_of(houses[0]))
-        one, other = (Play(house, troupe) for house in houses)
-        await one.stage()
-        await other.stage()
-        async with admin.post("/admin/v1/templates/support:promote", json={"version": 3, "reason": "x"}) as reply:
-            assert reply.status == 200, await reply.text()
-        await other.settled()
-        held = other.house.worker.rollouts.held(other.house.worker.policy.current.templates.named["support"])
-        assert (held.template.standing, held.is_overridden) == (3, True)
+
+        async def begun(name: str) -> Play:
+            house = await open_things.enter_async_context(opened(on_redis(policies, tmp_path / name, redis)))
+            return Play(house, troupe)
+
+        one, other = await begun("one"), await begun("other")
+        admin = await open_things.enter_async_context(admin_of(one.house))
+        key = (await created(admin, name="both"))["key"]
+        for each in (one, other):
+            each.key = key
+            await each.stage()
+
+        while not (one.stepped_back() or other.stepped_back()):
+            await one.ask()
+            await other.ask()
+            await one.settled()
+            await other.settled()
+            assert one.number < 60
+        await heard(lambda: one.stepped_back() == other.stepped_back() == {2})
+        later = await begun("later")
+        assert later.stepped_back() == {2}
+
+        await order(admin, "promote", version=3)
+        later.key = key
+        await heard(lambda: later.held().is_overridden and other.held().is_overridden)
+        assert {*await other.versions(3), *await later.versions(3)} == {"support@3"}
+
+
+async def heard(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_step_back_is_told_to_a_webhook(play: Play) -> None:
+    play.troupe.parts[2].fails = 1
+    async with Chaosprov() as people:
+        people.will(Status(204, b""))
+        await play.stage()
+        hook = f'alerts: {{webhook: "http://127.0.0.1:{people.port}/hook", allow_private: true}}\n'
+        await play.house.adopt(MODELS.format(url=play.troupe.base_url) + hook)
+        await play.until_stepped_back(most=100)
+        await heard(lambda: bool(people.calls))
+
+    told = json.loads(people.calls[0].body)
+    assert (told["event"], told["template"], told["version"]) == ("template.stepped_back", "support", 2)
+    assert told["why"].startswith("errors: worse than +1% allows, shown by ")

@@ -16,6 +16,7 @@ from gateway.ingress.admin.policies import ANY
 from gateway.ingress.admin.server import PREFIX
 from gateway.policy.current import Current
 from gateway.template.rollout import orders
+from gateway.template.rollout.bounds import written
 from gateway.template.rollout.counted import HOUR, KEPT, SHADOW
 from gateway.template.rollout.intervals import figures
 from gateway.template.rollout.rollouts import Followed, Rollouts, Templates, number_of, shares
@@ -165,7 +166,7 @@ def _rollout(followed: Followed) -> Mapping[str, object] | None:
         "baseline": rollout.baseline,
         "by": rollout.by.value,
         "salt": rollout.salt,
-        "step_back": {measure.value: str(limit) for measure, limit in bounds.limits()},
+        "step_back": {measure.value: written(measure, limit) for measure, limit in bounds.limits()},
         "confidence": bounds.confidence,
         "shadow": None
         if shadow is None

@@ -38,6 +38,11 @@ class Limit:
         return ratio + (f"+{100 * self.more:g}%" if self.more else "")
 
 
+def written(measure: Measure, limit: Limit) -> str:
+    """As in a file, where feedback is bounded by how many fewer answers are good."""
+    return str(limit).replace("+", "-") if measure is Measure.FEEDBACK else str(limit)
+
+
 _WEIGHTS = {Measure.ERRORS: 2, Measure.LATENCY: 1, Measure.COST: 1, Measure.FEEDBACK: 1}
 """Parts of the chance of a false alarm: errors are rare, and need the most calls."""
 

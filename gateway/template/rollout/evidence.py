@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from gateway.template.rollout import stakes
-from gateway.template.rollout.bounds import Limit, Measure, StepBack
+from gateway.template.rollout.bounds import Limit, Measure, StepBack, written
 from gateway.template.rollout.pairs import Pairs
 
 
@@ -59,7 +59,7 @@ def _shown(evidence: Evidence, bounds: StepBack, measure: Measure, limit: Limit,
     log = stakes.stake(evidence.sums.get(measure.value, stakes.NOTHING))
     return Shown(
         measure=measure.value,
-        bound=str(limit),
+        bound=written(measure, limit),
         pairs=evidence.pairs.get(measure.value, 0),
         evidence=math.exp(max(-700.0, min(log, 700.0))),
         needed=1 / bounds.alpha(measure, versions=versions),

@@ -31,7 +31,7 @@ class Stepped(msgspec.Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        return f"{self.measure} were worse than the bound {self.bound} allows, shown by {self.pairs} comparisons"
+        return f"{self.measure}: worse than {self.bound} allows, shown by {self.pairs} comparisons"
 
 
 class Override(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.template.rollout.bounds import Limit, Measure, StepBack
+from gateway.template.rollout.bounds import Limit, Measure, StepBack, written
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,11 @@ def test_a_limit_is_written_as_in_a_file(limit: Limit, text: str) -> None:
 def test_what_bounds_nothing_is_refused(ratio: float, more: float) -> None:
     with pytest.raises(ValueError, match="is from"):
         Limit(ratio, more)
+
+
+def test_feedback_is_bounded_by_fewer_good_answers() -> None:
+    assert written(Measure.FEEDBACK, Limit(more=0.1)) == "-10%"
+    assert written(Measure.ERRORS, Limit(more=0.1)) == "+10%"
 
 
 def test_all_bounds_of_all_versions_share_the_chance_of_a_false_alarm() -> None:

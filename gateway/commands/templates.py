@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ def add_parser(subparsers: Subparsers) -> None:
     actions = templates.add_subparsers(dest="action", required=True)
     listing = actions.add_parser("list", help="every template, and which version gets which share of its calls")
     show = actions.add_parser("show", help="what the calls of each version came to")
-    show.add_argument("--since", help="such as --since=-1h or 2026-01-31T12:00:00Z; by whole hours, three days at most (-24h)")
+    show._negative_number_matcher = re.compile(r"-[\d.]+[smhdw]?")  # `--since -1h` has a value, and not a flag
+    show.add_argument("--since", help="such as -1h or 2026-01-31T12:00:00Z; by whole hours, three days at most (-24h)")
     promote = actions.add_parser("promote", help="give all calls to one version, at once")
     rollback = actions.add_parser("rollback", help="give all calls to the version before, at once")
     reset = actions.add_parser("reset", help="do as the file says again: forget a step-back, a promotion or a rollback")

@@ -9,9 +9,13 @@ from pydantic import Discriminator, Field, StringConstraints, Tag
 from gateway.policy.schema_rollout import Beside, Bounds
 from gateway.policy.shapes import OneOrMany, Section, Text, shape
 
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
-Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}$")]
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._-]*$", max_length=64)]
+WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+NUMBER = r"^[1-9][0-9]{0,4}$"
+LABEL = r"^[A-Za-z][A-Za-z0-9._-]*$"
+SPEAKER = r"^[^\s<|\\/>]{1,64}$"
+Word = Annotated[str, StringConstraints(pattern=WORD, max_length=64)]
+Number = Annotated[str, StringConstraints(pattern=NUMBER)]
+Label = Annotated[str, StringConstraints(pattern=LABEL, max_length=64)]
 Which = Annotated[Text | Annotated[int, Tag("<other>")], Discriminator(shape)]
 Weight = Annotated[int, Field(ge=0, le=1_000_000)]
 
@@ -42,7 +46,7 @@ class Message(Section):
     developer: str | None = None
     user: str | None = None
     assistant: str | None = None
-    name: Annotated[str, StringConstraints(pattern=r"^[^\s<|\\/>]{1,64}$")] | None = None
+    name: Annotated[str, StringConstraints(pattern=SPEAKER)] | None = None
     """The name of whoever says it, for providers that want to know."""
 
 

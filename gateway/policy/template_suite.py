@@ -14,7 +14,7 @@ from gateway.policy.mistakes import Place
 from gateway.policy.schema_template import Assertion
 from gateway.policy.sections.template_cases import TemplateCase
 from gateway.template.apply import apply
-from gateway.template.choose import Choice, choose
+from gateway.template.choose import Choice, named
 from gateway.template.engine import Engine
 from gateway.template.wanted import Wanted
 from gateway.upstream.demo import complete
@@ -23,7 +23,7 @@ from gateway.upstream.demo import complete
 def failures(cases: Sequence[TemplateCase], engine: Engine) -> Iterator[tuple[Place, str, str]]:
     """Where the test stands, its name, and what is not as expected."""
     for case in cases:
-        choice = choose(case.template, case.version, "")
+        choice = named(case.template, case.version)
         if choice is not None:
             for message in _differences(case, choice, engine):
                 yield case.place, case.test.name, f"{case.template.name}@{choice.version.number}: {message}"

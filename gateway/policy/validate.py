@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.schema import LATER, Policy
+from gateway.policy.schema_template import LABEL, NUMBER, SPEAKER, WORD
 from gateway.policy.source.document import Document
 
 
@@ -151,8 +152,11 @@ def _unknown_word(details: ErrorDetails, path: Path) -> str:
     return f"expected {expected}{nearest(word, _QUOTED.findall(expected))}"
 
 
-def _bad_name(_: ErrorDetails, __: Path) -> str:
-    return "a name is made of printable ASCII characters, and neither begins nor ends with a space"
+def _bad_name(details: ErrorDetails, _: Path) -> str:
+    return _NAMES.get(
+        str(details["ctx"]["pattern"]),
+        "a name is made of printable ASCII characters, and neither begins nor ends with a space",
+    )
 
 
 def _wrong_kind(details: ErrorDetails, path: Path) -> str:
@@ -168,6 +172,12 @@ def _wrong_length(details: ErrorDetails, _: Path) -> str:
     return "the list is empty"
 
 
+_NAMES = {
+    NUMBER: "versions are numbered 1, 2, 3 …, up to 99999",
+    WORD: "a variable's name is made of letters, digits and `_`, and begins with no digit",
+    LABEL: "a label is made of letters, digits, `.`, `_` and `-`, and begins with a letter",
+    SPEAKER: "a name of who speaks has 1 to 64 characters and no spaces",
+}
 _QUOTED = re.compile("'([^']*)'")
 _KINDS = {"<text>": "text", "<list>": "a list", "<mapping>": "a mapping", "<other>": "a whole number"}
 _WORDED: Mapping[str, Callable[[ErrorDetails, Path], str]] = {

@@ -45,7 +45,7 @@ def choose(
     """
     rollout = template.rollout
     if rollout is None or asked not in (None, PRODUCTION):
-        return _named(template, asked)
+        return named(template, asked)
     if weights is None:
         weights = rollout.weights
     drawn = draw(template, rollout, unit, weights)
@@ -70,7 +70,8 @@ def draw(template: Template, rollout: Rollout, unit: str, weights: Mapping[int, 
     return best
 
 
-def _named(template: Template, asked: str | None) -> Choice | None:
+def named(template: Template, asked: str | None) -> Choice | None:
+    """What a call gets that takes part in no rollout; None where there is no such version."""
     if asked is None:
         reason = "label" if PRODUCTION in template.labels else "only"
         return Choice(template.versions[template.standing], reason)

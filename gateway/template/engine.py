@@ -7,7 +7,7 @@ is never read as a template.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -86,7 +86,7 @@ class Engine:
     def _add(self, name: str, text: str) -> Reading:
         reading = read(text)
         try:
-            self._environment.add_template(name, text)
+            self._environment.add_template(name, _with_line_breaks(text, reading.joints))
         except TemplateError as error:
             raise GrammarError(error.line or 1, error.detail or error.message) from None
         return reading
@@ -101,6 +101,13 @@ class Engine:
         if self._left < 0:
             raise TooLargeError
         return text
+
+
+def _with_line_breaks(text: str, joints: Sequence[int]) -> str:
+    """A line break after a tag is taken away, so that lines with an `if` or `for` leave none; after a partial it stays."""
+    for at in reversed(joints):
+        text = f"{text[:at]}+{text[at:]}"
+    return text
 
 
 def _never(_: str) -> bool:

@@ -47,14 +47,14 @@ class GrammarError(ValueError):
 
 @dataclass(slots=True)
 class Reading:
-    """What a text uses: the variables by their first names, the partials, and how much of it stands within loops."""
+    """What a text uses: the variables by their first names, the partials, and how much of it stands within loops. `joints` are
+    where the tags of partials end."""
 
     names: set[str] = field(default_factory=set)
     partials: set[str] = field(default_factory=set)
     looped: int = 0
-    loops: int = 0
-    deepest: int = 0
     is_plain: bool = True
+    joints: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +157,17 @@ class _Words:
             case "raw":
                 self.end()
                 return self._raw(source, end)
-            case "if":
-                self._blocks.open.append("if")
-                self.expression()
-            case "elif":
-                self._within("if", word)
-                self.expression()
+            case "if" | "elif":
+                self._if(word)
             case "else":
-                if not self._blocks.open:
-                    raise self._wrong("`else` stands within no `if` or `for`")
-            case "endif":
-                self._leave("if", word)
+                self._else()
             case "for":
                 self._loop()
-            case "endfor":
-                self._leave("for", word)
-                self._blocks.scopes.pop()
+            case "endif" | "endfor":
+                self._leave(word.removeprefix("end"), word)
             case "include":
                 self._partial()
+                self._reading.joints += [end - 2] if source[end - 3] not in _CONTROLS else []
             case _:
                 raise self._wrong(f"`{word[:40]}` is not part of templates: they know if, for, include and raw")
         self.end()
@@ -246,9 +239,7 @@ class _Words:
             return
         if token.text.startswith("__"):
             raise self._wrong(f"`{token.text[:40]}` is no name of a variable")
-        if token.text == "loop" and self._blocks.loops:
-            self._reading.is_plain = False
-        elif not self._blocks.knows(token.text):
+        if not self._blocks.knows(token.text):
             self._reading.names.add(token.text)
         self._members()
 
@@ -291,8 +282,6 @@ class _Words:
         self._operand()
         self._blocks.open.append("for")
         self._blocks.scopes.append(scope)
-        self._reading.loops += 1
-        self._reading.deepest = max(self._reading.deepest, self._blocks.loops)
         if self._blocks.loops > DEEPEST_LOOPS:
             raise self._wrong(f"loops stand at most {DEEPEST_LOOPS} deep")
         if self._takes("if"):
@@ -315,6 +304,17 @@ class _Words:
             self._reading.looped += found.start() - begin
         return found.end()
 
+    def _if(self, word: str) -> None:
+        if word == "elif":
+            self._within("if", word)
+        else:
+            self._blocks.open.append("if")
+        self.expression()
+
+    def _else(self) -> None:
+        if not self._blocks.open:
+            raise self._wrong("`else` stands within no `if` or `for`")
+
     def _within(self, block: str, word: str) -> None:
         if self._blocks.open[-1:] != [block]:
             raise self._wrong(f"`{word}` stands within no `{block}`")
@@ -322,6 +322,8 @@ class _Words:
     def _leave(self, block: str, word: str) -> None:
         self._within(block, word)
         self._blocks.open.pop()
+        if block == "for":
+            self._blocks.scopes.pop()
 
     def _next(self, ahead: int = 0) -> _Token | None:
         at = self._at + ahead

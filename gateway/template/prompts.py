@@ -17,7 +17,7 @@ from gateway.template.engine import Engine
 from gateway.template.rollout.rollouts import OVERRIDE, Held
 from gateway.template.rollout.shadow import Shadows
 from gateway.template.rules import PRODUCTION, Rollout, Template, Unit
-from gateway.template.wanted import split, unknown, wanted
+from gateway.template.wanted import unknown, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,6 @@ def find(templates: Templates, name: str, tenant: Tenant) -> Template | None:
     if template is None or (template.tenants and template.tenants.isdisjoint((tenant.org, tenant.name))):
         return None
     return template
-
-
-def version_of(template: Template, text: str) -> Choice | None:
-    """What `name@version` gives outside any rollout."""
-    return choose(template, split(text)[1], "")
 
 
 def _asked(name: str, version: str | None) -> str:

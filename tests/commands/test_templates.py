@@ -29,7 +29,7 @@ async def test_versions_are_listed_shown_promoted_and_taken_back(play: Play, she
     listed = await shell("templates", "list")
     told = await shell("templates", "show", "support")
     promoted = await shell("templates", "promote", "support", "3", "--reason", "it is better")
-    after = await shell("templates", "show", "support", "--since=-1h", "--json")
+    after = await shell("templates", "show", "support", "--since", "-1h", "--json")
     back = await shell("templates", "rollback", "support", "--reason", "it was not")
     reset = await shell("templates", "reset", "support", "--reason", "as the file says", "--json")
 

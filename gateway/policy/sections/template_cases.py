@@ -9,7 +9,7 @@ from gateway.policy.assertions import check_assertion
 from gateway.policy.mistakes import Mistakes, Path, Place
 from gateway.policy.schema_template import TemplateText, Test
 from gateway.policy.source.document import Document
-from gateway.template.choose import choose
+from gateway.template.choose import named
 from gateway.template.rules import Mode, Template
 
 
@@ -36,7 +36,7 @@ def compile_template_cases(
             mistakes.add((*path, "name"), f"there is already a test {test.name!r}")
         names.add(test.name)
         case = TemplateCase(template, document.places.find((*path, "name"), key=True), test)
-        if choose(template, case.version, "") is None:
+        if named(template, case.version) is None:
             mistakes.add((*path, "version"), f"there is no version or label {case.version!r}")
         if test.content is not None and template.mode is Mode.WHOLE:
             mistakes.add(

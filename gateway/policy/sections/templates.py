@@ -17,7 +17,7 @@ from gateway.policy.shapes import listed
 from gateway.policy.source.document import Document, parse
 from gateway.policy.source.folder import PARTIALS, TEMPLATES, Source
 from gateway.policy.validate import validate_whole
-from gateway.template.choose import choose
+from gateway.template.choose import named
 from gateway.template.engine import Engine
 from gateway.template.grammar import GrammarError
 from gateway.template.prompts import Templates
@@ -192,7 +192,7 @@ def check_route(name: str, templates: Templates) -> str | None:
     template = templates.named.get(split(name)[0])
     if template is None:
         return f"there is no template {split(name)[0][:64]!r}{nearest(split(name)[0], templates.named)}"
-    if choose(template, split(name)[1], "") is None:
+    if named(template, split(name)[1]) is None:
         return f"the template {template.name!r} has no version or label {split(name)[1]!r}"
     if template.mode is Mode.WHOLE:
         return (

@@ -1,4 +1,5 @@
-"""The command line: llmgw serve | check | policy | templates | explain | render | replay | keys | cache | certificates | export."""
+"""The command line: llmgw serve | check | policy | templates | explain | render | replay | keys | cache | certificates |
+export."""
 
 from __future__ import annotations
 

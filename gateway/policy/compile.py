@@ -89,7 +89,7 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
     routes = compile_routes(policy, at, models, draft.templates.templates, mistakes)
     check_models(draft.templates, models, routes.aliases, mistakes)
     alerts = compile_alerts(policy, document, mistakes)
-    limits = compile_limits(policy, models, routes, alerts.webhook, mistakes)
+    limits = compile_limits(policy, models, routes, draft.templates.templates, alerts.webhook, mistakes)
     notes = (providers.notes(), models.notes(), route_notes(routes), limit_notes(policy, limits, models))
     return Snapshot(
         version=draft.source.version,

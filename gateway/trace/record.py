@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -260,6 +261,8 @@ class Record:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = outcome_of(error)
+            if error.prompt is not None and self.call is not None:
+                self.call = replace(self.call, prompt=error.prompt)
             if isinstance(error, KeyRefused) and self.tenant is None:
                 self.tenant = error.caller
             error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()

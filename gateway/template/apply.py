@@ -58,6 +58,7 @@ def apply(call: Call, wanted: Wanted, template: Template, choice: Choice, engine
         unit=unit,
         route=wanted.route,
         asked=call.body,
+        says_all=template.mode in (Mode.WHOLE, Mode.REPLACE_SYSTEM),
     )
     fields = {**call.fields, **changes}
     fields.pop("llmgw", None)

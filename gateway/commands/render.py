@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("render", help="print what a template makes of variables, or how versions differ")
     parser.add_argument("template", metavar="NAME[@VERSION]", help="a template; a version's number, label or hash")
-    parser.add_argument("--vars", type=Path, metavar="F.json", help="its variables; default: those of the body, else examples")
+    parser.add_argument(
+        "--vars", type=Path, metavar="F.json", help="its variables; default: those of the body, else examples"
+    )
     parser.add_argument("--file", type=Path, metavar="BODY.json", help="the client's body, to put the template round")
     parser.add_argument("--against", metavar="NAME@VERSION", help="print the difference from this one instead")
     parser.add_argument("--policies", type=Path, default=shipped_policies(), metavar="DIR", help="default: %(default)s")

@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from gateway.core.errors import SHUTTING_DOWN, GatewayError, InvalidRequest, Overloaded
+from gateway.core.peer import Peer
 from gateway.ingress import refusals
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Limits, Request
 from gateway.ingress.request_reader import RequestReader
+from gateway.websocket.framing import Framing, server
+from gateway.websocket.socket import Socket
 
 Handler = Callable[[Request, Response], Awaitable[None]]
 Refuse = Callable[[GatewayError, Request, Response], None]
@@ -34,7 +37,9 @@ class Connection(asyncio.Protocol):
         joined: Callable[[Connection], None],
         left: Callable[[Connection], None],
         retiring: Callable[[], bool],
+        sockets: frozenset[bytes] = frozenset(),
     ) -> None:
+        """`sockets` are the paths where a request may become a WebSocket."""
         self._handler = handler
         self._refuse = refuse
         self._limits = limits
@@ -42,7 +47,10 @@ class Connection(asyncio.Protocol):
         self._joined = joined
         self._left = left
         self._retiring = retiring
-        self._reader = RequestReader(limits, loop.time, arrived=self._arrived, expects=self._answer_expectation)
+        self._reader = RequestReader(
+            limits, loop.time, arrived=self._arrived, expects=self._answer_expectation, sockets=sockets
+        )
+        self._socket: Socket | None = None
         self._waiting_size = 0
         self._owes_continue = False
         self._failed = False
@@ -74,6 +82,8 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
         if self._task is None:
             self._left(self)
+        elif self._socket is not None:
+            self._socket.lost()
         elif self._has_begun and not (self._response is not None and self._response.outlives(self._leave)):
             self._leave()
 
@@ -82,7 +92,7 @@ class Connection(asyncio.Protocol):
 
         To tell it from one that left, an interim response is written: a socket that is gone answers it with a reset.
         """
-        if self._failed and self._task is None:
+        if self._reader.is_switching or (self._failed and self._task is None):
             return False
         if self._task is None and not self._waiting:
             if self._reader.is_begun:
@@ -119,6 +129,9 @@ class Connection(asyncio.Protocol):
         self._pace_reading()
 
     def data_received(self, data: bytes) -> None:
+        if self._socket is not None:
+            self._socket.fed(data)
+            return
         if self._failed:
             return  # what follows a refusal is taken and thrown away
         try:
@@ -141,6 +154,24 @@ class Connection(asyncio.Protocol):
         if self._drained is not None:
             await self._drained
 
+    def switch(self, head: bytes) -> Peer:
+        """Sends the last HTTP there is on this connection: from now on it is a WebSocket. Raises Overloaded while draining."""
+        if self._draining or self.lost:
+            raise Overloaded("the gateway is shutting down", code="shutting_down")
+        self.write(head)
+        self._socket = Socket(Framing(server()), self)
+        if self._reader.rest:
+            self._socket.fed(self._reader.rest)
+        return self._socket
+
+    def read_on(self, on: bool, /) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            (self.transport.resume_reading if on else self.transport.pause_reading)()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
     def write(self, data: bytes) -> None:
         if self.transport is not None:
             self.transport.write(data)
@@ -152,7 +183,9 @@ class Connection(asyncio.Protocol):
     def drain(self) -> None:
         """Ends the connection as soon as what is under way on it has been answered."""
         self._draining = True
-        if self._task is None and self.transport is not None:
+        if self._socket is not None:
+            self.stop()
+        elif self._task is None and self.transport is not None:
             self.transport.close()
         elif self._response is not None:
             self._response.keep_alive = False
@@ -177,10 +210,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         if self._task is not None:
-            if self._half_closed or (self._is_reading_paused and self._drained is None):
-                self._probe()
-            elif self._response is not None:
-                self._response.keep_warm(now)
+            self._look_after(now)
             return
         waited = now - self._reader.since
         if self._reader.is_headed:
@@ -191,6 +221,15 @@ class Connection(asyncio.Protocol):
                 self._fail(refusals.request_timeout())
         elif waited > self._limits.idle_time and self.transport is not None:
             self.transport.close()
+
+    def _look_after(self, now: float) -> None:
+        """Finds out whether a silent client is still there, and keeps a silent answer from being cut; a WebSocket does both."""
+        if self._socket is not None:
+            return
+        if self._half_closed or (self._is_reading_paused and self._drained is None):
+            self._probe()
+        elif self._response is not None:
+            self._response.keep_warm(now)
 
     def _start(self, request: Request) -> None:
         request.received = monotonic()  # the loop's own clock counts whole milliseconds
@@ -240,6 +279,8 @@ class Connection(asyncio.Protocol):
 
     def _pace_reading(self) -> None:
         """Reads on only while the client takes its answers, and what waits for its turn is little."""
+        if self._reader.is_switching:
+            return
         limits = self._limits
         must_pause = (
             self._drained is not None or len(self._waiting) >= limits.pipelined or self._waiting_size > limits.body

@@ -20,13 +20,15 @@ _UPGRADE_ONLY = frozenset({b"upgrade", b"connection", b"http2-settings", b"expec
 # Framing that carries nothing (chunk sizes and extensions) may cost this much more than the body it carries.
 _FRAMING_SLACK = 64 * 1024
 _FRAMING_PER_BYTE = 8
+_EARLY = 64 * 1024
 
 
 class RequestReader:
     """Feed it bytes; `arrived` is called with each request that is complete, `expects` when one waits for leave to send its body.
 
     `request` is the one being read; `since` is when it, or the silence before it, began, by `time`. `is_begun`: some of it is
-    there; `is_headed`: its headers are.
+    there; `is_headed`: its headers are. `is_switching`: the last request asked to become a WebSocket, and `rest` has what came
+    after it.
     """
 
     def __init__(
@@ -36,11 +38,14 @@ class RequestReader:
         *,
         arrived: Callable[[Request], None],
         expects: Callable[[], None],
+        sockets: frozenset[bytes] = frozenset(),
     ) -> None:
+        """`sockets` are the paths where a GET may ask to become a WebSocket; elsewhere it is read as if it had not asked."""
         self._limits = limits
         self._time = time
         self._arrived = arrived
         self._expects = expects
+        self._sockets = sockets
         self._parser = httptools.HttpRequestParser(self)
         self._body: bytes | bytearray = b""
         self._body_size = 0
@@ -51,11 +56,17 @@ class RequestReader:
         self.since = time()
         self.is_begun = False
         self.is_headed = False
+        self.is_switching = False
+        self.rest = b""
 
     def feed(self, data: bytes) -> None:
         """Raises InvalidRequest for what is no request, or too large a one: nothing may be fed after that."""
-        while data:
+        while data and not self.is_switching:
             data = self._feed(data)
+        if data:
+            self.rest += data
+            if len(self.rest) > _EARLY:
+                raise InvalidRequest("too much was sent before the WebSocket was there", code="bad_http")
 
     def _feed(self, data: bytes) -> bytes:
         """Parses what has come; gives back what is to be parsed instead, where a request asks to change protocols."""
@@ -63,7 +74,8 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            return self._without_upgrade(data[upgrade.args[0] :])
+            rest = data[upgrade.args[0] :]
+            return self._switching(rest) if self._asks_socket() else self._without_upgrade(rest)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             raise cause if isinstance(cause, GatewayError) else refusals.bad_http() from None
@@ -78,6 +90,21 @@ class RequestReader:
             raise refusals.head_too_large()
         if self._fed - self._body_size > self._limits.head + _FRAMING_SLACK + _FRAMING_PER_BYTE * self._body_size:
             raise InvalidRequest("the chunked framing is larger than what it carries", code="bad_http")
+
+    def _asks_socket(self) -> bool:
+        request = self.request
+        is_get = request.method == b"GET" and not request.is_old
+        is_websocket = request.headers.get(b"upgrade", b"").lower() == b"websocket"
+        return is_get and is_websocket and request.target.partition(b"?")[0] in self._sockets
+
+    def _switching(self, rest: bytes) -> bytes:
+        headers = self.request.headers
+        if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
+            raise InvalidRequest("a request for a WebSocket has no body", code="bad_http")
+        self.is_switching = self.request.asks_socket = True
+        self.request.keep_alive = False
+        self._complete()
+        return rest
 
     def _without_upgrade(self, rest: bytes) -> bytes:
         """A request that asks to change protocols, as if it had not asked; llhttp would leave out its body."""
@@ -156,10 +183,12 @@ class RequestReader:
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return
-        request = self.request
-        request.body = bytes(self._body)
+        self.request.body = bytes(self._body)
+        self._complete()
+
+    def _complete(self) -> None:
         self._body = b""
         self._body_size = 0
         self._fed = 0
         self.is_headed = self.is_begun = False
-        self._arrived(request)
+        self._arrived(self.request)

@@ -13,9 +13,11 @@ from gateway.core.errors import InvalidRequest, Overloaded
 from gateway.flow import Flow
 from gateway.ingress.feedback import FeedbackGiven
 from gateway.ingress.openai import ModelsAsked, OpenAIArrival
+from gateway.ingress.realtime import PATH, Accepting, RealtimeArrival
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Request
 from gateway.ingress.server import Routes
+from gateway.realtime.flow import RealtimeFlow
 
 _MODELS = "/v1/models/"
 _CREATED = 1_700_000_000  # clients want a number; a model of the policy has no birthday
@@ -24,8 +26,9 @@ _CREATED = 1_700_000_000  # clients want a number; a model of the policy has no 
 class DataPlane:
     """`unready` gives the reason why new calls are not welcome, or None."""
 
-    def __init__(self, flow: Flow, *, unready: Callable[[], str | None]) -> None:
+    def __init__(self, flow: Flow, realtime: RealtimeFlow, *, unready: Callable[[], str | None]) -> None:
         self._flow = flow
+        self._realtime = realtime
         self._unready = unready
 
     def routes(self) -> Routes:
@@ -35,15 +38,21 @@ class DataPlane:
                 (b"POST", b"/v1/completions"): partial(self._call, Operation.COMPLETION),
                 (b"POST", b"/v1/embeddings"): partial(self._call, Operation.EMBEDDINGS),
                 (b"POST", b"/v1/feedback"): self._feedback,
+                (b"GET", PATH.encode()): self._session,
                 (b"GET", b"/v1/models"): self._models,
                 (b"GET", _MODELS.encode()): self._model,
                 (b"GET", b"/healthz"): self._healthz,
                 (b"GET", b"/readyz"): self._readyz,
-            }
+            },
+            sockets=(PATH.encode(),),
         )
 
     async def _call(self, operation: Operation, request: Request, response: Response, id: str) -> None:
         await self._flow.run(OpenAIArrival(request, operation=operation, id=id), response)
+
+    async def _session(self, request: Request, response: Response, id: str) -> None:
+        arrival = RealtimeArrival(request, id)
+        await self._realtime.run(arrival, Accepting(arrival, response))
 
     async def _feedback(self, request: Request, response: Response, id: str) -> None:
         is_forgotten = await self._flow.feedback(FeedbackGiven(request, id))

@@ -82,10 +82,10 @@ class OpenAIArrival:
             stream=stream,
             wants_usage=options is not None and options.get("include_usage") is True,
             has=has,
-            tags=_tags(headers.get(b"x-llmgw-tags")),
-            conversation=_text(headers, b"x-llmgw-conversation"),
-            template=_text(headers, b"x-llmgw-template"),
-            idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
+            tags=tags_of(headers.get(b"x-llmgw-tags")),
+            conversation=text_of(headers, b"x-llmgw-conversation"),
+            template=text_of(headers, b"x-llmgw-template"),
+            idempotency_key=text_of(headers, b"idempotency-key", "idempotency_key_too_long"),
             headers=headers,
             strict=strict,
         )
@@ -161,13 +161,13 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         )
 
 
-def _tags(value: bytes | None) -> tuple[str, ...]:
+def tags_of(value: bytes | None) -> tuple[str, ...]:
     if value is None:
         return ()
     return tuple(tag for part in value.decode("latin-1").split(",") if (tag := part.strip()))
 
 
-def _text(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+def text_of(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
     value = headers.get(name)
     if value is None:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
@@ -16,16 +15,15 @@ from gateway.upstream.dialler import Dialler
 from gateway.websocket.framing import LARGEST, Framing, quiet
 from gateway.websocket.socket import Socket
 
-_CHUNK = 256 * 1024
 
-
-@dataclass(frozen=True, slots=True)
 class Refused(Exception):
     """The provider answered, and not with a WebSocket; header names are lower case."""
 
-    status: int
-    body: bytes
-    headers: dict[bytes, bytes]
+    def __init__(self, status: int, body: bytes, headers: dict[bytes, bytes]) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.headers = headers
 
 
 class Dialled(asyncio.Protocol):

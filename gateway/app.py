@@ -220,7 +220,7 @@ async def running(
                     auth=keyring,
                     budget=budgets,
                     route=router,
-                    upstream=Sessions({"openai": OpenAILine(pool.dialler, clock), "demo": DemoLine()}, health, clock),
+                    upstream=Sessions({"openai": OpenAILine(pool.dialler), "demo": DemoLine()}, health, clock),
                     meter=flow.meter,
                     trace=flow.trace,
                     tasks=tasks,

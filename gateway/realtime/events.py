@@ -37,19 +37,19 @@ _decoder = msgspec.json.Decoder(Event)
 def read(message: bytes) -> Event:
     """Raises InvalidRequest for what is no event."""
     try:
-        event = _decoder.decode(message)
+        return _decoder.decode(message)
     except (msgspec.DecodeError, RecursionError):
         raise InvalidRequest("the message is not a JSON object", code="invalid_json") from None
-    if not isinstance(event.type, str) or not event.type:
-        raise InvalidRequest("an event has a type", code="missing_required_parameter", param="type")
-    return event
 
 
 def checked(message: bytes, event: Event, *, model: str, upstream_model: str) -> bytes:
     """The message as it is to be sent: untouched, unless it names the model, which providers know by another name.
 
-    Raises InvalidRequest where it names another model than the session's: who may ask for which is the policy's to say.
+    Raises InvalidRequest for what has no type, and where it names another model than the session's: who may ask for which is the
+    policy's to say.
     """
+    if not isinstance(event.type, str) or not event.type:
+        raise InvalidRequest("an event has a type", code="missing_required_parameter", param="type")
     for place in ("session", "response"):
         named = event.part(place).get("model")
         if named is None:

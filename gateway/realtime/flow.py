@@ -78,10 +78,12 @@ class RealtimeFlow:
                             clock=self.clock,
                             tasks=self.tasks,
                         )
-                        ending = await relay.run()
-                        record.hung_up(ending.by, ending.code, spending.responses)
-                        hold.own.is_stopped = ending.is_for_money
-                        ending.check()
+                        try:
+                            await relay.run()
+                        finally:
+                            record.hung_up(relay.ending.by, relay.ending.code, spending.responses)
+                            hold.own.is_stopped = relay.ending.is_for_money
+                        relay.ending.check()
                 finally:
                     spending.settle()
                     if record.served is not None:

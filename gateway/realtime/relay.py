@@ -67,7 +67,10 @@ class Ending:
 
 
 class Relay:
-    """Neither side is read faster than the other takes it; nothing waits here but the message in hand."""
+    """Neither side is read faster than the other takes it; nothing waits here but the message in hand.
+
+    `ending` is how it ended, and until then how it would if the gateway went.
+    """
 
     def __init__(
         self,
@@ -89,19 +92,20 @@ class Relay:
         self._clock = clock
         self._tasks = tasks
         self._spoke_at = clock.monotonic()
+        self.ending = Ending("gateway", GOING_AWAY, "the gateway is shutting down")
 
     async def run(self) -> Ending:
         """How it ended: both sides have been told by then, and what was under way is settled."""
-        ending = Ending("gateway", GOING_AWAY, "the gateway is shutting down")
         try:
-            ending = await self._run()
+            self.ending = await self._run()
         finally:
+            ending = self.ending
             await self._provider.close(ending.for_provider)
             self._spending.settle()
             if ending.error is not None:
                 await self._say(error_event(ending.error))
             await self._client.close(ending.for_client, ending.reason, wait=_GOODBYE)
-        return ending
+        return self.ending
 
     async def _run(self) -> Ending:
         running = [

@@ -31,7 +31,7 @@ class Line(Protocol):
     async def open(
         self, deployment: Deployment, call: Call, headers: Sequence[tuple[str, str]]
     ) -> tuple[Peer, Mapping[bytes, bytes]]:
-        """`headers` are to be sent besides. Gives the headers of the answer, too. Raises UpstreamError."""
+        """`headers` are to be sent besides. Gives the headers of the answer, too. Raises UpstreamError, Refused."""
         ...
 
 
@@ -51,22 +51,17 @@ class Session:
 
 
 class OpenAILine:
-    def __init__(self, dialler: Dialler, clock: Clock) -> None:
+    def __init__(self, dialler: Dialler) -> None:
         self._dialler = dialler
-        self._clock = clock
 
     async def open(
         self, deployment: Deployment, call: Call, headers: Sequence[tuple[str, str]]
     ) -> tuple[Peer, Mapping[bytes, bytes]]:
-        provider, secrets = deployment.provider, secrets_of(deployment)
+        provider = deployment.provider
         sent = [(name, secret.reveal()) for name, secret in provider.headers]
         sent += [(name.decode(), call.headers[name].decode("latin-1")) for name in _PASSED_ON if name in call.headers]
         query = "" if "{model}" in provider.path else f"model={quote(deployment.upstream_model, safe='')}"
-        try:
-            return await dialled(self._dialler, deployment, query, [*sent, ("user-agent", "llmgw"), *headers])
-        except Refused as refused:
-            now = self._clock.now()
-            raise failure(refused.status, refused.body, refused.headers, secrets=secrets, now=now) from None
+        return await dialled(self._dialler, deployment, query, [*sent, ("user-agent", "llmgw"), *headers])
 
 
 class Sessions:
@@ -134,9 +129,7 @@ class Sessions:
             raise
         attempt.is_sent = True
         try:
-            context = attempts.context(attempt) if deployment.provider.propagate_trace else None
-            told = [] if context is None else [("traceparent", context.traceparent())]
-            peer, headers = await self._lines[deployment.provider.dialect].open(deployment, call, told)
+            peer, headers = await self._reach(attempt, call, attempts)
         except BaseException as error:
             attempt.ended = clock.monotonic()
             attempt.error, attempt.fault = blame(error)
@@ -149,6 +142,17 @@ class Sessions:
         attempt.request_id = request_id_of(headers, secrets_of(deployment))
         self._health.answered(deployment)
         return Session(deployment, attempt, peer, headers)
+
+    async def _reach(self, attempt: Attempt, call: Call, attempts: Attempts) -> tuple[Peer, Mapping[bytes, bytes]]:
+        deployment = attempt.target
+        context = attempts.context(attempt) if deployment.provider.propagate_trace else None
+        told = [] if context is None else [("traceparent", context.traceparent())]
+        try:
+            return await self._lines[deployment.provider.dialect].open(deployment, call, told)
+        except Refused as refused:
+            attempt.status = refused.status
+            status, secrets, now = refused.status, secrets_of(deployment), self._clock.now()
+            raise failure(status, refused.body, refused.headers, secrets=secrets, now=now) from None
 
 
 _NOBODY = "no_upstream_available"

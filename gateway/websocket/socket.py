@@ -103,7 +103,8 @@ class Socket:
         if not self._is_ending:  # what comes after our own close is for nobody
             self._messages += messages
             self._size += sum(map(len, messages))
-        self._unheard += self._flush() if self._pipe.is_paused else 0
+        written = self._flush()
+        self._unheard += written if self._pipe.is_paused else 0
         if self._unheard > _CONTROL:
             self._pipe.abort()
         elif self._size > _HIGH and not self._is_paused and self._framing.closed is None:

@@ -156,6 +156,8 @@ class Connection(asyncio.Protocol):
 
     def switch(self, head: bytes) -> Peer:
         """Sends the last HTTP there is on this connection: from now on it is a WebSocket. Raises Overloaded while draining."""
+        if self._failed:
+            raise refusals.bad_http()
         if self._draining or self.lost:
             raise Overloaded("the gateway is shutting down", code="shutting_down")
         self.write(head)

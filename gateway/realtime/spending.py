@@ -66,11 +66,12 @@ class SessionEstimates:
 
 @dataclass(slots=True, eq=False)
 class _Response:
-    """One that is held for. `event_id` is the client's event that asked for it; `text` and `audio` what was made, in bytes and
-    in characters of base64, after `read` tokens."""
+    """One that is held for. `event_id` is the client's event that asked for it, `is_beside`: not as a part of the conversation.
+    `text` and `audio` are what was made, in bytes and in characters of base64, after `read` tokens."""
 
     purse: Purse
     is_asked: bool = False
+    is_beside: bool = False
     event_id: object = None
     id: str | None = None
     text: int = 0
@@ -114,6 +115,7 @@ class Spending:
             finally:
                 self._estimates.cap = None
             response.is_asked, response.event_id = True, event.event_id
+            response.is_beside = event.part("response").get("conversation") == "none"
         elif (free := self._free()) is not None:
             await self._cover(free)
 
@@ -134,8 +136,8 @@ class Spending:
                 self._made(event)
 
     async def ahead(self) -> None:
-        """Holds for the next response, unless that is done already. Raises as Purse.reserve."""
-        if self._free() is None and not any(each.is_asked and each.id is None for each in self._held):
+        """Holds for the next response of the conversation, of which there is one at a time. Raises as Purse.reserve."""
+        if all(each.is_beside for each in self._held):
             await self._ahead()
 
     def settle(self) -> None:
@@ -224,7 +226,7 @@ class Spending:
         asked = [each for each in self._held if each.is_asked and each.id is None]
         named = [each for each in asked if each.event_id is not None and each.event_id == event_id]
         for each in named or ([] if isinstance(event_id, str) else asked[:1]):
-            each.is_asked, each.event_id = False, None
+            each.is_asked, each.is_beside, each.event_id = False, False, None
 
     def _pay(self, usage: Usage | None, purse: Purse) -> None:
         bills = [*self._besides, *([] if usage is None else [self._bill(usage)])]

@@ -99,9 +99,10 @@ def calling(house: House, model: str = "live", *, key: str | None = None, **opti
 
 async def until(client: ClientConnection, type: str) -> dict[str, Any]:
     """The next event of this type; others are passed over."""
+    event: dict[str, Any] = {}
     async with asyncio.timeout(5):
-        while (event := json.loads(await client.recv()))["type"] != type:
-            pass
+        while event.get("type") != type:
+            event = json.loads(await client.recv())
     return event
 
 

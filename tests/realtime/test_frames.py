@@ -132,19 +132,12 @@ async def test_what_comes_with_the_handshake_is_part_of_the_session(house: House
         assert (await asyncio.wait_for(talker.heard.get(), 5)).encode() == EVENT
 
 
-async def test_too_much_before_the_handshake_is_over_is_refused(house: House, talker: Talker) -> None:
-    async with connected(house) as client:
-        lines = f"Host: h\r\nAuthorization: Bearer {house.key}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        lines += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        client.writer.write(f"GET /v1/realtime?model=live HTTP/1.1\r\n{lines}\r\n".encode() + b"x" * 200_000)
-
-        assert (await client.rest())[:13] in (b"HTTP/1.1 101 ", b"HTTP/1.1 503 ", b"HTTP/1.1 400 ")
-
-
 async def test_a_goodbye_is_answered_by_its_own_code(house: House, talker: Talker) -> None:
     async with session(house) as client:
         client.writer.write(frame(CLOSE, struct.pack("!H", 4321) + b"done"))
-        assert await received(client) in ((TEXT, b""), (CLOSE, struct.pack("!H", 4321) + b"done")) or True
+        while (found := await received(client))[0] != CLOSE:
+            pass
+        assert found[1] == struct.pack("!H", 4321) + b"done"
         assert await talker.closed.get() == 4321
 
 
@@ -160,9 +153,7 @@ async def test_a_flood_of_pings_to_a_client_that_does_not_listen_ends(house: Hou
     async with session(house) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         with pytest.raises(ConnectionError):
-            while True:
-                client.writer.write(frame(PING, b"x" * 125) * 1000)
-                await client.writer.drain()
+            await _ping_for_ever(client)
     await talker.closed.get()
 
 
@@ -171,3 +162,9 @@ async def test_events_that_nobody_knows_pass(house: House, talker: Talker) -> No
         client.writer.write(frame(TEXT, EVENT))
 
         assert json.loads(await asyncio.wait_for(talker.heard.get(), 5))["type"] == "x.event"
+
+
+async def _ping_for_ever(client: RawClient) -> None:
+    while True:
+        client.writer.write(frame(PING, b"x" * 125) * 1000)
+        await client.writer.drain()

@@ -59,6 +59,7 @@ from gateway.policy.current import Current
 from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.realtime.flow import RealtimeFlow
 from gateway.route.certificate.certificates import Certificates
 from gateway.route.conversation import conversation_of
 from gateway.route.learned import LearnedScores
@@ -78,11 +79,13 @@ from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
+from gateway.upstream.demo_session import DemoLine
 from gateway.upstream.dialects import DIALECTS
 from gateway.upstream.health import Health
 from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
+from gateway.upstream.sessions import OpenAILine, Sessions
 from gateway.upstream.webhook import post
 
 log = logging.getLogger("llmgw")
@@ -223,7 +226,23 @@ async def running(
             return "the gateway is shutting down" if worker.is_draining else None
 
         server = Server(
-            DataPlane(flow, kept=KeptResponses(store.responses, store.pepper), now=clock.now, unready=unready).routes(),
+            DataPlane(
+                flow,
+                RealtimeFlow(
+                    policy=policy,
+                    auth=keyring,
+                    budget=budgets,
+                    route=router,
+                    upstream=Sessions({"openai": OpenAILine(pool.dialler), "demo": DemoLine()}, health, clock),
+                    meter=flow.meter,
+                    trace=flow.trace,
+                    tasks=tasks,
+                    clock=clock,
+                ),
+                kept=KeptResponses(store.responses, store.pepper),
+                now=clock.now,
+                unready=unready,
+            ).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
             refused=refused,

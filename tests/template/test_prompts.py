@@ -1,9 +1,9 @@
-"""The stage: whose version a call keeps, what a rollout's standing changes, and what a call becomes."""
+"""The stage: whose version a call keeps, what a rollout has come to, and what a call becomes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -14,7 +14,8 @@ from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.prompt import ByRoute
 from gateway.core.tenant import Tenant
 from gateway.route.choose import _said
-from gateway.template.prompts import Prompts, Standing, Talk, Templates
+from gateway.template.prompts import Prompts, Talk, Templates
+from gateway.template.rollout.rollouts import Held
 from gateway.template.rules import Message, Mode, Rollout, Template, Unit, Version
 from gateway.template.wanted import of_prompt
 
@@ -54,12 +55,12 @@ def template(
     return Templates({"t": Template("t", mode, versions, 1, rollout=rollout, tenants=frozenset({"acme/search"}))})
 
 
-def stage(memory: Notebook, standing: Standing | None = None) -> Prompts:
+def stage(memory: Notebook, held: Callable[[Template], Held] = Held) -> Prompts:
     def talk(asked: Call, tenant: Tenant) -> Talk:
         messages = asked.fields["messages"]
         return Talk(f"talk {messages[0]['content']}", is_new=len(messages) == 1)
 
-    return Prompts(talk, memory) if standing is None else Prompts(talk, memory, lambda _: standing)
+    return Prompts(talk, memory, held)
 
 
 def version(prompts: Prompts, asked: Call, templates: Templates) -> tuple[int, str]:
@@ -92,10 +93,13 @@ def test_a_conversation_under_way_is_asked_for_and_a_new_one_is_not() -> None:
 
 
 def test_what_a_rollout_has_come_to_counts_before_what_is_written() -> None:
-    templates = template({1: 0, 2: 100})
+    templates, promoted = template({1: 0, 2: 100}), template(None).named["t"]
 
-    assert version(stage(Notebook(), Standing(frozenset({2}))), call(), templates) == (1, "stepped_back")
-    assert version(stage(Notebook(), Standing(weights={1: 1, 2: 0})), call(), templates) == (1, "rollout")
+    assert version(stage(Notebook(), lambda one: Held(one, frozenset({2}))), call(), templates) == (1, "stepped_back")
+    assert version(stage(Notebook(), lambda _: Held(promoted, is_overridden=True)), call(), templates) == (
+        1,
+        "override",
+    )
 
 
 def test_the_call_has_the_features_that_its_version_brings_and_its_own_members() -> None:

@@ -52,6 +52,7 @@ def apply(call: Call, wanted: Wanted, template: Template, choice: Choice, engine
         unit=unit,
         route=wanted.route,
         asked=call.body,
+        says_all=template.mode in (Mode.WHOLE, Mode.REPLACE_SYSTEM),
     )
     try:
         return _put_round(call, wanted, template, version, engine, prompt)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -33,6 +34,7 @@ async def serve(folder: Path, policy: str) -> AsyncIterator[GatewayUnderTest]:
     """
     (folder / "policies").mkdir(parents=True)
     (folder / "policies" / "policy.yaml").write_text(policy, "utf-8")
+    shutil.copytree(Path(__file__).parent / "templates", folder / "policies" / "templates")
     port, admin_port = free_port(), free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--policies", str(folder / "policies"), "--port", str(port)]
     command += ["--admin-port", str(admin_port), "--data", str(folder / "data"), "--drain-delay", "0"]

@@ -89,7 +89,7 @@ class Rollouts:
         followed = self._followed.get(template.name)
         if followed is not None and followed.template is template:
             return followed.held
-        return _held(template, self.board.standing(key_of(template, basis_of(template))))
+        return held_of(template, self.board.standing(key_of(template, basis_of(template))))
 
     def see(self, row: Row) -> None:
         """Of each call, once it has ended."""
@@ -254,7 +254,7 @@ class Rollouts:
         """Once for each change, and not for each call."""
         template, before = followed.template, followed.standing
         standing = followed.standing = self.board.standing(followed.key)
-        followed.held = _held(template, standing)
+        followed.held = held_of(template, standing)
         kept = followed.watched if standing.trial == before.trial else {}
         bounds = StepBack() if template.rollout is None else template.rollout.step_back
         followed.watched = {each: kept.get(each) or Watched(bounds) for each in candidates(template, standing)}
@@ -277,7 +277,8 @@ class Rollouts:
         )
 
 
-def _held(template: Template, standing: Standing) -> Held:
+def held_of(template: Template, standing: Standing) -> Held:
+    """What is in force of a template that stands so."""
     current = in_force(template, standing)
     if current is not template:
         return Held(current, is_overridden=True)

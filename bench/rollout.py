@@ -78,7 +78,7 @@ def rolled_out(scenario: Scenario, random: Random, *, weight: float, bounds: Ste
         is_new = random.random() < weight
         own += is_new
         outcomes = list((scenario.new if is_new else scenario.current).call(random))
-        has_news = [watched.note(measure, value, is_new=is_new) for measure, value in outcomes]
+        has_news = [watched.note(measure, value, is_new=is_new) is not None for measure, value in outcomes]
         if any(has_news) and is_crossed(watched.news, bounds):
             return Stopped(own, number)
     return None

@@ -1,9 +1,9 @@
-"""The stage: whose version a call keeps, what a rollout has come to, and what a call becomes."""
+"""The stage: whose version a call keeps, what a rollout's standing changes, and what a call becomes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -15,7 +15,9 @@ from gateway.core.prompt import ByRoute
 from gateway.core.tenant import Tenant
 from gateway.route.choose import _said
 from gateway.template.prompts import Prompts, Talk, Templates
-from gateway.template.rollout.rollouts import Held
+from gateway.template.rollout.orders import Word, promoted
+from gateway.template.rollout.rollouts import Held, held_of
+from gateway.template.rollout.standing import Standing, Stepped
 from gateway.template.rules import Message, Mode, Rollout, Template, Unit, Version
 from gateway.template.wanted import of_prompt
 
@@ -55,12 +57,15 @@ def template(
     return Templates({"t": Template("t", mode, versions, 1, rollout=rollout, tenants=frozenset({"acme/search"}))})
 
 
-def stage(memory: Notebook, held: Callable[[Template], Held] = Held) -> Prompts:
+def stage(memory: Notebook, standing: Standing | None = None) -> Prompts:
     def talk(asked: Call, tenant: Tenant) -> Talk:
         messages = asked.fields["messages"]
         return Talk(f"talk {messages[0]['content']}", is_new=len(messages) == 1)
 
-    return Prompts(talk, memory, held)
+    def held(of: Template) -> Held:
+        return held_of(of, standing or Standing())
+
+    return Prompts(talk, memory) if standing is None else Prompts(talk, memory, held)
 
 
 def version(prompts: Prompts, asked: Call, templates: Templates) -> tuple[int, str]:
@@ -93,13 +98,14 @@ def test_a_conversation_under_way_is_asked_for_and_a_new_one_is_not() -> None:
 
 
 def test_what_a_rollout_has_come_to_counts_before_what_is_written() -> None:
-    templates, promoted = template({1: 0, 2: 100}), template(None).named["t"]
+    templates = template({1: 0, 2: 100})
 
-    assert version(stage(Notebook(), lambda one: Held(one, frozenset({2}))), call(), templates) == (1, "stepped_back")
-    assert version(stage(Notebook(), lambda _: Held(promoted, is_overridden=True)), call(), templates) == (
-        1,
-        "override",
-    )
+    of = templates.named["t"]
+    stepped = Standing(stepped={of.versions[2].hash: Stepped(1, "errors", "+1%", 60, 50, 9, of.versions[1].hash)})
+    override = promoted(of, Standing(), 1, Word("admin", "because", 1))
+
+    assert version(stage(Notebook(), stepped), call(), templates) == (1, "stepped_back")
+    assert version(stage(Notebook(), override), call(), templates) == (1, "override")
 
 
 def test_the_call_has_the_features_that_its_version_brings_and_its_own_members() -> None:

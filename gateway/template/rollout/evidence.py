@@ -20,9 +20,10 @@ class Evidence(msgspec.Struct):
     def learn(self, measure: Measure, pair: float) -> None:
         self._add(measure.value, stakes.won(pair), 1)
 
-    def add(self, other: Evidence) -> None:
+    def add(self, other: Evidence, only: Measure | None = None) -> None:
         for name, sums in other.sums.items():
-            self._add(name, sums, other.pairs.get(name, 0))
+            if only is None or name == only.value:
+                self._add(name, sums, other.pairs.get(name, 0))
 
     def _add(self, name: str, sums: stakes.Sums, pairs: int) -> None:
         held = self.sums.get(name, stakes.NOTHING)
@@ -50,9 +51,10 @@ class Shown(msgspec.Struct, frozen=True):
         return max(0.0, min(1.0, math.log(self.evidence) / math.log(self.needed)))
 
 
-def shown(evidence: Evidence, bounds: StepBack, *, versions: int) -> list[Shown]:
-    """One for each bound, where `versions` are new."""
-    return [_shown(evidence, bounds, measure, limit, versions) for measure, limit in bounds.limits()]
+def shown(evidence: Evidence, bounds: StepBack, *, versions: int, only: Measure | None = None) -> list[Shown]:
+    """One for each bound, or of one measure alone, where `versions` are new."""
+    limits = [(measure, limit) for measure, limit in bounds.limits() if only in (None, measure)]
+    return [_shown(evidence, bounds, measure, limit, versions) for measure, limit in limits]
 
 
 def _shown(evidence: Evidence, bounds: StepBack, measure: Measure, limit: Limit, versions: int) -> Shown:
@@ -78,10 +80,9 @@ class Watched:
         news, self.news = self.news, Evidence()
         return news
 
-    def note(self, measure: Measure, value: float, *, is_new: bool) -> bool:
-        """Of one call, see Pairs.add. Whether something was learnt."""
+    def note(self, measure: Measure, value: float, *, is_new: bool) -> float | None:
+        """Of one call, see Pairs.add. The pair that was learnt, if one was."""
         pair = self._pairs.add(measure, value, is_new=is_new)
-        if pair is None:
-            return False
-        self.news.learn(measure, pair)
-        return True
+        if pair is not None:
+            self.news.learn(measure, pair)
+        return pair

@@ -10,6 +10,7 @@ import msgspec
 from gateway.core.errors import Overloaded
 from gateway.core.neighbour import Versioned
 from gateway.core.seal import seal, unseal
+from gateway.template.rollout.bounds import Measure
 from gateway.template.rollout.counted import Batch, Counted
 from gateway.template.rollout.evidence import Evidence
 
@@ -51,12 +52,12 @@ class Ledger:
         whole.add(self.news)
         return whole
 
-    def evidence(self, trial: str) -> Evidence:
-        """The same of one trial."""
+    def evidence(self, trial: str, only: Measure | None = None) -> Evidence:
+        """The same of one trial, or of one measure in it."""
         evidence = Evidence()
         for part in (self._sure, self._sent, self.news):
             if (found := part.trials.get(trial)) is not None:
-                evidence.add(found.evidence)
+                evidence.add(found.evidence, only)
         return evidence
 
     async def flush(self, store: States, now: float) -> None:

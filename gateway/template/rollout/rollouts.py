@@ -89,7 +89,7 @@ class Rollouts:
         followed = self._followed.get(template.name)
         if followed is not None and followed.template is template:
             return followed.held
-        return _held(template, self.board.standing(key_of(template, basis_of(template))))
+        return held_of(template, self.board.standing(key_of(template, basis_of(template))))
 
     def see(self, row: Row) -> None:
         """Of each call, once it has ended."""
@@ -178,13 +178,13 @@ class Rollouts:
         self._look(followed)
         return standing
 
-    def shown(self, followed: Followed, number: int) -> list[Shown]:
-        """How near each bound of a new version is to being crossed."""
+    def shown(self, followed: Followed, number: int, only: Measure | None = None) -> list[Shown]:
+        """How near each bound of a new version, or that of one measure, is to being crossed."""
         rollout = followed.template.rollout
         if rollout is None:
             return []
-        evidence = followed.ledger.evidence(followed.trial(number))
-        return shown(evidence, rollout.step_back, versions=max(1, len(followed.watched)))
+        evidence = followed.ledger.evidence(followed.trial(number), only)
+        return shown(evidence, rollout.step_back, versions=max(1, len(followed.watched)), only=only)
 
     def _compare(self, followed: Followed, outcome: Outcome, measure: Measure, value: float, now: float) -> None:
         """A conversation, or an end user, counts once: its later calls are like its first."""
@@ -195,9 +195,12 @@ class Rollouts:
         new = followed.watched if number == rollout.baseline else [number]
         for each in new:
             watched = followed.watched.get(each)
-            if watched is not None and watched.note(measure, value, is_new=each == number):
-                followed.ledger.news.learn(followed.trial(each), watched.taken(), now)
-                self._judge_one(followed, each, now)
+            pair = None if watched is None else watched.note(measure, value, is_new=each == number)
+            if watched is None or pair is None:
+                continue
+            followed.ledger.news.learn(followed.trial(each), watched.taken(), now)
+            if pair > 0:  # no other makes a stake grow
+                self._judge_one(followed, each, now, measure)
 
     def _is_first(self, followed: Followed, unit: str, measure: Measure) -> bool:
         return self._is_new((f"{followed.key}:{followed.standing.trial}", unit, measure.value))
@@ -215,11 +218,11 @@ class Rollouts:
         for number in followed.watched:
             self._judge_one(followed, number, now)
 
-    def _judge_one(self, followed: Followed, number: int, now: float) -> None:
+    def _judge_one(self, followed: Followed, number: int, now: float, only: Measure | None = None) -> None:
         rollout, version = followed.template.rollout, followed.template.versions[number].hash
         if rollout is None or version in followed.standing.stepped:
             return
-        crossed = next((each for each in self.shown(followed, number) if each.is_crossed), None)
+        crossed = next((each for each in self.shown(followed, number, only) if each.is_crossed), None)
         if crossed is None:
             return
         stepped = Stepped(
@@ -251,7 +254,7 @@ class Rollouts:
         """Once for each change, and not for each call."""
         template, before = followed.template, followed.standing
         standing = followed.standing = self.board.standing(followed.key)
-        followed.held = _held(template, standing)
+        followed.held = held_of(template, standing)
         kept = followed.watched if standing.trial == before.trial else {}
         bounds = StepBack() if template.rollout is None else template.rollout.step_back
         followed.watched = {each: kept.get(each) or Watched(bounds) for each in candidates(template, standing)}
@@ -274,7 +277,8 @@ class Rollouts:
         )
 
 
-def _held(template: Template, standing: Standing) -> Held:
+def held_of(template: Template, standing: Standing) -> Held:
+    """What is in force of a template that stands so."""
     current = in_force(template, standing)
     if current is not template:
         return Held(current, is_overridden=True)

@@ -16,7 +16,7 @@ semantic: .venv/.semantic ## install what the semantic cache needs, 280 MB; `mak
 
 test: .venv/.dev .redis/redis-server .promtool/promtool .clients/.installed ## run every test
 	@scripts/get-browser.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 check: .venv/.dev ## format, lint, types, import contracts, policies, generated pages
 	$(BIN)/ruff format --check .

@@ -89,6 +89,7 @@ class Flow:
             await memory.keep(last)
         reply.end(last, headers=record.closing_headers())
         trials.begin(last, answer, record.span)
+        self.template.beside(call, decision.model.name, policy.templates, record.span)
 
     async def count(self, ingress: Arrival) -> int:
         """The input tokens of a call that is not made, counted here. Raises NotFound unless the caller may ask for its model."""
@@ -138,6 +139,7 @@ class Flow:
             call = await self.trace.find(said.request_id)
             if call is None or (call.get("org"), call.get("team")) != (tenant.org, tenant.team):
                 raise NotFound("there is no such call of yours", code="call_not_found", param="request_id")
+            self.template.judge(call, is_good=said.is_good)
             by_meaning, answer = call.get("cache_kind") == "semantic", call.get("cache_answer")
             return await self.cache.report(
                 call.get("cache_entry"), is_good=said.is_good, by_meaning=by_meaning, answer=answer

@@ -115,10 +115,10 @@ class Said(NamedTuple):
 def headers_of(headers: Mapping[bytes, bytes]) -> Said:
     """Raises InvalidRequest for what is too long."""
     return Said(
-        tags(headers.get(b"x-llmgw-tags")),
-        text(headers, b"x-llmgw-conversation"),
-        text(headers, b"x-llmgw-template"),
-        text(headers, b"idempotency-key", "idempotency_key_too_long"),
+        tags_of(headers.get(b"x-llmgw-tags")),
+        text_of(headers, b"x-llmgw-conversation"),
+        text_of(headers, b"x-llmgw-template"),
+        text_of(headers, b"idempotency-key", "idempotency_key_too_long"),
     )
 
 
@@ -196,14 +196,14 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         )
 
 
-def tags(value: bytes | None) -> tuple[str, ...]:
+def tags_of(value: bytes | None) -> tuple[str, ...]:
     """Those of the header `x-llmgw-tags`."""
     if value is None:
         return ()
     return tuple(tag for part in value.decode("latin-1").split(",") if (tag := part.strip()))
 
 
-def text(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+def text_of(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
     """A header of ours. Raises InvalidRequest for one that is empty or too long."""
     value = headers.get(name)
     if value is None:

@@ -273,6 +273,15 @@ class TemplateFile(Section):
     """Below the policy folder, such as templates/support.yaml."""
 
 
+class Realtime(Section):
+    """How long sessions of the realtime API may last."""
+
+    longest: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("60m")] = 3600.0
+    """In all. Default: 60 minutes."""
+    idle: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("10m")] = 600.0
+    """Without a message from either side. Default: 10 minutes."""
+
+
 class Policy(Section):
     """All files of the policy folder together."""
 
@@ -299,6 +308,8 @@ class Policy(Section):
     """Who is told when a share of a budget has been spent."""
     trace: Trace = Trace()
     """Whom traces join, and whether prompts and answers are kept with them."""
+    realtime: Realtime = Realtime()
+    """How long sessions of the realtime API may last."""
     tests: list[Test] = []
     """Requirements of this policy, run by `llmgw check`."""
     replay: list[Replay] = []

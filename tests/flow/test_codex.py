@@ -12,6 +12,7 @@ from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import DONE, Event, Finish, Say, Tool, Usage
 from tests.flow.client import chunks, post
+from tests.flow.test_responses import PROVIDERS, recorded, streamed
 
 REQUEST = json.loads((Path(__file__).parent / "codex.json").read_text())
 PATCH = '*** Begin Patch\n*** Add File: hello.txt\n+say "hello"\n*** End Patch\n'
@@ -80,3 +81,19 @@ async def test_a_model_that_writes_the_text_itself_means_it(house: House, provid
     (item,) = await asked(house)
 
     assert (item["type"], item["input"]) == ("custom_tool_call", text)
+
+
+async def test_a_provider_of_responses_gets_codex_s_own_bytes(house: House, provider: Chaosprov) -> None:
+    await house.adopt(PROVIDERS.format(url=provider.base_url))
+    provider.will(*streamed("reasoning"))
+    body = (Path(__file__).parent / "codex.json").read_bytes().replace(b'"model": "ok"', b'"model": "relay"')
+
+    answer = await post(house, body, path="/v1/responses")
+
+    assert answer.content == recorded("reasoning")
+    assert "x-llmgw-dropped" not in answer.headers
+    sent = provider.calls[0].body
+    assert json.loads(sent) == {**REQUEST, "model": "gpt-5"}
+    for name in (b'"input"', b'"tools"'):
+        written = body[body.index(name) :].partition(b": ")[2].partition(b"\n  ]")[0]
+        assert written in sent

@@ -213,6 +213,7 @@ async def test_another_tenant_s_response_is_as_good_as_none(house: House, sdk: A
         ("max_output_tokens", 0, "invalid_value"),
         ("input", 5, "invalid_type"),
         ("api_base", "http://169.254.169.254", "unknown_parameter"),
+        ("Store", True, "unknown_parameter"),
     ],
 )
 async def test_what_is_not_served_is_refused_by_name(house: House, field: str, value: Any, code: str) -> None:

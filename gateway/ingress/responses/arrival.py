@@ -115,8 +115,10 @@ class ResponsesArrival:
         )
 
     async def keep(self, last: bytes) -> None:
+        if not self._is_kept or self._tenant is None:
+            return
         self._response.rehearse(last)
-        if self._is_kept and self._tenant is not None and (response := self._speech.response) is not None:
+        if (response := self._speech.response) is not None:
             await self._kept.keep(self._tenant, response, self._items)
 
     @property

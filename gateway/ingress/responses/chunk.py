@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.errors import Broken
+
 
 class Function(msgspec.Struct):
     name: Any = None
@@ -59,4 +61,12 @@ class Chunk(msgspec.Struct):
     llmgw: Any = None
 
 
-decode = msgspec.json.Decoder(Chunk).decode
+_decode = msgspec.json.Decoder(Chunk).decode
+
+
+def read(data: bytes) -> Chunk:
+    """Raises Broken for what is of no shape that a chunk has."""
+    try:
+        return _decode(data)
+    except msgspec.DecodeError:
+        raise Broken("the provider's answer has no shape that we know", code="upstream_protocol_error") from None

@@ -73,6 +73,8 @@ class KeptResponses:
     async def keep(self, tenant: Tenant, response: bytes, items: Sequence[Any]) -> None:
         """What is too large, or finds the store away, is not kept: its client has its answer all the same."""
         told = orjson.loads(response)
+        if not isinstance(told, dict) or not isinstance(told.get("id"), str):
+            return  # nobody could ask for it
         text = orjson.dumps({"response": told, "items": items})
         body = await asyncio.to_thread(zlib.compress, text, 1) if len(text) > _OFFLOADED else zlib.compress(text, 1)
         name = self._name(tenant, told["id"])

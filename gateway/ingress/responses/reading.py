@@ -36,6 +36,8 @@ def read(fields: Mapping[str, Any], history: Sequence[Any]) -> Reading:
     chat["messages"] = messages.messages
     dropped += messages.dropped
     for name, value in fields.items():
+        if name not in _KNOWN and name.casefold() in _KNOWN:  # some servers read names without regard to case
+            raise InvalidRequest(f"{name[:64]!r} is spelt {name.casefold()}", code="unknown_parameter", param=name[:64])
         if value is None or name in _ELSEWHERE:
             continue
         if name in FORWARDED:
@@ -190,6 +192,9 @@ _MAPPED: Mapping[str, Callable[[Any, Mapping[str, Any], Reading], None]] = {
     "background": _background,
     "conversation": _conversation,
 }
+
+
+_KNOWN = FORWARDED | _ELSEWHERE | _MAPPED.keys()
 
 
 def _wrong(name: str, kind: str) -> InvalidRequest:

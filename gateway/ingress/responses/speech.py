@@ -13,7 +13,7 @@ from gateway.core.call import Operation
 from gateway.core.errors import GatewayError
 from gateway.ingress.reply import envelope, plain
 from gateway.ingress.responses import shape
-from gateway.ingress.responses.chunk import Chunk, decode
+from gateway.ingress.responses.chunk import Chunk, read
 from gateway.ingress.responses.events import Events
 from gateway.ingress.responses.output import Output
 from gateway.ingress.responses.relayed import Relayed
@@ -73,7 +73,7 @@ class ResponsesSpeech:
         if self._relayed is not None:
             return self._relayed.sent(chunk)
         if chunk.startswith(b"data: {") and chunk.find(b"\n") == len(chunk) - 2:
-            self._take(decode(chunk[6:]))
+            self._take(read(chunk[6:]))
             return self._events.take()
         return self._of_events(chunk)
 
@@ -98,7 +98,7 @@ class ResponsesSpeech:
         if self._ended is None and self._relayed is not None:
             self._ended = self._relayed.whole()
         elif self._ended is None:
-            completion = decode(body)
+            completion = read(body)
             self._take(completion)
             self._end()
             self._events.take()
@@ -128,7 +128,7 @@ class ResponsesSpeech:
             if data is None or not data.strip():
                 comments.append(event)
             elif data != b"[DONE]":
-                self._take(decode(data))
+                self._take(read(data))
         return b"".join(comments if not is_last else []) + self._events.take()
 
     def _take(self, chunk: Chunk) -> None:

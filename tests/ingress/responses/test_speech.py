@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -246,3 +247,10 @@ def test_a_whole_answer_says_what_its_stream_says() -> None:
     ]
     assert without_ids[0] == without_ids[1]
     assert (whole["status"], whole["usage"]) == ("completed", streamed[-1]["response"]["usage"])
+
+
+def test_what_has_no_shape_of_an_answer_is_broken() -> None:
+    odd = chunk({"content": "a"}, logprobs={"content": {"token": "a"}})
+
+    with pytest.raises(Broken):
+        speech().sent(odd)

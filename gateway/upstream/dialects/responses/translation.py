@@ -59,6 +59,7 @@ class ResponsesTranslation:
         return orjson.dumps(completion(response)) if isinstance(response, dict) else b"{}"
 
     def closing(self) -> bytes:
+        """Before the last event, which is the one that was too much and is not delivered."""
         return b"" if self._has_ended else self._heard.closing()
 
     def _event(self, event: bytes) -> bytes:

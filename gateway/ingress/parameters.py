@@ -69,11 +69,16 @@ def check(fields: Mapping[str, Any], *, strict: bool) -> None:
         _check_strictly(fields)
 
 
-def check_names(fields: Mapping[str, Any], acted_on: Set[str]) -> None:
-    """Refuses names that steer the gateway, and other spellings of those that are acted on. Raises InvalidRequest."""
+def refuse(fields: Mapping[str, Any]) -> None:
+    """Refuses what no client may say to a provider. Raises InvalidRequest."""
     if not _REFUSED.isdisjoint(fields):
         name = next(name for name in fields if name in _REFUSED)
         raise InvalidRequest(f"{name} is not a parameter of this API", code="unknown_parameter", param=name)
+
+
+def check_names(fields: Mapping[str, Any], acted_on: Set[str]) -> None:
+    """Refuses names that steer the gateway, and other spellings of those that are acted on. Raises InvalidRequest."""
+    refuse(fields)
     for name in fields:
         if name not in acted_on and name.casefold() in acted_on:
             raise InvalidRequest(f"{name[:64]!r} is spelt {name.casefold()}", code="unknown_parameter", param=name[:64])

@@ -8,7 +8,7 @@ import re
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
@@ -31,12 +31,13 @@ Endpoint = Callable[[Request, Response, str], Awaitable[None]]
 class Routes:
     """Paths and methods, and who answers them. A path that ends in `/` serves everything below it."""
 
-    def __init__(self, endpoints: Mapping[tuple[bytes, bytes], Endpoint]) -> None:
-        """`endpoints` maps (method, path)."""
+    def __init__(self, endpoints: Mapping[tuple[bytes, bytes], Endpoint], *, sockets: Iterable[bytes] = ()) -> None:
+        """`endpoints` maps (method, path). `sockets` are the paths where a GET may become a WebSocket."""
         self._endpoints = endpoints
         self._methods: dict[bytes, list[bytes]] = {}
         for method, path in endpoints:
             self._methods.setdefault(path, []).append(method)
+        self.sockets = frozenset(sockets)
         self._below = [path for path in self._methods if path.endswith(b"/")]
 
     def find(self, method: bytes, target: bytes) -> Endpoint:
@@ -154,6 +155,7 @@ class Server:
             joined=self._joined,
             left=self._left,
             retiring=lambda: self._is_draining,
+            sockets=self._routes.sockets,
         )
 
     async def _handle(self, request: Request, response: Response) -> None:

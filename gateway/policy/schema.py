@@ -36,8 +36,8 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
-        *("region", "retention", "template", "templates"),
-        *("bedrock", "responses", "vertex"),
+        *("region", "retention"),
+        *("bedrock", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -77,8 +77,9 @@ class Retry(Section):
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo", "anthropic"]
-    """The wire format it speaks. `demo` is answered by the gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "anthropic", "responses"]
+    """The wire format it speaks: `openai` is chat completions, `responses` OpenAI's responses, `anthropic` Anthropic's messages.
+    `demo` is answered by the gateway itself, without a network."""
     base_url: str | None = None
     """Where its API begins, such as https://api.openai.com/v1, or https://api.anthropic.com of the dialect `anthropic`."""
     key: str | None = None
@@ -265,6 +266,22 @@ class Trace(Section):
     """Prompts and answers kept for admins to read."""
 
 
+class TemplateFile(Section):
+    """Where a template is written."""
+
+    file: Annotated[str, Field(max_length=300)]
+    """Below the policy folder, such as templates/support.yaml."""
+
+
+class Realtime(Section):
+    """How long sessions of the realtime API may last."""
+
+    longest: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("60m")] = 3600.0
+    """In all. Default: 60 minutes."""
+    idle: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("10m")] = 600.0
+    """Without a message from either side. Default: 10 minutes."""
+
+
 class Policy(Section):
     """All files of the policy folder together."""
 
@@ -277,6 +294,8 @@ class Policy(Section):
     """The names that clients may ask for."""
     routes: list[Route] = []
     """Rules, of which the first that fits a call says which model answers it."""
+    templates: dict[Name, TemplateFile] = {}
+    """Prompt templates by the names that calls use. A file right in templates/ that is not named here has its own name."""
     policies: dict[Name, Candidate] = {}
     """Ways to answer with cheaper models, for routes to name as candidates."""
     guarantee: dict[Literal["default"], Guarantee] = {}
@@ -289,6 +308,8 @@ class Policy(Section):
     """Who is told when a share of a budget has been spent."""
     trace: Trace = Trace()
     """Whom traces join, and whether prompts and answers are kept with them."""
+    realtime: Realtime = Realtime()
+    """How long sessions of the realtime API may last."""
     tests: list[Test] = []
     """Requirements of this policy, run by `llmgw check`."""
     replay: list[Replay] = []

@@ -12,6 +12,7 @@ from gateway.core.attempt import Attempt
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
+from gateway.core.dropped import named
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
@@ -97,7 +98,7 @@ class Try:
             self.attempt.ended = self._clock.monotonic()
             self._observed.ended(self.deployment.name)
         if error is not None:
-            self.attempt.error, self.attempt.fault = _blame(error)
+            self.attempt.error, self.attempt.fault = blame(error)
         if isinstance(error, UpstreamError):
             self.attempt.detail = error.detail
         if self._exchange is not None:
@@ -120,8 +121,8 @@ class Try:
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
         exchange, head = await self._head(request, began + min(wait, provider.deadlines.total))
         self.attempt.status = head.status
-        secrets = _secrets(self.deployment)
-        self.attempt.request_id = _request_id(head.headers, secrets)
+        secrets = secrets_of(self.deployment)
+        self.attempt.request_id = request_id_of(head.headers, secrets)
         if head.status != 200:
             text = await _error_text(exchange, head.headers)
             raise self._dialect.failure(head.status, text, head.headers, secrets=secrets, now=self._clock.now())
@@ -160,7 +161,7 @@ class Try:
         """Its bytes. Raises CallerError for a call that the provider's dialect cannot make, or not wholly where it must."""
         call, deployment = self._call, self.deployment
         outgoing = self._dialect.request(call, deployment, self._cap, now=self._clock.now())
-        self.attempt.dropped = outgoing.dropped if self._is_native else (*call.dropped, *outgoing.dropped)
+        self.attempt.dropped = named(outgoing.dropped if self._is_native else (*call.dropped, *outgoing.dropped))
         if call.strict and self.attempt.dropped:
             lost = self.attempt.dropped[0]
             raise InvalidRequest(
@@ -230,7 +231,7 @@ class Try:
         return openai.WholeAnswer(self._call, text), text
 
 
-def _blame(error: BaseException) -> tuple[str, str]:
+def blame(error: BaseException) -> tuple[str, str]:
     """Why an attempt ended early, and whose fault that was."""
     if isinstance(error, GatewayError):
         return error.code, error.fault
@@ -272,7 +273,7 @@ def _host(deployment: Deployment) -> str:
 
 
 @lru_cache(maxsize=512)
-def _secrets(deployment: Deployment) -> tuple[str, ...]:
+def secrets_of(deployment: Deployment) -> tuple[str, ...]:
     """The credential texts of a provider, as they are and as URLs write them, to be taken out of its words; longest first."""
     values = [secret.reveal() for _, secret in deployment.provider.headers]
     texts = [*values, *(value.partition(" ")[2] for value in values)]  # what follows `Bearer` or another scheme
@@ -307,7 +308,7 @@ async def _error_text(exchange: Exchange, headers: Mapping[bytes, bytes]) -> byt
     return text
 
 
-def _request_id(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
+def request_id_of(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
     """The provider's own id of the call, unless it says more than an id should."""
     id = headers.get(b"x-request-id", headers.get(b"request-id", b"")).decode("latin-1")
     return id if _ID.fullmatch(id) and not any(secret in id for secret in secrets) else None

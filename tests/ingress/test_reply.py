@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import GatewayError, NotFound, Overloaded, RateLimited, Unauthenticated
+from gateway.core.peer import Peer
 from gateway.ingress.reply import Response, envelope
 from gateway.upstream.response import ResponseReader
 
@@ -26,6 +27,9 @@ class Pipe:
 
     async def drained(self) -> None:
         self.waited += 1
+
+    def switch(self, head: bytes) -> Peer:
+        raise NotImplementedError
 
 
 class Client:
@@ -206,3 +210,54 @@ async def test_a_probe_changes_nothing_for_a_client_that_is_there() -> None:
 
     status, _, body = client.read()
     assert (status, body.replace(b": keep-alive\n\n", b"")) == (200, b"data: 1\n\ndata: 2\n\n")
+
+
+class Shouting:
+    """Implements `Speech`: everything in capital letters."""
+
+    def begin(self, native: object) -> None:
+        assert native is None
+
+    def sent(self, chunk: bytes) -> bytes:
+        return b"" if chunk == b"quiet" else chunk.upper()
+
+    def ended(self, last: bytes) -> bytes:
+        return last.upper() + b"!"
+
+    def whole(self, body: bytes) -> bytes:
+        return body.upper()
+
+    def failed(self, error: GatewayError) -> bytes:
+        return error.message.upper().encode()
+
+    def broken(self, error: GatewayError) -> bytes:
+        return b"OH: " + error.message.upper().encode()
+
+
+def shouted() -> Client:
+    client = Client()
+    client.response.speaks(Shouting())
+    return client
+
+
+async def test_a_client_of_another_dialect_is_told_everything_in_its_own() -> None:
+    stream, whole = shouted(), shouted()
+    for client, is_stream in ((stream, True), (whole, False)):
+        client.response.begin("text/plain", stream=is_stream, headers=())
+        await client.response.send(b"he")
+        await client.response.send(b"quiet" if is_stream else b"ll")
+        client.response.end(b"o", headers=())
+
+    assert stream.read()[2] == b"HEO!"
+    assert whole.read()[2] == b"HELLO"
+
+
+async def test_errors_are_told_in_the_client_s_own_dialect_too() -> None:
+    early, late = shouted(), shouted()
+    early.response.fail(NotFound("no such thing"))
+    late.response.begin("text/plain", stream=True, headers=())
+    await late.response.send(b"x")
+    late.response.fail(NotFound("no such thing"))
+
+    assert early.read()[::2] == (404, b"NO SUCH THING")
+    assert late.read()[2] == b"XOH: NO SUCH THING"

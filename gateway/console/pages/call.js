@@ -72,7 +72,7 @@ function WhyModel({ call }) {
   const facts = Object.assign({}, ...found(call, "route"));
   return html`<${Fields} fields=${{
     asked_for: call.model, route: call.route, reason: call.reason, ...facts, served_by: call.deployment, upstream_model: call.upstream_model,
-    answered_as: call.response_model, template: call.template, policy: call.policy, finished: call.finish_reasons,
+    answered_as: call.response_model, left_out: call.dropped?.length ? call.dropped : null, template: call.template, policy: call.policy, finished: call.finish_reasons,
   }} /><${Choice} call=${call} />`;
 }
 
@@ -129,7 +129,7 @@ function Caller({ call }) {
   return html`<${Fields} fields=${{
     tenant: link("tenant"), key: link("key_id", `${call.key_name ?? ""} (${call.key_id})`), end_user: link("user"), conversation: link("conversation"),
     tags: call.tags?.length ? html`${call.tags.map((/** @type {string} */ tag) => html`<a key=${tag} class="tag" href=${to("calls", { tag })}>${tag}</a>`)}` : null,
-    request: `${call.method ?? ""} ${call.path ?? ""}`.trim(), operation: call.operation, stream: call.stream == null ? null : call.stream ? "yes" : "no",
+    request: `${call.method ?? ""} ${call.path ?? ""}`.trim(), operation: call.operation, session_ended: call.session && `by the ${call.session.closed_by} (${call.session.close_code}), after ${count(call.session.responses)} responses`, stream: call.stream == null ? null : call.stream ? "yes" : "no",
     parameters: call.parameters && Object.keys(call.parameters).length ? text(call.parameters) : null, trace: call.trace_id, caller_span: call.parent_span_id,
   }} />`;
 }

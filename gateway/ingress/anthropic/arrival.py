@@ -11,7 +11,7 @@ from gateway.core.secret import Secret
 from gateway.ingress import json_body
 from gateway.ingress.anthropic.reading import chat_fields, lost
 from gateway.ingress.anthropic.speech import AnthropicSpeech
-from gateway.ingress.openai import bearer, check_media, span_context, tags, text
+from gateway.ingress.openai import bearer, check_media, headers_of, span_context
 from gateway.ingress.request import Request
 
 PATH = "/v1/messages"
@@ -41,7 +41,7 @@ class MessagesArrival:
         check_media(request.headers)
         native = json_body.parse(request.body)
         fields, has = chat_fields(native, strict=strict, counts=self._speech is None)
-        headers = request.headers
+        said = headers_of(request.headers)
         call = Call(
             id=self.id,
             operation=Operation.CHAT,
@@ -52,11 +52,11 @@ class MessagesArrival:
             stream=fields.get("stream") is True and self._speech is not None,
             wants_usage=True,
             has=has,
-            tags=tags(headers.get(b"x-llmgw-tags")),
-            conversation=text(headers, b"x-llmgw-conversation"),
-            template=text(headers, b"x-llmgw-template"),
-            idempotency_key=text(headers, b"idempotency-key", "idempotency_key_too_long"),
-            headers=headers,
+            tags=said.tags,
+            conversation=said.conversation,
+            template=said.template,
+            idempotency_key=said.idempotency_key,
+            headers=request.headers,
             dialect="anthropic",
             native=request.body,
             dropped=lost(native),

@@ -1,0 +1,110 @@
+"""A provider's stream in another dialect is read in ours, and passed on as it came to a client who speaks its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.upstream.answer import Body
+from gateway.upstream.translated import Native, Translated
+from gateway.upstream.wire import Head
+
+EVENTS = (b"event: a\ndata: 1\n\n", b"event: ping\ndata: \n\n", b"event: b\ndata: 2\n\n", b"event: end\ndata: 3\n\n")
+STREAM = b"".join(EVENTS)
+
+
+class Loud:
+    """Implements `Translation`: every event but a ping, in capital letters."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        *events, self._rest = (self._rest + data).split(b"\n\n")
+        return b"".join(event.upper() + b"\n\n" for event in events if b"ping" not in event)
+
+    def end(self) -> bytes:
+        return b"[END]" + self._rest
+
+    def whole(self, body: bytes) -> bytes:
+        return body.upper()
+
+    def unfinished(self, body: bytes) -> bytes:
+        return body.upper()
+
+    def closing(self) -> bytes:
+        return b"event: closing\n\n"
+
+
+class Pieces:
+    """Implements as much of `Exchange` as a body needs."""
+
+    deadline = 0.0
+    phase = ""
+    is_whole = False
+    is_stale = False
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = [*filter(None, pieces)]
+
+    def send(self, request: bytes) -> None:
+        raise AssertionError("it was sent before")
+
+    async def head(self) -> Head:
+        raise AssertionError("it has come before")
+
+    def arrived(self) -> bytes:
+        return b""
+
+    async def read(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+def body(*pieces: bytes) -> Body:
+    return Body(Pieces(*pieces), None, 1 << 20)
+
+
+async def read(source: Translated) -> bytes:
+    chunks = []
+    while chunk := await source.read():
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+@pytest.mark.parametrize("cut", range(len(STREAM) + 1))
+async def test_both_sides_read_the_same_wherever_the_stream_is_cut(cut: int) -> None:
+    translation = Loud()
+    native = Native(translation)
+
+    for with_native in (None, native):
+        translated = Translated(body(STREAM[:cut], STREAM[cut:]), translation, native=with_native)
+        assert await read(translated) == STREAM.replace(EVENTS[1], b"").upper() + b"[END]"
+
+    assert native.take() == STREAM
+
+
+async def test_what_a_client_of_the_same_dialect_gets_is_never_ahead_of_what_was_read() -> None:
+    translation = Loud()
+    native = Native(translation)
+    translated = Translated(body(STREAM), translation, native=native)
+
+    told = []
+    while chunk := await translated.read():
+        told.append((chunk, native.take()))
+
+    assert told == [
+        (EVENTS[0].upper(), EVENTS[0]),
+        (EVENTS[2].upper(), EVENTS[1] + EVENTS[2]),
+        (EVENTS[3].upper(), EVENTS[3]),
+        (b"[END]", b""),
+    ]
+
+
+async def test_what_was_left_of_a_cut_event_goes_to_both() -> None:
+    translation = Loud()
+    native = Native(translation)
+
+    assert await read(Translated(body(EVENTS[0], b"event: c"), translation, native=native)) == (
+        EVENTS[0].upper() + b"[END]event: c"
+    )
+    assert native.take() == EVENTS[0] + b"event: c"
+    assert native.closing() == b"event: closing\n\n"

@@ -105,7 +105,7 @@ def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
     kind = choice.get("type") if isinstance(choice, dict) else None
     if kind == "tool" and isinstance(choice.get("name"), str):
         told["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
-    elif kind in _CHOICES:
+    elif isinstance(kind, str) and kind in _CHOICES:
         told["tool_choice"] = _CHOICES[kind]
     else:
         raise wrong("tool_choice.type", "must be auto, any, none, or tool with a name")

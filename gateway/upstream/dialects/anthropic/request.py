@@ -149,7 +149,7 @@ def _beside(fields: Any, dropped: list[str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     stop = fields.get("stop")
     if stop:
-        said = [stop] if isinstance(stop, str) else stop
+        said = stop if isinstance(stop, list) else [stop]
         made["stop_sequences"] = [text for text in said if isinstance(text, str) and text.strip()]
         if len(made["stop_sequences"]) < len(said):
             dropped.append("stop")  # Anthropic refuses those that are nothing but white space
@@ -159,7 +159,7 @@ def _beside(fields: Any, dropped: list[str]) -> dict[str, Any]:
         if user and safety and user != safety:
             dropped.append("safety_identifier")
     tier = fields.get("service_tier")
-    if tier in _TIERS:
+    if isinstance(tier, str) and tier in _TIERS:
         made["service_tier"] = _TIERS[tier]
     elif tier is not None:
         dropped.append("service_tier")

@@ -36,8 +36,8 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
-        *("region", "retention", "template", "templates"),
-        *("anthropic", "bedrock", "responses", "vertex"),
+        *("retention", "template", "templates"),
+        *("anthropic", "responses", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -74,17 +74,34 @@ class Retry(Section):
     """Try again also after a failure in which the provider may already have worked (and billed)."""
 
 
+class Aws(Section):
+    """An access key of AWS, with which calls to Bedrock are signed."""
+
+    access_key_id: str
+    """Such as ${AWS_ACCESS_KEY_ID}."""
+    secret_access_key: str
+    """Such as ${AWS_SECRET_ACCESS_KEY}."""
+    session_token: str | None = None
+    """Such as ${AWS_SESSION_TOKEN}, for a temporary access key."""
+
+
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo"]
+    dialect: Literal["openai", "demo", "gemini", "bedrock"]
     """The wire format it speaks. `demo` is answered by the gateway itself, without a network."""
     base_url: str | None = None
-    """Where its API begins, such as https://api.openai.com/v1."""
+    """Where its API begins, such as https://api.openai.com/v1. Default for gemini: Google's Gemini API; for bedrock: AWS in
+    `region`."""
     key: str | None = None
     """Its credential, such as ${OPENAI_API_KEY}."""
-    auth: Literal["bearer", "api-key"] = "bearer"
-    """How the key is sent: `Authorization: Bearer <key>`, or `api-key: <key>` as Azure wants it."""
+    auth: Literal["bearer", "api-key"] | None = None
+    """How the key is sent: `Authorization: Bearer <key>`, or `api-key: <key>` as Azure wants it. Default: bearer, and for
+    gemini `x-goog-api-key: <key>`."""
+    region: str | None = None
+    """The region of AWS, such as us-east-1. For bedrock alone."""
+    aws: Aws | None = None
+    """An access key of AWS, in the place of `key`. For bedrock alone."""
     headers: dict[str, str] = {}
     """Further headers to send with each call."""
     query: str = ""

@@ -50,8 +50,7 @@ def compile_providers(policy: schema.Policy, document: Document, mistakes: Mista
     """Every provider of the policy. A variable that is not set anywhere else is a mistake."""
     off = _off(document, mistakes)
     compiled = {
-        name: _provider(name, written, off=name in off, mistakes=mistakes)
-        for name, written in policy.providers.items()
+        name: _provider(name, written, off=name in off, mistakes=mistakes) for name, written in policy.providers.items()
     }
     on = {name: provider for name, provider in compiled.items() if name not in off}
     return Providers(on, off, document.names("providers"))

@@ -92,6 +92,8 @@ def _tools(fields: Members, turns: Turns) -> dict[str, Any]:
     known = {tool["toolSpec"]["name"] for tool in tools if "toolSpec" in tool}
     tools += [_unknown(name) for name in turns.called if name not in known]
     if not tools:
+        if choice is not None:
+            fields.lose("tool_choice")
         return {}
     return {"tools": tools} if choice is None else {"tools": tools, "toolChoice": choice}
 

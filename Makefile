@@ -26,6 +26,7 @@ check: .venv/.dev ## format, lint, types, import contracts, policies, generated 
 	env -i PATH="$$PATH" $(BIN)/llmgw check policies
 	$(BIN)/python -m tests.faults.errors_page --check
 	$(BIN)/python -m gateway.policy.json_schema | diff - docs/policy.schema.json
+	$(BIN)/python -m gateway.policy.json_schema template | diff - docs/template.schema.json
 
 format: .venv/.dev ## put the code into its standard form
 	$(BIN)/ruff format .

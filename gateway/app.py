@@ -31,10 +31,12 @@ from gateway.cache.replay import Replays
 from gateway.cache.semantic.asked import Meanings
 from gateway.cache.semantic.start import OnDemand
 from gateway.cache.shared.flights import SharedFlights
+from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
+from gateway.core.tenant import Tenant
 from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.draft import Trying
@@ -42,6 +44,7 @@ from gateway.ingress.admin.server import serve
 from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
+from gateway.ingress.responses.kept import KeptResponses
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
@@ -56,8 +59,9 @@ from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.route.certificate.certificates import Certificates
+from gateway.route.conversation import conversation_of
 from gateway.route.learned import LearnedScores
-from gateway.route.pins import Pins
+from gateway.route.pins import Beginnings, Pins
 from gateway.route.router import Router
 from gateway.route.trials import Trials
 from gateway.settings import Settings
@@ -66,10 +70,12 @@ from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, begin
 from gateway.telemetry import Worker, open_telemetry
+from gateway.template.prompts import Prompts, Talk
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
+from gateway.upstream.dialects import DIALECTS
 from gateway.upstream.health import Health
 from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
@@ -170,6 +176,12 @@ async def running(
         flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
+            route=(
+                router := await closing.enter_async_context(
+                    _router(store, own_calls, observed, tasks=tasks, clock=clock)
+                )
+            ),
+            template=Prompts(_talk, Beginnings(router.pins)),
             budget=budgets,
             cache=Cache(
                 Replays(store.replays, tasks),
@@ -179,13 +191,8 @@ async def running(
                 meanings,
                 None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
             ),
-            route=(
-                router := await closing.enter_async_context(
-                    _router(store, own_calls, observed, tasks=tasks, clock=clock)
-                )
-            ),
             upstream=Upstream(
-                wires={"openai": pool, "demo": Demo()},
+                wires={**dict.fromkeys(DIALECTS, pool), "demo": Demo()},
                 health=health,
                 clock=clock,
                 random=random,
@@ -210,7 +217,7 @@ async def running(
             return "the gateway is shutting down" if worker.is_draining else None
 
         server = Server(
-            DataPlane(flow, unready=unready).routes(),
+            DataPlane(flow, kept=KeptResponses(store.responses, store.pepper), now=clock.now, unready=unready).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
             refused=refused,
@@ -326,6 +333,11 @@ async def _router(
         yield Router(clock, random, observed, pins, certificates, scores, trials)
     finally:
         await trials.close()
+
+
+def _talk(call: Call, tenant: Tenant) -> Talk:
+    conversation = conversation_of(call, tenant)
+    return Talk(conversation.id, conversation.is_new)
 
 
 def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from gateway.auth.keyring import Keyring
 from gateway.budget.budgets import Budgets
 from gateway.cache.claim import Cache
-from gateway.core.arrival import Arrival, Asked, Reply, Tried, Verdict
+from gateway.core.arrival import Arrival, Asked, Remembering, Reply, Tried, Verdict
 from gateway.core.errors import NotFound
+from gateway.core.tenant import Tenant
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
 from gateway.route.router import Router
-from gateway.template import apply
+from gateway.template.prompts import Prompts
 from gateway.trace.recorder import Recorder
 from gateway.upstream.open import Upstream
 
@@ -25,6 +26,7 @@ from gateway.upstream.open import Upstream
 class Flow:
     policy: Current
     auth: Keyring
+    template: Prompts
     budget: Budgets
     cache: Cache
     route: Router
@@ -32,14 +34,17 @@ class Flow:
     meter: Meter
     trace: Recorder
 
-    async def run(self, ingress: Arrival, reply: Reply) -> None:
+    async def run(self, ingress: Arrival, reply: Reply, memory: Remembering | None = None) -> None:
         """Answers one call. Leaving a block settles what it held, however the call ends; errors are ingress's to tell."""
         policy = self.policy.current
         with self.trace.record(ingress, policy.version, policy.trace) as record:
             tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer))
             await self.budget.admit(tenant)
+            if memory is not None:
+                await memory.recall(tenant)
             call = record.ingress(ingress.read(strict=policy.strict))
-            call = record.template(apply.template(call))
+            by_route = await self.route.template(call, tenant, policy.routes, self.meter.tokens_in)
+            call = record.template(await self.template.apply(call, tenant, policy.templates, by_route))
 
             with self.budget.hold(tenant, call, policy.limits) as hold:
                 record.budget(hold)
@@ -80,6 +85,8 @@ class Flow:
 
                     last = answer.ending(bill.cost, bill.usage)
                     await claim.complete(last, answer, bill)
+        if memory is not None:
+            await memory.keep(last)
         reply.end(last, headers=record.closing_headers())
         trials.begin(last, answer, record.span)
 
@@ -88,6 +95,12 @@ class Flow:
         policy = self.policy.current
         with self.trace.record(ingress, policy.version, policy.trace) as record:
             record.trial(ingress.result)
+
+    async def caller(self, ingress: Asked) -> Tenant:
+        """Who asks for something that is kept for them."""
+        policy = self.policy.current
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            return record.auth(await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer))
 
     async def models(self, ingress: Asked) -> list[str]:
         """The names the caller may ask for."""

@@ -38,6 +38,7 @@
  * @property {number | null} duration_ms
  * @property {number | null} first_byte_ms from the start of the attempt
  * @property {string | null} upstream_request_id
+ * @property {string[]} [dropped] what of the call the provider's dialect could not carry
  * @property {string} [because] why its answer was not served
  * @property {boolean} [served] of several answers that were paid
  * @property {number | null} [cost_nano_usd] the same

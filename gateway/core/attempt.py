@@ -20,7 +20,7 @@ class Attempt:
 
     `reason` is primary, retry or fallback, or, where a call asks several models: try (of a cascade), second (the opinion asked
     beside it), escalation or hedge. `because` says why an answer was not served, and `paid` what it cost, where more than
-    one was paid. `dropped` names the client's fields that the provider's dialect could not carry.
+    one was paid. `dropped` names the client's fields that the provider's dialect could not carry (see core.dropped).
     """
 
     number: int

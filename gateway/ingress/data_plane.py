@@ -15,6 +15,10 @@ from gateway.ingress.feedback import FeedbackGiven
 from gateway.ingress.openai import ModelsAsked, OpenAIArrival
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Request
+from gateway.ingress.responses.arrival import ResponsesArrival
+from gateway.ingress.responses.fetched import BELOW, Fetched
+from gateway.ingress.responses.kept import KeptResponses
+from gateway.ingress.responses.speech import ResponsesSpeech
 from gateway.ingress.server import Routes
 
 _MODELS = "/v1/models/"
@@ -24,8 +28,13 @@ _CREATED = 1_700_000_000  # clients want a number; a model of the policy has no 
 class DataPlane:
     """`unready` gives the reason why new calls are not welcome, or None."""
 
-    def __init__(self, flow: Flow, *, unready: Callable[[], str | None]) -> None:
+    def __init__(
+        self, flow: Flow, *, kept: KeptResponses, now: Callable[[], float], unready: Callable[[], str | None]
+    ) -> None:
+        """`now` gives UTC seconds."""
         self._flow = flow
+        self._kept = kept
+        self._now = now
         self._unready = unready
 
     def routes(self) -> Routes:
@@ -34,6 +43,8 @@ class DataPlane:
                 (b"POST", b"/v1/chat/completions"): partial(self._call, Operation.CHAT),
                 (b"POST", b"/v1/completions"): partial(self._call, Operation.COMPLETION),
                 (b"POST", b"/v1/embeddings"): partial(self._call, Operation.EMBEDDINGS),
+                (b"POST", b"/v1/responses"): self._responses,
+                **{(method, BELOW.encode()): self._response for method in (b"GET", b"DELETE", b"POST")},
                 (b"POST", b"/v1/feedback"): self._feedback,
                 (b"GET", b"/v1/models"): self._models,
                 (b"GET", _MODELS.encode()): self._model,
@@ -44,6 +55,19 @@ class DataPlane:
 
     async def _call(self, operation: Operation, request: Request, response: Response, id: str) -> None:
         await self._flow.run(OpenAIArrival(request, operation=operation, id=id), response)
+
+    async def _responses(self, request: Request, response: Response, id: str) -> None:
+        speech = ResponsesSpeech(self._now)
+        response.speaks(speech)
+        arrival = ResponsesArrival(request, response, speech, self._kept, id=id)
+        await self._flow.run(arrival, response, arrival)
+
+    async def _response(self, request: Request, response: Response, id: str) -> None:
+        """One that is kept."""
+        asked = Fetched(request, id)
+        tenant = await self._flow.caller(asked)
+        answer = {"GET": asked.get, "DELETE": asked.delete, "POST": asked.post}[asked.method]
+        response.whole(200, await answer(self._kept, tenant))
 
     async def _feedback(self, request: Request, response: Response, id: str) -> None:
         is_forgotten = await self._flow.feedback(FeedbackGiven(request, id))

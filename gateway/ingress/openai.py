@@ -7,7 +7,7 @@ response format. Everything else is the provider's to judge, unless the policy i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import InvalidRequest
@@ -68,10 +68,13 @@ class OpenAIArrival:
         if not isinstance(model, str) or not model:
             raise _missing("model") if model is None or model == "" else _wrong("model", "a string")
         parameters.check(fields, strict=strict)
-        has = _READERS[self._operation](fields)
+        said = headers_of(request.headers)
+        if (said.template is None and not model.startswith("template:")) or fields.get("messages"):
+            has = _READERS[self._operation](fields)
+        else:
+            has = _TEMPLATED[self._operation](fields)
         stream = fields.get("stream") is True
         options = fields.get("stream_options")
-        headers = request.headers
         return Call(
             id=self.id,
             operation=self._operation,
@@ -82,12 +85,32 @@ class OpenAIArrival:
             stream=stream,
             wants_usage=options is not None and options.get("include_usage") is True,
             has=has,
-            tags=_tags(headers.get(b"x-llmgw-tags")),
-            conversation=_text(headers, b"x-llmgw-conversation"),
-            template=_text(headers, b"x-llmgw-template"),
-            idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
-            headers=headers,
+            tags=said.tags,
+            conversation=said.conversation,
+            template=said.template,
+            idempotency_key=said.idempotency_key,
+            headers=request.headers,
+            strict=strict,
         )
+
+
+class Said(NamedTuple):
+    """What headers say of a call."""
+
+    tags: tuple[str, ...]
+    conversation: str | None
+    template: str | None
+    idempotency_key: str | None
+
+
+def headers_of(headers: Mapping[bytes, bytes]) -> Said:
+    """Raises InvalidRequest for what is too long."""
+    return Said(
+        _tags(headers.get(b"x-llmgw-tags")),
+        _text(headers, b"x-llmgw-conversation"),
+        _text(headers, b"x-llmgw-template"),
+        _text(headers, b"idempotency-key", "idempotency_key_too_long"),
+    )
 
 
 def span_context(headers: Mapping[bytes, bytes]) -> SpanContext | None:
@@ -141,6 +164,10 @@ _READERS = {
     Operation.COMPLETION: _read_completion,
     Operation.EMBEDDINGS: _read_embeddings,
 }
+
+
+_TEMPLATED = {**_READERS, Operation.CHAT: parameters.features}
+"""Of a call that a template may be the whole prompt of."""
 
 
 def check_media(headers: Mapping[bytes, bytes]) -> None:

@@ -61,9 +61,7 @@ _STRICT_KNOWN = frozenset(
 
 def check(fields: Mapping[str, Any], *, strict: bool) -> None:
     """Judges the parameters. Raises InvalidRequest."""
-    if not _REFUSED.isdisjoint(fields):
-        name = next(name for name in fields if name in _REFUSED)
-        raise InvalidRequest(f"{name} is not a parameter of this API", code="unknown_parameter", param=name)
+    refuse(fields)
     for name in fields:
         if name not in _ACTED_ON and name.casefold() in _ACTED_ON:
             raise InvalidRequest(f"{name[:64]!r} is spelt {name.casefold()}", code="unknown_parameter", param=name[:64])
@@ -72,6 +70,13 @@ def check(fields: Mapping[str, Any], *, strict: bool) -> None:
             judge(name, value, fields)
     if strict:
         _check_strictly(fields)
+
+
+def refuse(fields: Mapping[str, Any]) -> None:
+    """Refuses what no client may say to a provider. Raises InvalidRequest."""
+    if not _REFUSED.isdisjoint(fields):
+        name = next(name for name in fields if name in _REFUSED)
+        raise InvalidRequest(f"{name} is not a parameter of this API", code="unknown_parameter", param=name)
 
 
 def features(fields: Mapping[str, Any]) -> frozenset[str]:

@@ -36,8 +36,7 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
-        *("retention", "template", "templates"),
-        *("anthropic", "responses", "vertex"),
+        *("retention", "anthropic", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -88,8 +87,9 @@ class Aws(Section):
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo", "gemini", "bedrock"]
-    """The wire format it speaks. `demo` is answered by the gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "responses", "gemini", "bedrock"]
+    """The wire format it speaks. `openai` is chat completions, `responses` OpenAI's responses, `gemini` Google's generateContent
+    and `bedrock` Amazon's Converse. `demo` is answered by the gateway itself, without a network."""
     base_url: str | None = None
     """Where its API begins, such as https://api.openai.com/v1. Default for gemini: Google's Gemini API; for bedrock: AWS in
     `region`."""
@@ -281,6 +281,13 @@ class Trace(Section):
     """Prompts and answers kept for admins to read."""
 
 
+class TemplateFile(Section):
+    """Where a template is written."""
+
+    file: Annotated[str, Field(max_length=300)]
+    """Below the policy folder, such as templates/support.yaml."""
+
+
 class Policy(Section):
     """All files of the policy folder together."""
 
@@ -293,6 +300,8 @@ class Policy(Section):
     """The names that clients may ask for."""
     routes: list[Route] = []
     """Rules, of which the first that fits a call says which model answers it."""
+    templates: dict[Name, TemplateFile] = {}
+    """Prompt templates by the names that calls use. A file right in templates/ that is not named here has its own name."""
     policies: dict[Name, Candidate] = {}
     """Ways to answer with cheaper models, for routes to name as candidates."""
     guarantee: dict[Literal["default"], Guarantee] = {}

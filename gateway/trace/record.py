@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from gateway.core.arrival import Asked, Headers
-from gateway.core.attempt import Attempt, Attempts
+from gateway.core.attempt import Attempts
 from gateway.core.bill import Bill
 from gateway.core.call import Call
 from gateway.core.clock import Clock
-from gateway.core.deployment import Deployment, Model
+from gateway.core.deployment import Deployment
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
@@ -29,123 +29,16 @@ from gateway.core.tenant import Tenant
 from gateway.core.trial import TrialResult
 from gateway.trace.basis import Basis
 from gateway.trace.outcomes import TRIAL, outcome_of
+from gateway.trace.parts import Claim, Decision, Held, Served
 from gateway.trace.rules import TraceRules
 
-
-class Held(Protocol):
-    """What the call holds of budgets; `reserved_usd` in nano-USD, None where no budget in money applied."""
-
-    @property
-    def is_stopped(self) -> bool: ...
-
-    @property
-    def reserved_usd(self) -> int | None: ...
-
-    @property
-    def asked(self) -> Sequence[tuple[float, float, str]]:
-        """Each time that the ledger was asked: from when till when, in monotonic seconds, and what came of it."""
-        ...
-
-    @property
-    def refused_by(self) -> Mapping[str, object] | None:
-        """The budget or rate that said no."""
-        ...
-
-
-class Claim(Protocol):
-    """What the cache had for the call: see cache.replay.Unclaimed."""
-
-    @property
-    def result(self) -> str:
-        """hit, semantic-hit, miss or bypass."""
-        ...
-
-    @property
-    def kind(self) -> str | None: ...
-
-    @property
-    def reason(self) -> str | None: ...
-
-    @property
-    def similarity(self) -> float | None: ...
-
-    @property
-    def entry(self) -> str | None: ...
-
-    @property
-    def answer(self) -> str | None: ...
-
-    @property
-    def saved(self) -> tuple[int, float] | None: ...
-
-
-class Decision(Protocol):
-    """`route` is None when the client named the model and no rule changed that; `reason` is why it was chosen; `told` is what
-    else it rests on, as plain values."""
-
-    @property
-    def route(self) -> str | None: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def conversation(self) -> str | None: ...
-
-    @property
-    def sent(self) -> int | None: ...
-
-    @property
-    def model(self) -> Model: ...
-
-    def told(self) -> Mapping[str, object]: ...
-
-
-class Said(Protocol):
-    """What an answer says of itself."""
-
-    @property
-    def id(self) -> str | None: ...
-
-    @property
-    def model(self) -> str | None: ...
-
-    @property
-    def finish_reasons(self) -> Sequence[str]: ...
-
-    @property
-    def chunks(self) -> int: ...
-
-
 Decided = TypeVar("Decided", bound=Decision)
-
-
-class Served(Protocol):
-    """The answer a call got: from a deployment, or kept from before (then the deployment has no name)."""
-
-    @property
-    def deployment(self) -> Deployment: ...
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """The one that was answered, if a deployment answered."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[bytes, bytes]: ...
-
-    @property
-    def said(self) -> Said | None: ...
-
-    def produced(self) -> list[str]: ...
-
 
 STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream", "meter")
 """The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
 
 _HARMLESS = re.compile(rb"[0-9.-]{1,32}")
-_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route"})
-_MOST_NAMES, _LONGEST_HEADER = 32, 1024
+_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route", "x-llmgw-template"})
 _PASSED_ON = (b"openai-processing-ms", b"openai-version")
 
 
@@ -328,12 +221,11 @@ class Record:
             ("x-llmgw-attempts", str(len(self.attempts))),
             ("traceresponse", self.span.traceparent()),
         ]
-        if self.decision is not None and self.decision.route is not None:
-            headers.append(("x-llmgw-route", self.decision.route))
+        headers += self._chosen()
         if deployment.name:
             headers += (("x-llmgw-model", deployment.name), ("x-llmgw-provider", deployment.provider.name))
         if served.attempt is not None and served.attempt.dropped:
-            headers.append(("x-llmgw-dropped", _listed(served.attempt.dropped)))
+            headers.append(("x-llmgw-dropped", ", ".join(served.attempt.dropped)))
         for name in _PASSED_ON:
             if name in served.headers and _HARMLESS.fullmatch(served.headers[name]):
                 headers.append((name.decode(), served.headers[name].decode()))
@@ -353,9 +245,16 @@ class Record:
 
     def _failed_headers(self) -> Headers:
         headers = [("traceresponse", self.span.traceparent()), ("x-llmgw-attempts", str(len(self.attempts)))]
+        return tuple(headers + self._chosen())
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        """The template and the route, as far as the call has them."""
+        headers = []
+        if self.call is not None and self.call.prompt is not None:
+            headers.append(("x-llmgw-template", self.call.prompt.label))
         if self.decision is not None and self.decision.route is not None:
             headers.append(("x-llmgw-route", self.decision.route))
-        return tuple(headers)
+        return headers
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
@@ -373,12 +272,6 @@ class Record:
         else:
             self.status, self.outcome = 500, "internal_error"
             self.error = GatewayError("internal error")
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names that clients chose, fit for a header."""
-    told = ", ".join(names[:_MOST_NAMES])
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in told)[:_LONGEST_HEADER]
 
 
 Write = Callable[[Record], None]

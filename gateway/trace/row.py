@@ -39,6 +39,7 @@ _OF_CACHE = (
     *("cache", "cache_kind", "cache_reason", "similarity"),
     *("cache_entry", "cache_answer", "saved_nano_usd", "saved_ms"),
 )
+_OF_PROMPT = ("name", "version", "hash", "reason", "drawn", "unit", "route")
 _UNDECIDED = STAGES.index("cache")
 """Stages passed by a call for which no model has been chosen yet."""
 _LONGEST = 256
@@ -79,7 +80,7 @@ def row_of(record: Record) -> Row:
         "conversation": call.conversation if call else None,
         "parameters": _parameters(call) if call else {},
         "policy": record.policy,
-        "template": None,
+        "template": None if call is None or call.prompt is None else call.prompt.label,
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
         "decision": dict(decision.told()) if decision else None,
@@ -105,6 +106,7 @@ def row_of(record: Record) -> Row:
         "overhead_ms": _milliseconds(record.overhead()),
         "waited_ms": _milliseconds(record.attempts.waited),
         "chunks": said.chunks if said else None,
+        "dropped": _dropped(record),
         "stages": _stages(record),
         "attempts": [_attempt(each, record) for each in record.attempts],
     }
@@ -113,6 +115,8 @@ def row_of(record: Record) -> Row:
     if record.rules.capture is not Capture.OFF and call is not None:
         row["content"] = content(call, served, tenant, record.rules)
         row["content_in_spans"] = record.rules.capture is Capture.SPANS
+    if call is not None and (prompt := call.prompt) is not None:
+        row["prompt"] = {name: getattr(prompt, name) for name in _OF_PROMPT}
     if record.tried is not None:
         row["route"], row["trial"] = record.tried.route, asdict(record.tried)
     if record.said is not None:
@@ -193,6 +197,11 @@ def _cache(record: Record) -> Row:
         None if saved is None else _milliseconds(saved[1]),
     )
     return dict(zip(_OF_CACHE, values, strict=True))
+
+
+def _dropped(record: Record) -> list[str]:
+    served = record.attempts.served
+    return [] if served is None else list(served.dropped)
 
 
 def _parameters(call: Call) -> Row:
@@ -286,6 +295,8 @@ def _attempt(attempt: Attempt, record: Record) -> Row:
         "first_byte_ms": None if attempt.first_byte is None else _milliseconds(attempt.first_byte - attempt.started),
         "upstream_request_id": attempt.request_id,
     }
+    if attempt.dropped:
+        row["dropped"] = list(attempt.dropped)
     if attempt.because is not None:
         row["because"] = attempt.because
     if (bill := attempt.paid) is not None:

@@ -71,16 +71,13 @@ def sentences(row: Row) -> Iterator[str]:
     if row.get("outcome") == "rejected_auth":
         yield f"It was refused: {_sentence(row['error'])}"
         return
+    yield from choice.prompted(row)
     if row.get("reason") is not None:
         yield _routed(row)
         yield from choice.chosen(row)
     yield from _held(row)
-    attempts = row.get("attempts") or ()
     yield from _passed_over(row)
-    for attempt in attempts[:_FAR]:
-        yield _tried(attempt, row)
-    if len(attempts) > _FAR:
-        yield f"{len(attempts) - _FAR} further attempts followed."
+    yield from _attempts(row)
     if row["outcome"] in _ENDINGS:
         yield _ENDINGS[row["outcome"]]
         if row.get("saved_nano_usd") is not None:
@@ -133,6 +130,16 @@ def _passed_over(row: Row) -> Iterator[str]:
             waiting.append(deployment)
     if resting:
         yield f"Passed over, resting after failures: {', '.join(resting)}."
+
+
+def _attempts(row: Row) -> Iterator[str]:
+    attempts = row.get("attempts") or ()
+    for attempt in attempts[:_FAR]:
+        yield _tried(attempt, row)
+    if len(attempts) > _FAR:
+        yield f"{len(attempts) - _FAR} further attempts followed."
+    if row.get("dropped"):
+        yield f"What its dialect has no word for was left out: {', '.join(row['dropped'])}."
 
 
 def _held(row: Row) -> Iterator[str]:

@@ -12,6 +12,7 @@ from gateway.core.attempt import Attempt
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
+from gateway.core.dropped import named
 from gateway.core.errors import (
     CLIENT_LEFT,
     SHUTTING_DOWN,
@@ -160,7 +161,7 @@ class Try:
         """Its bytes. Raises CallerError for a call that the provider's dialect cannot make, or not wholly where it must."""
         call, deployment = self._call, self.deployment
         outgoing = self._dialect.request(call, deployment, self._cap, now=self._clock.now())
-        self.attempt.dropped = outgoing.dropped if self._is_native else (*call.dropped, *outgoing.dropped)
+        self.attempt.dropped = named(outgoing.dropped if self._is_native else (*call.dropped, *outgoing.dropped))
         if call.strict and self.attempt.dropped:
             lost = self.attempt.dropped[0]
             raise InvalidRequest(

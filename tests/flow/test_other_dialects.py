@@ -113,9 +113,9 @@ async def test_a_whole_answer(house: House, sdk: AsyncOpenAI, provider: Chaospro
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage is not None
     if speaker is GEMINI:
-        assert await told(house) == (200, "ok", 9, 30, 5_000 + 400 + 60_000)
+        assert await told(house) == (200, "upstream", 9, 30, 5_000 + 400 + 60_000)
     else:
-        assert await told(house) == (200, "ok", 11, 9, 11_000 + 18_000)
+        assert await told(house) == (200, "upstream", 11, 9, 11_000 + 18_000)
 
 
 async def test_a_stream(house: House, sdk: AsyncOpenAI, provider: Chaosprov, speaker: Speaker) -> None:
@@ -129,7 +129,7 @@ async def test_a_stream(house: House, sdk: AsyncOpenAI, provider: Chaosprov, spe
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "Grüß Gott, 世界! 👋"
     assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
     assert [chunk.usage.completion_tokens for chunk in chunks if chunk.usage] == [30 if speaker is GEMINI else 9]
-    assert (await told(house))[:2] == (200, "ok")
+    assert (await told(house))[:2] == (200, "upstream")
 
 
 async def test_a_tool_loop(sdk: AsyncOpenAI, provider: Chaosprov, speaker: Speaker) -> None:

@@ -72,7 +72,7 @@ function WhyModel({ call }) {
   const facts = Object.assign({}, ...found(call, "route"));
   return html`<${Fields} fields=${{
     asked_for: call.model, route: call.route, reason: call.reason, ...facts, served_by: call.deployment, upstream_model: call.upstream_model,
-    answered_as: call.response_model, template: call.template, policy: call.policy, finished: call.finish_reasons,
+    answered_as: call.response_model, left_out: call.dropped?.length ? call.dropped : null, template: call.template, policy: call.policy, finished: call.finish_reasons,
   }} /><${Choice} call=${call} />`;
 }
 

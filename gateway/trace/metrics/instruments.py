@@ -273,6 +273,14 @@ ATTEMPTS = Instrument(
     ("deployment", "reason", "error.type", "fault"),
     "Attempts at deployments.",
 )
+DROPPED_FIELDS = Instrument(
+    "llmgw_dropped_fields_total",
+    "llmgw.dropped.fields",
+    _C,
+    "{field}",
+    ("provider", "field"),
+    "Fields of calls that the dialect of the provider that answered could not carry.",
+)
 RESTING = Instrument(
     "llmgw_deployment_resting",
     "llmgw.deployment.resting",

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from gateway.trace.metrics import instruments as of
+from gateway.trace.metrics.fields import field
 from gateway.trace.metrics.names import OTHER, Known, Names, clean
 from gateway.trace.metrics.series import (
     Counter,
@@ -121,6 +122,7 @@ class Observer:
             self._stream(call, row, seconds, sample)
         if row["attempts"]:
             self._try(row, sample)
+            self._drop(row)
         if row["cache"] is not None:
             self._cache(row)
 
@@ -187,6 +189,10 @@ class Observer:
             and not any("served" in each for each in row["attempts"])
         ):
             self._use(found, row)
+
+    def _drop(self, row: Row) -> None:
+        for name in row.get("dropped", ()):
+            counter(self.totals, of.DROPPED_FIELDS, (clean(row["provider"]), field(name))).value += 1
 
     def _use(self, last: _Attempt, row: Row) -> None:
         """Only the last attempt can have been answered, unless several were paid."""

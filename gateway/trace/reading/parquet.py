@@ -41,6 +41,7 @@ COLUMNS = (
     ("reserved_nano_usd", "int64"),
     *((f"{name}_ms", "float64") for name in ("duration", "first_byte", "overhead", "waited")),
     ("chunks", "int64"),
+    ("dropped", "strings"),
     *((name, "json") for name in ("decision", "basis", "trial", "stages", "attempts", "link", "content")),
     ("rest", "json"),
 )

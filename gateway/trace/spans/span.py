@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 Value = str | bool | int | float | Sequence[str]
+NANO = 1e9
+KEPT = 4096
+"""Groups of attributes that are kept, of each kind."""
 
 
 class Kind(IntEnum):
@@ -68,3 +71,7 @@ class Trace:
     trace_id: str
     spans: Sequence[Span] = field(default_factory=tuple)
     state: str = ""
+
+
+def nanoseconds(milliseconds: float) -> int:
+    return int(milliseconds * 1_000_000)

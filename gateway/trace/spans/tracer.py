@@ -21,7 +21,8 @@ from gateway.trace.collector.variables import whole
 from gateway.trace.resource import our_version, resource
 from gateway.trace.spans.limits import SpanLimits, limits_of
 from gateway.trace.spans.otlp import SCOPE, UPSTREAM_SCOPE, Encoder, request, scoped
-from gateway.trace.spans.tell import is_failure, trace_of
+from gateway.trace.spans.server import is_failure
+from gateway.trace.spans.tell import trace_of
 
 log = logging.getLogger("llmgw.trace")
 

@@ -6,10 +6,12 @@ from gateway.upstream.dialects.bedrock.dialect import Bedrock
 from gateway.upstream.dialects.dialect import Dialect
 from gateway.upstream.dialects.gemini.dialect import Gemini
 from gateway.upstream.dialects.openai.dialect import OpenAI
+from gateway.upstream.dialects.responses.dialect import Responses
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": OpenAI(),
     "demo": OpenAI(),
+    "responses": Responses(),
     "gemini": Gemini(),
     "bedrock": Bedrock(),
 }

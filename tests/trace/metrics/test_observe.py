@@ -63,6 +63,18 @@ def test_a_call_is_counted_once_in_every_metric_that_it_concerns() -> None:
     }
 
 
+def test_dropped_fields_are_told_apart_only_where_a_dialect_has_them() -> None:
+    names = ["messages[2].name", "tools[0].strict", "x_mine", "messages", "+5"]
+
+    found = {name: value for name, value in after(a_row(dropped=names)).items() if "dropped_fields" in name}
+
+    assert found == {
+        'llmgw_dropped_fields_total{field="messages",provider="openai"}': 2,
+        'llmgw_dropped_fields_total{field="tools",provider="openai"}': 1,
+        'llmgw_dropped_fields_total{field="_other",provider="openai"}': 2,
+    }
+
+
 def test_a_stream_tells_when_its_answer_began_and_how_fast_it_came() -> None:
     found = after(a_row(stream=True))
 
@@ -292,7 +304,7 @@ def test_an_odd_name_is_shown_as_text_that_scrapers_can_read(make: Callable[...,
 def test_every_instrument_that_is_not_asked_is_fed_by_some_row() -> None:
     counting = observer()
     hit = [{"name": "cache", "kind": "exact", "result": "hit"}]
-    for row in (a_row(), a_row(stream=True), a_row(stages=hit, saved_nano_usd=1)):
+    for row in (a_row(), a_row(stream=True), a_row(stages=hit, saved_nano_usd=1), a_row(dropped=["seed"])):
         counting.observe(row)
 
     totals = counting.totals

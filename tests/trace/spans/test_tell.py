@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from gateway.trace.providers import provider_name
 from gateway.trace.spans.limits import SpanLimits
 from gateway.trace.spans.otlp import Encoder
+from gateway.trace.spans.server import is_failure
 from gateway.trace.spans.span import Kind, Span
-from gateway.trace.spans.tell import is_failure, trace_of
+from gateway.trace.spans.tell import trace_of
 from tests.trace.rows import ROOT, TRACE, attempt, failed, refused, row, stage
 
 USD = 1_000_000_000

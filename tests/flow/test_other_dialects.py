@@ -340,12 +340,15 @@ async def test_embeddings(house: House, sdk: AsyncOpenAI, provider: Chaosprov) -
     assert house.account()[0] > 0
 
 
-async def test_what_cannot_be_said_is_told_in_the_record(house: House, sdk: AsyncOpenAI, provider: Chaosprov) -> None:
+async def test_what_cannot_be_said_is_told(house: House, sdk: AsyncOpenAI, provider: Chaosprov) -> None:
     provider.will(BEDROCK.whole("text"))
 
-    await sdk.chat.completions.create(model="bedrock", messages=HELLO, seed=7, logit_bias={"1": 1})
+    answer = await sdk.chat.completions.with_raw_response.create(
+        model="bedrock", messages=HELLO, seed=7, logit_bias={"1": 1}
+    )
 
     assert b"seed" not in provider.calls[0].body
+    assert answer.headers["x-llmgw-dropped"] == "logit_bias, seed"
 
 
 async def test_what_bedrock_could_not_read_is_refused_and_costs_nothing(

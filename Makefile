@@ -14,9 +14,9 @@ run: .venv/.run ## serve, with no configuration: data plane on 127.0.0.1:8080, a
 
 semantic: .venv/.semantic ## install what the semantic cache needs, 280 MB; `make semantic run` serves with it
 
-test: .venv/.dev .redis/redis-server .promtool/promtool ## run every test
+test: .venv/.dev .redis/redis-server .promtool/promtool .clients/.installed ## run every test
 	@scripts/get-browser.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 check: .venv/.dev ## format, lint, types, import contracts, policies, generated pages
 	$(BIN)/ruff format --check .
@@ -42,7 +42,7 @@ lock: .venv/.dev ## pin what pyproject.toml asks for; WITH=--upgrade takes the n
 	scripts/lock.sh $(WITH)
 
 clean: ## remove what the other targets installed
-	rm -rf .venv .redis .promtool *.egg-info
+	rm -rf .venv .redis .promtool .clients *.egg-info
 
 # The files .venv/.run, .venv/.semantic and .venv/.dev say that what they are named for has been installed.
 
@@ -65,6 +65,9 @@ clean: ## remove what the other targets installed
 	@echo "installing what tests and checks need into .venv …"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
+
+.clients/.installed: requirements-clients.txt tests/compatibility/package-lock.json
+	@scripts/get-clients.sh .clients
 
 .redis/redis-server:
 	scripts/get-redis.sh .redis

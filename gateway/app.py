@@ -41,6 +41,7 @@ from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.server import serve
+from gateway.ingress.anthropic.endpoints import SPEECHES
 from gateway.ingress.data_plane import DataPlane
 from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
@@ -58,6 +59,7 @@ from gateway.policy.current import Current
 from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.realtime.flow import RealtimeFlow
 from gateway.route.certificate.certificates import Certificates
 from gateway.route.conversation import conversation_of
 from gateway.route.learned import LearnedScores
@@ -71,15 +73,19 @@ from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, begin
 from gateway.telemetry import Worker, open_telemetry
 from gateway.template.prompts import Prompts, Talk
+from gateway.template.rollout.rollouts import Rollouts
+from gateway.template.rollout.shadow import Shadows
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.demo import Demo
+from gateway.upstream.demo_session import DemoLine
 from gateway.upstream.dialects import DIALECTS
 from gateway.upstream.health import Health
 from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
+from gateway.upstream.sessions import OpenAILine, Sessions
 from gateway.upstream.webhook import post
 
 log = logging.getLogger("llmgw")
@@ -104,6 +110,7 @@ class Running:
     cache: CacheStore
     meanings: Meanings
     route: Router
+    rollouts: Rollouts
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -142,7 +149,11 @@ async def running(
         closing.push_async_callback(store.close)
         instance = f"{socket.gethostname()}:{os.getpid()}"
         told_by = Worker(number, instance, shared, records_to)
-        telemetry = await closing.enter_async_context(open_telemetry(settings, policy, told_by, store.calls, clock))
+        pool, fleet = Pool(), Fleet(store.versions)
+        rollouts = _open_rollouts(policy, store, pool, tasks=tasks, clock=clock)
+        telemetry = await closing.enter_async_context(
+            open_telemetry(settings, policy, told_by, store.calls, clock, also=[rollouts.see])
+        )
         closing.push_async_callback(tasks.close)
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
@@ -156,7 +167,6 @@ async def running(
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
         health, observed = Health(clock, publish), Observed(clock)
-        pool, fleet = Pool(), Fleet(store.versions)
         closing.callback(pool.close)
         budgets = _open_budgets(
             settings, policy, store, instance, tokens=tokens, fleet=fleet, pool=pool, tasks=tasks, clock=clock
@@ -172,7 +182,6 @@ async def running(
             clock=clock,
         )
         closing.push_async_callback(meanings.close)
-        keeper = Keeper(store.cache, purges, store.pepper, clock)
         flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
@@ -181,11 +190,11 @@ async def running(
                     _router(store, own_calls, observed, tasks=tasks, clock=clock)
                 )
             ),
-            template=Prompts(_talk, Beginnings(router.pins)),
+            template=await closing.enter_async_context(_prompts(router, rollouts, own_calls, tasks)),
             budget=budgets,
             cache=Cache(
                 Replays(store.replays, tasks),
-                keeper,
+                Keeper(store.cache, purges, store.pepper, clock),
                 tasks,
                 clock,
                 meanings,
@@ -211,17 +220,34 @@ async def running(
         )
 
         refused: Counter[str] = Counter()
-        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings, route=router)
+        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings, route=router, rollouts=rollouts)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
 
         server = Server(
-            DataPlane(flow, kept=KeptResponses(store.responses, store.pepper), now=clock.now, unready=unready).routes(),
+            DataPlane(
+                flow,
+                RealtimeFlow(
+                    policy=policy,
+                    auth=keyring,
+                    budget=budgets,
+                    route=router,
+                    upstream=Sessions({"openai": OpenAILine(pool.dialler), "demo": DemoLine()}, health, clock),
+                    meter=flow.meter,
+                    trace=flow.trace,
+                    tasks=tasks,
+                    clock=clock,
+                ),
+                kept=KeptResponses(store.responses, store.pepper),
+                now=clock.now,
+                unready=unready,
+            ).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
             refused=refused,
             proxies=Proxies(settings.trusted_proxies),
+            speeches=SPEECHES,
         )
         closing.push_async_callback(server.drain, 0)
         sock = bind(settings.host, settings.port)
@@ -238,6 +264,7 @@ async def running(
             cache=store.cache,
             meanings=meanings,
             route=router,
+            rollouts=rollouts,
             tasks=tasks,
         )
         history = History(settings.policies, store.policies, policy, clock)
@@ -250,6 +277,7 @@ async def running(
             "budgets": budgets.run(settings.data),
             **flow.cache.loops(),
             **router.loops(lambda: policy.current.routes),
+            "rollouts": await rollouts.begin(lambda: policy.current.templates.named),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -273,6 +301,7 @@ async def running(
                 observed=observed.all,
                 budgets=budgets,
                 certificates=router.certificates,
+                rollouts=rollouts,
                 metrics=telemetry.metrics,
                 purges=purges,
                 meanings=meanings,
@@ -318,6 +347,17 @@ def _open_budgets(
     )
 
 
+def _open_rollouts(policy: Current, store: Store, pool: Pool, *, tasks: Tasks, clock: Clock) -> Rollouts:
+    pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"templates").digest()
+
+    def tell(message: Mapping[str, object]) -> None:
+        log.warning("a version of a template was stepped back", extra={"told": message})
+        if (webhook := policy.current.limits.webhook) is not None:
+            tasks.start(post(pool, webhook, message), name="webhook")
+
+    return Rollouts(store.meanings.earned, lambda: secrets.token_hex(6), clock, tell, pepper=pepper)
+
+
 @asynccontextmanager
 async def _router(
     store: Store, own_calls: OwnCalls, observed: Observed, *, tasks: Tasks, clock: Clock
@@ -333,6 +373,16 @@ async def _router(
         yield Router(clock, random, observed, pins, certificates, scores, trials)
     finally:
         await trials.close()
+
+
+@asynccontextmanager
+async def _prompts(router: Router, rollouts: Rollouts, own_calls: OwnCalls, tasks: Tasks) -> AsyncIterator[Prompts]:
+    """To be left before the budgets are closed, as the router is."""
+    shadows = Shadows(own_calls, rollouts.held, tasks, SystemRandom())
+    try:
+        yield Prompts(_talk, Beginnings(router.pins), rollouts.held, rollouts.hear, shadows)
+    finally:
+        await shadows.close()
 
 
 def _talk(call: Call, tenant: Tenant) -> Talk:

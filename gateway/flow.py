@@ -89,6 +89,17 @@ class Flow:
             await memory.keep(last)
         reply.end(last, headers=record.closing_headers())
         trials.begin(last, answer, record.span)
+        self.template.beside(call, decision.model.name, policy.templates, record.span)
+
+    async def count(self, ingress: Arrival) -> int:
+        """The input tokens of a call that is not made, counted here. Raises NotFound unless the caller may ask for its model."""
+        policy = self.policy.current
+        with self.trace.record(ingress, policy.version, policy.trace) as record:
+            tenant = record.auth(await self.auth.identify(ingress.credential, policy.tenants, peer=ingress.peer))
+            await self.budget.admit(tenant)
+            call = record.ingress(ingress.read(strict=policy.strict))
+            plan.check(call.model, tenant, policy.routes)
+            return await self.meter.tokens_in(call)
 
     def trial(self, ingress: Tried) -> None:
         """Records what came of asking somebody else a call that was answered before."""
@@ -128,6 +139,7 @@ class Flow:
             call = await self.trace.find(said.request_id)
             if call is None or (call.get("org"), call.get("team")) != (tenant.org, tenant.team):
                 raise NotFound("there is no such call of yours", code="call_not_found", param="request_id")
+            self.template.judge(call, is_good=said.is_good)
             by_meaning, answer = call.get("cache_kind") == "semantic", call.get("cache_answer")
             return await self.cache.report(
                 call.get("cache_entry"), is_good=said.is_good, by_meaning=by_meaning, answer=answer

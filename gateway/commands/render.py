@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("render", help="print what a template makes of variables, or how versions differ")
     parser.add_argument("template", metavar="NAME[@VERSION]", help="a template; a version's number, label or hash")
-    parser.add_argument("--vars", type=Path, metavar="F.json", help="its variables; default: examples of them")
+    parser.add_argument(
+        "--vars", type=Path, metavar="F.json", help="its variables; default: those of the body, else examples"
+    )
     parser.add_argument("--file", type=Path, metavar="BODY.json", help="the client's body, to put the template round")
     parser.add_argument("--against", metavar="NAME@VERSION", help="print the difference from this one instead")
     parser.add_argument("--policies", type=Path, default=shipped_policies(), metavar="DIR", help="default: %(default)s")
@@ -104,9 +106,9 @@ def _rendered(
     if not body and template.mode is not Mode.WHOLE:
         fields["messages"] = [{"role": "user", "content": "…"}]
     given = variables
-    if given is None:
+    if given is None and body:
         own = body.get("llmgw")
-        given = own.get("variables") if isinstance(own, dict) else None
+        given = (own.get("variables") or {}) if isinstance(own, dict) else {}
     if given is None:
         given = {each.name: sample(each) for each in template.variables.values() if each.required}
     call = Call(

@@ -16,6 +16,7 @@ class Operation(Enum):
     CHAT = "chat"
     COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
+    REALTIME = "realtime"
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ OUTPUT_CAPS: Mapping[Operation, tuple[str, ...]] = {
     Operation.CHAT: ("max_completion_tokens", "max_tokens"),
     Operation.COMPLETION: ("max_tokens",),
     Operation.EMBEDDINGS: (),
+    Operation.REALTIME: (),
 }
 """The fields in which a client may cap the output."""
 

@@ -10,10 +10,12 @@ class Prompt:
     """`version` is the readable number, `hash` 12 hexadecimal digits of everything the version is made of.
 
     `reason` says why it is this version: number, hash, label, only (there is no other to choose), rollout (drawn), sticky (the
-    conversation began with it), or stepped_back (the drawn one was taken out of the rollout). `drawn` is the version that
-    the rollout's weights gave, where there is a rollout, whether it is served or not. `unit` is what the draw was made by: the
+    conversation began with it), stepped_back (the drawn one was taken out of the rollout), override (an admin gave it all
+    calls), or shadow (a call of ours, beside a client's). `drawn` is the version that the rollout's weights gave, where there is
+    a rollout, whether it is served or not. `unit` is what the draw was made by: the
     conversation's or end user's digest, "" without a rollout. `route` is the rule that put the template round the call, None
-    where the client asked for it. `asked` is the client's own body, byte for byte.
+    where the client asked for it. `asked` is the client's own body, byte for byte. `says_all`: what the application says in every
+    call is the template's, and none of it the client's.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Prompt:
     unit: str = ""
     route: str | None = None
     asked: bytes = b""
+    says_all: bool = True
 
     @property
     def label(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import InvalidRequest
@@ -40,6 +41,14 @@ class ModelsAsked:
         self.peer = request.peer
         self.credential = bearer(request.headers)
         self.context = span_context(request.headers)
+
+    @staticmethod
+    def name(target: bytes, place: str) -> str:
+        """The model that is asked for below `place`. Raises InvalidRequest."""
+        try:
+            return unquote(target.partition(b"?")[0].decode(), errors="strict").partition(f"{place}/")[2]
+        except UnicodeDecodeError:
+            raise InvalidRequest("the path is not valid UTF-8", code="bad_target") from None
 
 
 class OpenAIArrival:
@@ -106,10 +115,10 @@ class Said(NamedTuple):
 def headers_of(headers: Mapping[bytes, bytes]) -> Said:
     """Raises InvalidRequest for what is too long."""
     return Said(
-        _tags(headers.get(b"x-llmgw-tags")),
-        _text(headers, b"x-llmgw-conversation"),
-        _text(headers, b"x-llmgw-template"),
-        _text(headers, b"idempotency-key", "idempotency_key_too_long"),
+        tags_of(headers.get(b"x-llmgw-tags")),
+        text_of(headers, b"x-llmgw-conversation"),
+        text_of(headers, b"x-llmgw-template"),
+        text_of(headers, b"idempotency-key", "idempotency_key_too_long"),
     )
 
 
@@ -187,13 +196,15 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         )
 
 
-def _tags(value: bytes | None) -> tuple[str, ...]:
+def tags_of(value: bytes | None) -> tuple[str, ...]:
+    """Those of the header `x-llmgw-tags`."""
     if value is None:
         return ()
     return tuple(tag for part in value.decode("latin-1").split(",") if (tag := part.strip()))
 
 
-def _text(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+def text_of(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+    """A header of ours. Raises InvalidRequest for one that is empty or too long."""
     value = headers.get(name)
     if value is None:
         return None

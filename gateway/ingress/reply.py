@@ -12,6 +12,7 @@ import orjson
 
 from gateway.core.arrival import Audience, Headers, Native
 from gateway.core.errors import GatewayError
+from gateway.core.peer import Peer
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _KEEP_ALIVE_COMMENT = b": keep-alive\n\n"
@@ -31,6 +32,8 @@ class Pipe(Protocol):
     def is_paused(self) -> bool: ...
 
     async def drained(self) -> None: ...
+
+    def switch(self, head: bytes) -> Peer: ...
 
 
 class Speech(Protocol):
@@ -177,6 +180,15 @@ class Response:
         self._answer_headers = [f"content-type: {content_type}\r\n"]
         self._held.clear()
         self._end(body)
+
+    def switch(self, lines: Headers) -> Peer:
+        """Answers that the connection is a WebSocket from now on. Raises Overloaded when the gateway is about to go."""
+        self._answer_headers = [f"{name}: {value}\r\n" for name, value in lines]
+        head = f"HTTP/1.1 101 Switching Protocols\r\n{''.join([*self._headers, *self._answer_headers])}\r\n"
+        peer = self._pipe.switch(head.encode("latin-1", "replace"))
+        self.is_started = self.is_ended = True
+        self.keep_alive = False
+        return peer
 
     def empty(self, status: int) -> None:
         self._status = status

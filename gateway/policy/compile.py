@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 
 from gateway.core.deployment import Provider
 from gateway.core.money import Price
+from gateway.core.session import SessionLimits
 from gateway.policy.mistakes import Mistakes
 from gateway.policy.sections.alerts import compile_alerts
 from gateway.policy.sections.cache import compile_cache
@@ -89,7 +90,7 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
     routes = compile_routes(policy, at, models, draft.templates.templates, mistakes)
     check_models(draft.templates, models, routes.aliases, mistakes)
     alerts = compile_alerts(policy, document, mistakes)
-    limits = compile_limits(policy, models, routes, alerts.webhook, mistakes)
+    limits = compile_limits(policy, models, routes, draft.templates.templates, alerts.webhook, mistakes)
     notes = (providers.notes(), models.notes(), route_notes(routes), limit_notes(policy, limits, models))
     return Snapshot(
         version=draft.source.version,
@@ -99,6 +100,7 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
         limits=limits,
         strict=policy.strict,
         cache=compile_cache(policy, routes, models, mistakes),
+        realtime=SessionLimits(policy.realtime.longest, policy.realtime.idle),
         trace=compile_trace(policy, mistakes),
         notes=(*chain.from_iterable(notes), *alerts.notes),
         promises=draft.promises,

@@ -36,7 +36,7 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
-        *("retention", "anthropic", "vertex"),
+        *("retention", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -87,17 +87,17 @@ class Aws(Section):
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo", "responses", "gemini", "bedrock"]
-    """The wire format it speaks. `openai` is chat completions, `responses` OpenAI's responses, `gemini` Google's generateContent
-    and `bedrock` Amazon's Converse. `demo` is answered by the gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "anthropic", "responses", "gemini", "bedrock"]
+    """The wire format it speaks: `openai` is chat completions, `responses` OpenAI's responses, `anthropic` Anthropic's messages,
+    `gemini` Google's generateContent, `bedrock` Amazon's Converse. `demo` is answered by the gateway itself, without network."""
     base_url: str | None = None
-    """Where its API begins, such as https://api.openai.com/v1. Default for gemini: Google's Gemini API; for bedrock: AWS in
-    `region`."""
+    """Where its API begins, such as https://api.openai.com/v1, or https://api.anthropic.com of the dialect `anthropic`. Default
+    for gemini: Google's Gemini API; for bedrock: AWS in `region`."""
     key: str | None = None
     """Its credential, such as ${OPENAI_API_KEY}."""
-    auth: Literal["bearer", "api-key"] | None = None
-    """How the key is sent: `Authorization: Bearer <key>`, or `api-key: <key>` as Azure wants it. Default: bearer, and for
-    gemini `x-goog-api-key: <key>`."""
+    auth: Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"] | None = None
+    """How the key is sent: `Authorization: Bearer <key>`, or in a header of that name, as `api-key` for Azure. Default
+    `x-api-key` in the dialect `anthropic`, `x-goog-api-key` in `gemini`, `bearer` in others."""
     region: str | None = None
     """The region of AWS, such as us-east-1. For bedrock alone."""
     aws: Aws | None = None
@@ -288,6 +288,15 @@ class TemplateFile(Section):
     """Below the policy folder, such as templates/support.yaml."""
 
 
+class Realtime(Section):
+    """How long sessions of the realtime API may last."""
+
+    longest: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("60m")] = 3600.0
+    """In all. Default: 60 minutes."""
+    idle: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("10m")] = 600.0
+    """Without a message from either side. Default: 10 minutes."""
+
+
 class Policy(Section):
     """All files of the policy folder together."""
 
@@ -314,6 +323,8 @@ class Policy(Section):
     """Who is told when a share of a budget has been spent."""
     trace: Trace = Trace()
     """Whom traces join, and whether prompts and answers are kept with them."""
+    realtime: Realtime = Realtime()
+    """How long sessions of the realtime API may last."""
     tests: list[Test] = []
     """Requirements of this policy, run by `llmgw check`."""
     replay: list[Replay] = []

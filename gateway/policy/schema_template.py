@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag
 
+from gateway.policy.schema_rollout import Beside, Bounds
 from gateway.policy.shapes import OneOrMany, Section, Text, shape
 
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -92,6 +93,10 @@ class Rollout(Section):
     """What keeps its version."""
     salt: Annotated[str, Field(max_length=64)] = ""
     """Another text is another draw."""
+    step_back: Bounds = Bounds()
+    """When a new version gets no more calls."""
+    shadow: Beside | None = None
+    """A version that is asked beside calls, and serves nobody."""
 
 
 class Assertion(Section):

@@ -9,6 +9,7 @@ from gateway.auth.tenants import Tenants
 from gateway.budget.limits import Limits
 from gateway.cache.rules import CacheRules
 from gateway.core.deployment import Provider
+from gateway.core.session import SessionLimits
 from gateway.policy.sections.replays import Promise
 from gateway.policy.sections.template_cases import TemplateCase
 from gateway.route.rules import Routes
@@ -28,6 +29,7 @@ class Snapshot:
     limits: Limits = field(default_factory=Limits)
     strict: bool = False
     cache: CacheRules = field(default_factory=CacheRules)
+    realtime: SessionLimits = field(default_factory=SessionLimits)
     trace: TraceRules = field(default_factory=TraceRules)
     notes: tuple[str, ...] = ()
     promises: tuple[Promise, ...] = ()

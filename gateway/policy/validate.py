@@ -164,7 +164,10 @@ def _wrong_kind(details: ErrorDetails, path: Path) -> str:
     return f"expected {arms}, found {_shown(details['input'], path)}"
 
 
-def _wrong_length(details: ErrorDetails, _: Path) -> str:
+def _wrong_length(details: ErrorDetails, path: Path) -> str:
+    if isinstance(details["input"], dict) and path[0] != "models":
+        most = details["ctx"].get("max_length")
+        return "the mapping is empty" if details["type"] == "too_short" else f"there are more than {most} entries"
     if isinstance(details["input"], dict):
         return "expected one deployment and what is said about it, such as {openai/gpt-4o: {weight: 9}}"
     if details["type"] == "too_long":

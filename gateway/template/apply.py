@@ -43,12 +43,6 @@ def apply(call: Call, wanted: Wanted, template: Template, choice: Choice, engine
             param="model",
         )
     version = choice.version
-    rendered = render(template, version, wanted.variables, engine)
-    written = _written(call, template.mode, rendered)
-    changes: dict[str, Any] = {**_defaults(call, version), "messages": written}
-    model = call.model
-    if wanted.is_model:
-        changes["model"] = model = _model(version, template)
     prompt = Prompt(
         name=template.name,
         version=version.number,
@@ -58,7 +52,24 @@ def apply(call: Call, wanted: Wanted, template: Template, choice: Choice, engine
         unit=unit,
         route=wanted.route,
         asked=call.body,
+        says_all=template.mode in (Mode.WHOLE, Mode.REPLACE_SYSTEM),
     )
+    try:
+        return _put_round(call, wanted, template, version, engine, prompt)
+    except InvalidRequest as error:
+        error.prompt = prompt
+        raise
+
+
+def _put_round(
+    call: Call, wanted: Wanted, template: Template, version: Version, engine: Engine, prompt: Prompt
+) -> Call:
+    rendered = render(template, version, wanted.variables, engine)
+    written = _written(call, template.mode, rendered)
+    changes: dict[str, Any] = {**_defaults(call, version), "messages": written}
+    model = call.model
+    if wanted.is_model:
+        changes["model"] = model = _model(version, template)
     fields = {**call.fields, **changes}
     fields.pop("llmgw", None)
     body = _body(call, template.mode, rendered, changes)

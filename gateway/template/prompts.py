@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.core.call import Call
 from gateway.core.prompt import ByRoute
+from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
 from gateway.template.apply import apply
 from gateway.template.choose import Choice, choose
 from gateway.template.engine import Engine
+from gateway.template.rollout.rollouts import OVERRIDE, Held
+from gateway.template.rollout.shadow import Shadows
 from gateway.template.rules import PRODUCTION, Rollout, Template, Unit
 from gateway.template.wanted import unknown, wanted
 
@@ -25,12 +28,10 @@ class Templates:
     engine: Engine = field(default_factory=Engine)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a rollout stands apart from what the file says: versions that get no calls any more, and other weights, if any."""
+class Judge(Protocol):
+    """Gets the record of a call, and whether its caller found the answer good."""
 
-    stepped_back: frozenset[int] = frozenset()
-    weights: Mapping[int, int] | None = None
+    def __call__(self, row: Mapping[str, Any], *, is_good: bool) -> None: ...
 
 
 class Memory(Protocol):
@@ -49,20 +50,20 @@ class Talk:
     is_new: bool
 
 
-AS_WRITTEN = Standing()
-
-
-def _as_written(_: Template) -> Standing:
-    return AS_WRITTEN
+def _no_word(row: Mapping[str, Any], *, is_good: bool) -> None:
+    """Nobody counts what callers say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """One for each worker. `talk` says to which conversation a call belongs, `standing` how a template's rollout stands."""
+    """One for each worker. `talk` says to which conversation a call belongs, `held` what of a template is in force, `judge` hears
+    callers' words on answers, with the record of the call, and `shadows` asks other versions beside calls."""
 
     talk: Callable[[Call, Tenant], Talk]
     memory: Memory
-    standing: Callable[[Template], Standing] = _as_written
+    held: Callable[[Template], Held] = Held
+    judge: Judge = _no_word
+    shadows: Shadows | None = None
 
     async def apply(self, call: Call, tenant: Tenant, templates: Templates, by_route: ByRoute | None = None) -> Call:
         """The call with the template that it or its route asks for, or the same call where none does.
@@ -80,18 +81,26 @@ class Prompts:
             raise unknown(_asked(asks.name, asks.version))
         return apply(call, asks, template, choice, templates.engine, unit=unit)
 
+    def beside(self, call: Call, model: str, templates: Templates, span: SpanContext) -> None:
+        """Starts what is asked beside a call that was answered, by this model."""
+        if self.shadows is not None and call.prompt is not None:
+            self.shadows.begin(call, model, templates.named.get(call.prompt.name), templates.engine, span)
+
     async def _choose(
         self, template: Template, asked: str | None, call: Call, tenant: Tenant
     ) -> tuple[Choice | None, str]:
-        rollout = template.rollout
+        held = self.held(template)
+        template, rollout = held.template, held.template.rollout
         if rollout is None or asked not in (None, PRODUCTION):
             return choose(template, asked, ""), ""
         unit, is_new = self._unit(rollout, call, tenant)
-        standing, key = self.standing(template), f"{template.name}\0{rollout.salt}\0{unit}"
+        key = f"{template.name}\0{rollout.salt}\0{unit}"
         kept = None
         if rollout.by is Unit.CONVERSATION and (not is_new or call.conversation is not None):
             kept = await self._kept(key)
-        choice = choose(template, asked, unit, stepped_back=standing.stepped_back, weights=standing.weights, kept=kept)
+        choice = choose(template, asked, unit, stepped_back=held.stepped_back, kept=kept)
+        if choice is not None and held.is_overridden:
+            choice = replace(choice, reason=OVERRIDE)
         may_go_on = call.conversation is not None or bool(call.fields.get("messages"))
         if choice is not None and rollout.by is Unit.CONVERSATION and may_go_on:
             self.memory.keep(key, str(choice.version.number))

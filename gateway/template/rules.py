@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from gateway.template.rollout.bounds import StepBack
+
 PRODUCTION = "production"
 """The label that a template's bare name stands for."""
 
@@ -80,14 +82,27 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """`version` is asked beside this share of the calls that the rollout shares out, for at most `budget` nano-USD in a UTC day
+    (None: without a limit). Nobody is served its answers."""
+
+    version: int
+    share: float
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """How calls that ask for `production` or no version are shared out. `weights` by number of the version, all positive;
-    `baseline` is one of them: where calls go when every other one has been stepped back. `salt` makes another draw."""
+    `baseline` is one of them: where calls go when every other one has been stepped back. `salt` makes another draw. `step_back`:
+    how much worse than the baseline the others may be."""
 
     weights: Mapping[int, int]
     baseline: int
     by: Unit = Unit.CONVERSATION
     salt: str = ""
+    step_back: StepBack = field(default_factory=StepBack)
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True)

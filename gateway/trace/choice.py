@@ -23,6 +23,8 @@ _VERSIONS = {
     "only": "the only one there is",
     "rollout": "which was drawn by the rollout's weights",
     "sticky": "with which the conversation had begun",
+    "override": "to which an admin gave all calls",
+    "shadow": "which is asked beside a client's call",
     "stepped_back": "as the one that was drawn has been taken out of the rollout",
 }
 _NOTHING = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -24,12 +25,13 @@ from gateway.core.errors import (
 )
 from gateway.core.feedback import Feedback
 from gateway.core.money import usd
+from gateway.core.peer import LOST
 from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
 from gateway.core.trial import TrialResult
 from gateway.trace.basis import Basis
 from gateway.trace.outcomes import TRIAL, outcome_of
-from gateway.trace.parts import Claim, Decision, Held, Served
+from gateway.trace.parts import Claim, Decision, Held, HungUp, Served
 from gateway.trace.rules import TraceRules
 
 Decided = TypeVar("Decided", bound=Decision)
@@ -62,6 +64,7 @@ class Record:
         "ended",
         "error",
         "hold",
+        "hung_up_by",
         "id",
         "is_seen",
         "outcome",
@@ -116,6 +119,7 @@ class Record:
         self.said: Feedback | None = None
         self.tried: TrialResult | None = None
         self.bill: Bill | None = None
+        self.hung_up_by: HungUp | None = None
         self.status = 200
         self.error: GatewayError | None = None
         self.outcome = "upstream"
@@ -205,6 +209,12 @@ class Record:
         self.passed.append(self._clock.monotonic())
         return bill
 
+    def hung_up(self, by: str, code: int, responses: int) -> None:
+        """A session is over: who ended it, by which close code, after how many responses."""
+        self.hung_up_by, self.status = HungUp(by, code, responses), 101
+        if by == "client" and code == LOST:
+            self.outcome = "client_abort"
+
     @property
     def first_byte(self) -> float | None:
         """When the answer began, in monotonic seconds."""
@@ -260,6 +270,8 @@ class Record:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = outcome_of(error)
+            if error.prompt is not None and self.call is not None:
+                self.call = replace(self.call, prompt=error.prompt)
             if isinstance(error, KeyRefused) and self.tenant is None:
                 self.tenant = error.caller
             error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()

@@ -119,6 +119,8 @@ def row_of(record: Record) -> Row:
         row["prompt"] = {name: getattr(prompt, name) for name in _OF_PROMPT}
     if record.tried is not None:
         row["route"], row["trial"] = record.tried.route, asdict(record.tried)
+    if (end := record.hung_up_by) is not None:
+        row["session"] = {"closed_by": end.by, "close_code": end.code, "responses": end.responses}
     if record.said is not None:
         row["feedback"] = {
             "request_id": record.said.request_id,

@@ -36,6 +36,7 @@ from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_ID_HEADERS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
 _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 
 
@@ -98,7 +99,7 @@ class Try:
             self.attempt.ended = self._clock.monotonic()
             self._observed.ended(self.deployment.name)
         if error is not None:
-            self.attempt.error, self.attempt.fault = _blame(error)
+            self.attempt.error, self.attempt.fault = blame(error)
         if isinstance(error, UpstreamError):
             self.attempt.detail = error.detail
         if self._exchange is not None:
@@ -121,8 +122,8 @@ class Try:
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
         exchange, head = await self._head(request, began + min(wait, provider.deadlines.total))
         self.attempt.status = head.status
-        secrets = _secrets(self.deployment)
-        self.attempt.request_id = _request_id(head.headers, secrets)
+        secrets = secrets_of(self.deployment)
+        self.attempt.request_id = request_id_of(head.headers, secrets)
         if head.status != 200:
             text = await _error_text(exchange, head.headers)
             raise self._dialect.failure(head.status, text, head.headers, secrets=secrets, now=self._clock.now())
@@ -232,7 +233,7 @@ class Try:
         return openai.WholeAnswer(self._call, text), text
 
 
-def _blame(error: BaseException) -> tuple[str, str]:
+def blame(error: BaseException) -> tuple[str, str]:
     """Why an attempt ended early, and whose fault that was."""
     if isinstance(error, GatewayError):
         return error.code, error.fault
@@ -267,7 +268,7 @@ def _request_head(deployment: Deployment, path: str, accept: str) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _secrets(deployment: Deployment) -> tuple[str, ...]:
+def secrets_of(deployment: Deployment) -> tuple[str, ...]:
     """The credential texts of a provider, as they are and as URLs write them, to be taken out of its words; longest first."""
     provider = deployment.provider
     values = [secret.reveal() for _, secret in provider.headers]
@@ -306,7 +307,7 @@ async def _error_text(exchange: Exchange, headers: Mapping[bytes, bytes]) -> byt
     return text
 
 
-def _request_id(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
+def request_id_of(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
     """The provider's own id of the call, unless it says more than an id should."""
-    id = (headers.get(b"x-request-id") or headers.get(b"x-amzn-requestid", b"")).decode("latin-1")
+    id = next((headers[name] for name in _ID_HEADERS if name in headers), b"").decode("latin-1")
     return id if _ID.fullmatch(id) and not any(secret in id for secret in secrets) else None

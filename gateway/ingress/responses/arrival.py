@@ -81,8 +81,10 @@ class ResponsesArrival:
         reading = read(fields, self._history)
         chat = reading.chat
         parameters.check(chat, strict=False)
+        said = headers_of(request.headers)
+        template = reading.template or said.template
         has = parameters.features(chat)
-        if chat["messages"] or reading.template is None:
+        if chat["messages"] or (template is None and not model.startswith("template:")):
             has |= messages.features(chat)
         tools = [tool for tool in fields.get("tools") or () if isinstance(tool, dict)]
         self._speech.asked(
@@ -91,7 +93,6 @@ class ResponsesArrival:
             own=frozenset(str(tool["type"]) for tool in tools if tool.get("type") in OWN_TOOLS),
             is_kept=self._is_kept,
         )
-        said = headers_of(request.headers)
         return Call(
             id=self.id,
             operation=Operation.CHAT,
@@ -104,7 +105,7 @@ class ResponsesArrival:
             has=has,
             tags=said.tags,
             conversation=said.conversation,
-            template=reading.template or said.template,
+            template=template,
             idempotency_key=said.idempotency_key,
             headers=request.headers,
             dialect=DIALECT,

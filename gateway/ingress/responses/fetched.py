@@ -59,11 +59,9 @@ class Fetched:
         return orjson.dumps({"id": self.response_id, "object": "response", "deleted": True})
 
     async def post(self, kept: KeptResponses, tenant: Tenant) -> bytes:
-        """Raises NotFound, InvalidRequest."""
+        """Raises NotFound or, as none is under way once its id can be known, InvalidRequest."""
         if self.rest != "cancel":
             raise NotFound("there is nothing at this path")
-        if await kept.find(tenant, self.response_id) is None:
-            raise no_response(self.response_id)
         message = "only responses in the background are cancelled, and none are served: hang up instead"
         raise InvalidRequest(message, code="unsupported_operation")
 

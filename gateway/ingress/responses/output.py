@@ -63,7 +63,7 @@ class Output:
                 self._reasoning(delta.reasoning_item_id).text(value)
                 break
         if isinstance(delta.thinking_blocks, list) and delta.thinking_blocks:
-            self._reasoning(None).blocks += delta.thinking_blocks
+            self._reasoning(None).blocks += [_without_index(block) for block in delta.thinking_blocks]
         for item in delta.reasoning_items if isinstance(delta.reasoning_items, list) else ():
             if isinstance(item, dict):
                 self._reasoning_item(item)
@@ -147,6 +147,11 @@ class Output:
 
     def _id(self, prefix: str, place: int) -> str:
         return f"{prefix}_{self._ids}{place:04x}"
+
+
+def _without_index(block: Any) -> Any:
+    """A block as it came from its provider: chunks number them."""
+    return {name: value for name, value in block.items() if name != "index"} if isinstance(block, dict) else block
 
 
 def _texts(content: Any) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.responses.items import Messages
 from gateway.ingress.responses.tools import choice_of, tools_of
+from gateway.template.wanted import of_prompt
 
 
 @dataclass(slots=True)
@@ -143,12 +144,10 @@ def _stream_options(value: Any, fields: Mapping[str, Any], reading: Reading) -> 
 
 def _prompt(value: Any, fields: Mapping[str, Any], reading: Reading) -> None:
     """A template of the policy's, its version behind an `@`, and its variables."""
-    id = value.get("id") if isinstance(value, dict) else None
-    if not isinstance(id, str) or not id:
-        raise InvalidRequest("prompt needs an id", code="invalid_value", param="prompt.id")
-    version, variables = value.get("version"), value.get("variables")
-    reading.template = id if version is None else f"{id}@{version}"
-    if variables is not None:
+    if not isinstance(value, dict):
+        raise _wrong("prompt", "an object")
+    reading.template, variables = of_prompt(value)
+    if variables:
         reading.chat["llmgw"] = {**(reading.chat.get("llmgw") or {}), "variables": variables}
 
 

@@ -38,10 +38,9 @@ class Providers:
 
 _BASE_URLS = {"gemini": "https://generativelanguage.googleapis.com/v1beta"}
 """Where the API of a dialect's own provider begins."""
-_KEY_HEADERS = {"gemini": "x-goog-api-key"}
-"""How it wants a key, where that is neither as a bearer token nor said by `auth`."""
+_AUTH = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
+"""How the key is sent where the policy does not say, by dialect; else as a bearer."""
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-
 _MODERN = re.compile(r"(.+\.)?api\.openai\.com|.+\.openai\.azure\.com")
 """Hosts whose reasoning models refuse `max_tokens`."""
 
@@ -128,6 +127,8 @@ def _origin(name: str, written: schema.Provider, *, off: bool, mistakes: Mistake
             missing = "region" if written.dialect == "bedrock" else "base_url"
             mistakes.add(path[:-1], f"{missing!r} is missing: where is the API of {name!r}?", key=True)
         return Origin()
+    if written.dialect == "anthropic" and base_url.rstrip("/").endswith("/v1"):
+        mistakes.add(path, "in the dialect anthropic the base URL ends before `/v1`")
     try:
         return origin_of(base_url, allow_private=written.allow_private)
     except ValueError as error:
@@ -158,15 +159,20 @@ def _signing(written: schema.Provider, path: Path, mistakes: Mistakes) -> Signin
 
 
 def _headers(written: schema.Provider, path: Path, mistakes: Mistakes) -> Iterator[tuple[str, Secret]]:
-    if written.key is not None and not re.fullmatch(r"[!-~]+", written.key):
-        mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
-    header = {"bearer": "authorization", "api-key": "api-key", None: _KEY_HEADERS.get(written.dialect, "authorization")}
-    credential = "" if written.key is None else header[written.auth]
     if written.key is not None:
-        yield credential, Secret(f"Bearer {written.key}" if credential == "authorization" else written.key)
-    if written.aws is not None:
-        credential = "authorization"
+        if not re.fullmatch(r"[!-~]+", written.key):
+            mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
+        credential, form = _credential(written)
+        yield credential, Secret(form.format(written.key))
+    else:
+        credential = "" if written.aws is None else "authorization"
     yield from further_headers(written.headers, path, mistakes, credential=credential)
+
+
+def _credential(written: schema.Provider) -> tuple[str, str]:
+    """The header that holds the key, and how it is written there."""
+    auth = written.auth or _AUTH.get(written.dialect, "bearer")
+    return ("authorization", "Bearer {}") if auth == "bearer" else (auth, "{}")
 
 
 def further_headers(

@@ -21,7 +21,7 @@ from gateway.template.choose import named
 from gateway.template.engine import Engine
 from gateway.template.grammar import GrammarError
 from gateway.template.prompts import Templates
-from gateway.template.rules import Mode, Rollout, Template, Unit
+from gateway.template.rules import Mode, Rollout, Shadow, Template, Unit
 from gateway.template.wanted import split
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -167,7 +167,13 @@ def _rollout(text: TemplateText, labels: Mapping[str, int], mistakes: Mistakes) 
     baseline = labels.get("production", min(weights))
     if baseline not in weights:
         mistakes.add(path, f"version {baseline}, which `production` names, has no weight here; 0 is one, too")
-    return Rollout(weights, baseline, Unit(written.by), written.salt)
+    shadow = None
+    if (beside := written.shadow) is not None:
+        if str(beside.version) not in text.versions:
+            there_is = f"there is no version {beside.version}{nearest(str(beside.version), text.versions)}"
+            mistakes.add(("rollout", "shadow", "version"), there_is)
+        shadow = Shadow(beside.version, beside.share, beside.budget)
+    return Rollout(weights, baseline, Unit(written.by), written.salt, written.step_back.resolved(), shadow)
 
 
 def check_models(compiled: Compiled, models: Models, aliases: frozenset[str], mistakes: Mistakes) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gateway.upstream.dialects.anthropic.dialect import Anthropic
 from gateway.upstream.dialects.bedrock.dialect import Bedrock
 from gateway.upstream.dialects.dialect import Dialect
 from gateway.upstream.dialects.gemini.dialect import Gemini
@@ -12,6 +13,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "openai": OpenAI(),
     "demo": OpenAI(),
     "responses": Responses(),
+    "anthropic": Anthropic(),
     "gemini": Gemini(),
     "bedrock": Bedrock(),
 }

@@ -152,9 +152,9 @@ def _logprobs(fields: Members, told: dict[str, Any]) -> None:
 
 def _modalities(fields: Members, told: dict[str, Any]) -> None:
     wanted = fields.list("modalities")
-    if any(each not in _MODALITIES for each in wanted if isinstance(each, str)):
-        fields.lose("modalities")
     known = [_MODALITIES[each] for each in wanted if isinstance(each, str) and each in _MODALITIES]
+    if len(known) < len(wanted):
+        fields.lose("modalities")
     if known and known != ["TEXT"]:
         told["responseModalities"] = known
 

@@ -9,13 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
 
-_CALL = frozenset({"thinking", "top_k"})
-_MESSAGE = frozenset({"reasoning_content", "thinking_blocks", "reasoning_items", "cache_control", "is_error"})
+_CALL = frozenset({"thinking", "top_k", "cache_control"})
+_MESSAGE = frozenset(
+    {"reasoning_content", "thinking_blocks", "reasoning_items", "cache_control", "is_error", "anthropic_content"}
+)
+_WORDS = {
+    "anthropic": frozenset(
+        {
+            *(
+                "model",
+                "messages",
+                "max_tokens",
+                "stream",
+                "temperature",
+                "top_p",
+                "stop",
+                "user",
+                "tools",
+                "tool_choice",
+            ),
+            *("parallel_tool_calls", "response_format", "reasoning_effort", "service_tier", "llmgw"),
+        }
+    ),
+}
+"""What calls of a dialect may say in chat's words, where all else they say is in its own."""
 _INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 _GOOGLE = "googleapis.com"
 _CAPS = ("max_completion_tokens", "max_tokens")
@@ -40,10 +63,9 @@ class _Plain:
                 told.append({"role": "user", "content": pictures})
                 pictures = []
             if message.get("role") == "tool" and isinstance(plain.get("content"), list):
-                seen = [part for part in plain["content"] if part.get("type") != "text"]
-                pictures += seen
+                pictures += [part for part in plain["content"] if part.get("type") != "text"]
                 rest = [part for part in plain["content"] if part.get("type") == "text"]
-                plain["content"] = rest or [_SEEN_BELOW]
+                plain["content"] = _together(rest or [_SEEN_BELOW])
             told.append(plain)
         return [*told, {"role": "user", "content": pictures}] if pictures else told
 
@@ -76,7 +98,7 @@ class _Plain:
             return [self._call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(value)]
         if name == "content" and isinstance(value, list):
             parts = [self._part(part, f"{where}.content[{number}]") for number, part in enumerate(value)]
-            return [part for part in parts if part is not None] or ""
+            return _together([part for part in parts if part is not None])
         return value
 
     def _call(self, call: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -100,11 +122,19 @@ class _Plain:
         return {name: value for name, value in part.items() if name != "cache_control"}
 
 
+def _together(parts: list[dict[str, Any]]) -> Any:
+    """Parts that are nothing but text as one text, which every server of this dialect takes in every message."""
+    if any(part.keys() != {"type", "text"} for part in parts):
+        return parts
+    return "\n\n".join([part["text"] for part in parts])
+
+
 def plain_body(call: Call, deployment: Deployment, cap: int | None) -> tuple[bytes, tuple[str, ...]]:
     """The request, and what was left out of it. `cap` is the output cap to be written in the place of the client's own."""
     plain = _Plain(deployment)
-    told = {name: value for name, value in call.fields.items() if name not in _CALL and name not in ("llmgw", *_CAPS)}
-    plain.dropped += [name for name in call.fields if name in _CALL]
+    words = _WORDS.get(call.dialect, call.fields.keys()) - _CALL
+    told = {name: value for name, value in call.fields.items() if name in words and name not in ("llmgw", *_CAPS)}
+    plain.dropped += [name for name in call.fields if name not in words]
     told["model"] = deployment.upstream_model
     told["messages"] = plain.messages(call.fields["messages"])
     tools = plain.tools(call.fields.get("tools") or [])
@@ -122,4 +152,4 @@ def plain_body(call: Call, deployment: Deployment, cap: int | None) -> tuple[byt
         told.pop("stream_options", None)
     elif call.stream:
         told["stream_options"] = {**(told.get("stream_options") or {}), "include_usage": True}
-    return orjson.dumps(told), tuple(plain.dropped)
+    return msgspec.json.encode(told), tuple(plain.dropped)

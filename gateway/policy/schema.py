@@ -36,8 +36,7 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
-        *("region", "retention"),
-        *("bedrock", "vertex"),
+        *("retention", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -74,19 +73,35 @@ class Retry(Section):
     """Try again also after a failure in which the provider may already have worked (and billed)."""
 
 
+class Aws(Section):
+    """An access key of AWS, with which calls to Bedrock are signed."""
+
+    access_key_id: str
+    """Such as ${AWS_ACCESS_KEY_ID}."""
+    secret_access_key: str
+    """Such as ${AWS_SECRET_ACCESS_KEY}."""
+    session_token: str | None = None
+    """Such as ${AWS_SESSION_TOKEN}, for a temporary access key."""
+
+
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo", "anthropic", "responses"]
-    """The wire format it speaks: `openai` is chat completions, `responses` OpenAI's responses, `anthropic` Anthropic's messages.
-    `demo` is answered by the gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "anthropic", "responses", "gemini", "bedrock"]
+    """The wire format it speaks: `openai` is chat completions, `responses` OpenAI's responses, `anthropic` Anthropic's messages,
+    `gemini` Google's generateContent, `bedrock` Amazon's Converse. `demo` is answered by the gateway itself, without network."""
     base_url: str | None = None
-    """Where its API begins, such as https://api.openai.com/v1, or https://api.anthropic.com of the dialect `anthropic`."""
+    """Where its API begins, such as https://api.openai.com/v1, or https://api.anthropic.com of the dialect `anthropic`. Default
+    for gemini: Google's Gemini API; for bedrock: AWS in `region`."""
     key: str | None = None
     """Its credential, such as ${OPENAI_API_KEY}."""
-    auth: Literal["bearer", "api-key", "x-api-key"] | None = None
+    auth: Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"] | None = None
     """How the key is sent: `Authorization: Bearer <key>`, or in a header of that name, as `api-key` for Azure. Default
-    `x-api-key` in the dialect `anthropic`, `bearer` in others."""
+    `x-api-key` in the dialect `anthropic`, `x-goog-api-key` in `gemini`, `bearer` in others."""
+    region: str | None = None
+    """The region of AWS, such as us-east-1. For bedrock alone."""
+    aws: Aws | None = None
+    """An access key of AWS, in the place of `key`. For bedrock alone."""
     headers: dict[str, str] = {}
     """Further headers to send with each call."""
     query: str = ""

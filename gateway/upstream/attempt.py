@@ -36,6 +36,7 @@ from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_ID_HEADERS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
 _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 
 
@@ -169,7 +170,8 @@ class Try:
             )
         trace = b"" if self._context is None else _trace_headers(self._context)
         further = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers]).encode("latin-1")
-        head = _request_head(deployment, outgoing.path, call.stream)
+        accept = self._dialect.stream_type.decode() if call.stream else "application/json"
+        head = _request_head(deployment, outgoing.path, accept)
         return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (head, further, trace, len(outgoing.body), outgoing.body)
 
     async def _head(self, request: bytes, deadline: float) -> tuple[Exchange, Head]:
@@ -253,31 +255,28 @@ def _trace_headers(context: SpanContext) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _request_head(deployment: Deployment, path: str, stream: bool) -> bytes:
+def _request_head(deployment: Deployment, path: str, accept: str) -> bytes:
     """The request line and headers but for the length; the same for every call to a deployment."""
     provider = deployment.provider
-    query = f"?{provider.query}" if provider.query else ""
+    query = f"{'&' if '?' in path else '?'}{provider.query}" if provider.query else ""
     target = f"{provider.path}{path}{query}".replace("{model}", deployment.upstream_model)
     credentials = "".join(f"{name}: {secret.reveal()}\r\n" for name, secret in provider.headers)
-    accept = "text/event-stream" if stream else "application/json"
     return (
-        f"POST {target} HTTP/1.1\r\nhost: {_host(deployment)}\r\n{credentials}content-type: application/json\r\n"
+        f"POST {target} HTTP/1.1\r\nhost: {provider.authority}\r\n{credentials}content-type: application/json\r\n"
         f"accept: {accept}\r\naccept-encoding: identity\r\nuser-agent: llmgw\r\n"
     ).encode("latin-1")
-
-
-def _host(deployment: Deployment) -> str:
-    provider = deployment.provider
-    name = f"[{provider.host}]" if ":" in provider.host else provider.host
-    return name if provider.port == (443 if provider.tls else 80) else f"{name}:{provider.port}"
 
 
 @lru_cache(maxsize=512)
 def secrets_of(deployment: Deployment) -> tuple[str, ...]:
     """The credential texts of a provider, as they are and as URLs write them, to be taken out of its words; longest first."""
-    values = [secret.reveal() for _, secret in deployment.provider.headers]
+    provider = deployment.provider
+    values = [secret.reveal() for _, secret in provider.headers]
+    if (signing := provider.signing) is not None:
+        hidden = filter(None, (signing.secret_access_key, signing.session_token))
+        values += [signing.access_key_id, *(secret.reveal() for secret in hidden)]
     texts = [*values, *(value.partition(" ")[2] for value in values)]  # what follows `Bearer` or another scheme
-    for pair in deployment.provider.query.split("&"):
+    for pair in provider.query.split("&"):
         name, _, value = pair.partition("=")
         if "version" not in name:
             texts.append(value)
@@ -310,5 +309,5 @@ async def _error_text(exchange: Exchange, headers: Mapping[bytes, bytes]) -> byt
 
 def request_id_of(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
     """The provider's own id of the call, unless it says more than an id should."""
-    id = headers.get(b"x-request-id", headers.get(b"request-id", b"")).decode("latin-1")
+    id = next((headers[name] for name in _ID_HEADERS if name in headers), b"").decode("latin-1")
     return id if _ID.fullmatch(id) and not any(secret in id for secret in secrets) else None

@@ -139,6 +139,11 @@ def _provider(provider: Provider) -> str:
         query = f"?{provider.query}" if provider.query else ""
         words.append(f"{'https' if provider.tls else 'http'} {provider.host} {provider.port} {provider.path}{query}")
     words += [f"{name}: {secret.reveal()}" for name, secret in provider.headers]
+    if (signing := provider.signing) is not None:
+        token = f" with {signing.session_token.reveal()}" if signing.session_token is not None else ""
+        words.append(
+            f"signed by {signing.access_key_id}/{signing.secret_access_key.reveal()}{token} for {signing.region}"
+        )
     words += ["private"] if provider.allow_private else []
     words += _changed(provider.deadlines, Deadlines()) + _changed(provider.retries, Retries())
     if provider.max_output_bytes != 16 * 1024 * 1024:

@@ -49,7 +49,7 @@ def test_every_row_is_right_once_all_variables_are_set() -> None:
     snapshot = compile_policy(SHIPPED, environment, PriceTable(Clock()).price)
 
     assert snapshot.notes == ()
-    assert len(snapshot.providers) == 17
+    assert len(snapshot.providers) == 18
     for pattern, resolve in snapshot.routes.wildcards:
         name = pattern.replace("*", "x")
         assert [each.name for each in resolve(name).deployments] == [name]

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from gateway.upstream.dialects.anthropic.dialect import Anthropic
+from gateway.upstream.dialects.bedrock.dialect import Bedrock
 from gateway.upstream.dialects.dialect import Dialect
+from gateway.upstream.dialects.gemini.dialect import Gemini
 from gateway.upstream.dialects.openai.dialect import OpenAI
 from gateway.upstream.dialects.responses.dialect import Responses
 
@@ -12,5 +14,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "demo": OpenAI(),
     "responses": Responses(),
     "anthropic": Anthropic(),
+    "gemini": Gemini(),
+    "bedrock": Bedrock(),
 }
 """By the name that a policy gives them."""

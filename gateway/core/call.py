@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from gateway.core.prompt import Prompt
+
 
 class Operation(Enum):
     """What is asked for. The value is OpenTelemetry's `gen_ai.operation.name`."""
@@ -24,7 +26,7 @@ class Call:
     `body` is the client's JSON, byte for byte, and `fields` the same parsed: read only what is acted on. `has` names the
     features in use, for routes to match (see FEATURES). `headers` have lower-case names and no credential. `received` is
     monotonic seconds. `is_own`: the gateway asks for itself, and by the very model it names; `account` is on whose account it
-    does, in the place of an end user.
+    does, in the place of an end user. `prompt` is the template that was put round it.
 
     `dialect` is the one that the client speaks. Where that is not OpenAI's chat, `fields` and `body` say the same in chat's
     terms (see docs/dialects.md), `native` is what was sent, byte for byte, and `dropped` names what chat has no word for: lost
@@ -51,6 +53,7 @@ class Call:
     native: bytes | None = None
     dropped: tuple[str, ...] = ()
     strict: bool = False
+    prompt: Prompt | None = None
 
     @property
     def user(self) -> str | None:

@@ -147,6 +147,13 @@ class Response:
         if self._pipe.is_paused:
             await self._drained()
 
+    def rehearse(self, last: bytes) -> None:
+        """Lets the client's dialect say its last words, so that they are known before they are sent."""
+        if self._speech is not None and self._streams:
+            self._speech.ended(last)
+        elif self._speech is not None:
+            self._speech.whole(b"".join([*self._held, last]))
+
     def end(self, last: bytes = b"", *, headers: Headers = ()) -> None:
         if self._speech is not None and self._streams:
             last = self._speech.ended(last)
@@ -247,10 +254,16 @@ class Response:
         return f"HTTP/1.1 {self._status} {reason}\r\n{lines}{connection}{framing}\r\n".encode("latin-1", "replace")
 
 
-def envelope(error: GatewayError) -> bytes:
-    """The error as JSON, in the shape OpenAI's clients know. The message is cut and kept to printable ASCII."""
-    message = error.message[:_MESSAGE_LIMIT]
+def plain(message: str) -> str:
+    """An error's message as it may be told: cut, and kept to printable ASCII."""
+    message = message[:_MESSAGE_LIMIT]
     if not (message.isascii() and message.isprintable()):
         message = "".join(c if c.isascii() and c.isprintable() else "?" for c in message)
-    fields = {"message": message, "type": error.type, "param": error.param, "code": error.code}
+    return message
+
+
+def envelope(error: GatewayError, *, param: str | None = None) -> bytes:
+    """The error as JSON, in the shape OpenAI's clients know. `param` is what the client calls the parameter, if not as we do."""
+    name = param or error.param
+    fields = {"message": plain(error.message), "type": error.type, "param": name, "code": error.code}
     return orjson.dumps({"error": fields})

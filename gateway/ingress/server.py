@@ -65,7 +65,8 @@ class MethodNotAllowed(InvalidRequest):
 
 class Server:
     """`policy_version` is asked once for each response, for its `x-llmgw-policy` header; `refused` counts
-    the requests that become no call, by error code; `speeches` has the paths whose clients do not speak OpenAI's dialect."""
+    the requests that become no call, by error code; `speeches` has the paths whose clients do not speak OpenAI's dialect,
+    those that end in `/` with everything below them, and makes a speech for the request of an id."""
 
     def __init__(
         self,
@@ -75,13 +76,14 @@ class Server:
         policy_version: Callable[[], str],
         refused: Counter[str] | None = None,
         proxies: Proxies | None = None,
-        speeches: Mapping[bytes, Callable[[], Speech]] | None = None,
+        speeches: Mapping[bytes, Callable[[str], Speech]] | None = None,
     ) -> None:
         self._routes = routes
         self._limits = limits
         self._policy_version = policy_version
         self._proxies = Proxies(()) if proxies is None else proxies
         self._speeches = {} if speeches is None else speeches
+        self._spoken_below = [path for path in self._speeches if path.endswith(b"/")]
         self._refused: Counter[str] = Counter() if refused is None else refused
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
@@ -190,6 +192,12 @@ class Server:
             self._refused[error.code] += 1
             raise
 
+    def _speech(self, path: bytes) -> Callable[[str], Speech] | None:
+        speech = self._speeches.get(path)
+        if speech is not None:
+            return speech
+        return next((self._speeches[place] for place in self._spoken_below if path.startswith(place)), None)
+
     def _begin(self, request: Request, response: Response) -> str:
         sent = request.headers.get(b"x-request-id")
         if sent is not None and _REQUEST_ID.fullmatch(sent):
@@ -197,8 +205,8 @@ class Server:
         else:
             self._served += 1
             id = f"{self._id_prefix}{self._served}"
-        if self._speeches and (speech := self._speeches.get(request.target.partition(b"?")[0])) is not None:
-            response.speaks(speech())
+        if (speech := self._speech(request.target.partition(b"?")[0])) is not None:
+            response.speaks(speech(id))
         response.add("x-request-id", id)
         response.add("x-llmgw-policy", self._policy_version())
         return id

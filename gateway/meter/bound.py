@@ -37,7 +37,7 @@ class Bounds:
         """The most input tokens a call can have: no byte of text makes more than one, whatever the vocabulary."""
         if call.operation is not Operation.CHAT:
             return len(call.body) + _MESSAGE
-        most = len(call.body) + _MESSAGE * (len(call.fields["messages"]) + 1)
+        most = max(len(call.body), len(call.native or b"")) + _MESSAGE * (len(call.fields["messages"]) + 1)
         if "tools" in call.has:
             most += _TOOLS
         if not call.has.isdisjoint(("image", "file")):

@@ -36,8 +36,8 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "litellm", "pins"),
-        *("region", "retention", "template", "templates"),
-        *("anthropic", "bedrock", "responses", "vertex"),
+        *("region", "retention"),
+        *("bedrock", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -77,14 +77,16 @@ class Retry(Section):
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo"]
-    """The wire format it speaks. `demo` is answered by the gateway itself, without a network."""
+    dialect: Literal["openai", "demo", "anthropic", "responses"]
+    """The wire format it speaks: `openai` is chat completions, `responses` OpenAI's responses, `anthropic` Anthropic's messages.
+    `demo` is answered by the gateway itself, without a network."""
     base_url: str | None = None
-    """Where its API begins, such as https://api.openai.com/v1."""
+    """Where its API begins, such as https://api.openai.com/v1, or https://api.anthropic.com of the dialect `anthropic`."""
     key: str | None = None
     """Its credential, such as ${OPENAI_API_KEY}."""
-    auth: Literal["bearer", "api-key"] = "bearer"
-    """How the key is sent: `Authorization: Bearer <key>`, or `api-key: <key>` as Azure wants it."""
+    auth: Literal["bearer", "api-key", "x-api-key"] | None = None
+    """How the key is sent: `Authorization: Bearer <key>`, or in a header of that name, as `api-key` for Azure. Default
+    `x-api-key` in the dialect `anthropic`, `bearer` in others."""
     headers: dict[str, str] = {}
     """Further headers to send with each call."""
     query: str = ""
@@ -264,6 +266,13 @@ class Trace(Section):
     """Prompts and answers kept for admins to read."""
 
 
+class TemplateFile(Section):
+    """Where a template is written."""
+
+    file: Annotated[str, Field(max_length=300)]
+    """Below the policy folder, such as templates/support.yaml."""
+
+
 class Realtime(Section):
     """How long sessions of the realtime API may last."""
 
@@ -285,6 +294,8 @@ class Policy(Section):
     """The names that clients may ask for."""
     routes: list[Route] = []
     """Rules, of which the first that fits a call says which model answers it."""
+    templates: dict[Name, TemplateFile] = {}
+    """Prompt templates by the names that calls use. A file right in templates/ that is not named here has its own name."""
     policies: dict[Name, Candidate] = {}
     """Ways to answer with cheaper models, for routes to name as candidates."""
     guarantee: dict[Literal["default"], Guarantee] = {}

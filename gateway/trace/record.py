@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -39,7 +40,7 @@ STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream",
 """The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
 
 _HARMLESS = re.compile(rb"[0-9.-]{1,32}")
-_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route"})
+_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route", "x-llmgw-template"})
 _PASSED_ON = (b"openai-processing-ms", b"openai-version")
 
 
@@ -230,8 +231,7 @@ class Record:
             ("x-llmgw-attempts", str(len(self.attempts))),
             ("traceresponse", self.span.traceparent()),
         ]
-        if self.decision is not None and self.decision.route is not None:
-            headers.append(("x-llmgw-route", self.decision.route))
+        headers += self._chosen()
         if deployment.name:
             headers += (("x-llmgw-model", deployment.name), ("x-llmgw-provider", deployment.provider.name))
         if served.attempt is not None and served.attempt.dropped:
@@ -255,14 +255,23 @@ class Record:
 
     def _failed_headers(self) -> Headers:
         headers = [("traceresponse", self.span.traceparent()), ("x-llmgw-attempts", str(len(self.attempts)))]
+        return tuple(headers + self._chosen())
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        """The template and the route, as far as the call has them."""
+        headers = []
+        if self.call is not None and self.call.prompt is not None:
+            headers.append(("x-llmgw-template", self.call.prompt.label))
         if self.decision is not None and self.decision.route is not None:
             headers.append(("x-llmgw-route", self.decision.route))
-        return tuple(headers)
+        return headers
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = outcome_of(error)
+            if error.prompt is not None and self.call is not None:
+                self.call = replace(self.call, prompt=error.prompt)
             if isinstance(error, KeyRefused) and self.tenant is None:
                 self.tenant = error.caller
             error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()

@@ -71,6 +71,7 @@ def sentences(row: Row) -> Iterator[str]:
     if row.get("outcome") == "rejected_auth":
         yield f"It was refused: {_sentence(row['error'])}"
         return
+    yield from choice.prompted(row)
     if row.get("reason") is not None:
         yield _routed(row)
         yield from choice.chosen(row)

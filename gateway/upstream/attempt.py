@@ -310,5 +310,5 @@ async def _error_text(exchange: Exchange, headers: Mapping[bytes, bytes]) -> byt
 
 def request_id_of(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
     """The provider's own id of the call, unless it says more than an id should."""
-    id = headers.get(b"x-request-id", b"").decode("latin-1")
+    id = headers.get(b"x-request-id", headers.get(b"request-id", b"")).decode("latin-1")
     return id if _ID.fullmatch(id) and not any(secret in id for secret in secrets) else None

@@ -36,6 +36,8 @@ class Providers:
             yield f"provider {name} is off: {variable} is not set"
 
 
+_AUTH = {"anthropic": "x-api-key"}
+"""How the key is sent where the policy does not say, by dialect; else as a bearer."""
 _MODERN = re.compile(r"(.+\.)?api\.openai\.com|.+\.openai\.azure\.com")
 """Hosts whose reasoning models refuse `max_tokens`."""
 
@@ -117,6 +119,8 @@ def _origin(name: str, written: schema.Provider, *, off: bool, mistakes: Mistake
         if not off:
             mistakes.add(path[:-1], f"'base_url' is missing: where is the API of {name!r}?", key=True)
         return Origin()
+    if written.dialect == "anthropic" and written.base_url.rstrip("/").endswith("/v1"):
+        mistakes.add(path, "in the dialect anthropic the base URL ends before `/v1`")
     try:
         return origin_of(written.base_url, allow_private=written.allow_private)
     except ValueError as error:
@@ -128,13 +132,17 @@ def _headers(written: schema.Provider, path: Path, mistakes: Mistakes) -> Iterat
     if written.key is not None:
         if not re.fullmatch(r"[!-~]+", written.key):
             mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
-        yield (
-            ("authorization", Secret(f"Bearer {written.key}"))
-            if written.auth == "bearer"
-            else ("api-key", Secret(written.key))
-        )
-    credential = {"bearer": "authorization", "api-key": "api-key"}[written.auth] if written.key is not None else ""
+        credential, form = _credential(written)
+        yield credential, Secret(form.format(written.key))
+    else:
+        credential = ""
     yield from further_headers(written.headers, path, mistakes, credential=credential)
+
+
+def _credential(written: schema.Provider) -> tuple[str, str]:
+    """The header that holds the key, and how it is written there."""
+    auth = written.auth or _AUTH.get(written.dialect, "bearer")
+    return ("authorization", "Bearer {}") if auth == "bearer" else (auth, "{}")
 
 
 def further_headers(

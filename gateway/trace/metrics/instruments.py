@@ -247,6 +247,33 @@ CERTIFICATE_STANDING = Instrument(
     "Certificates of a route's candidate that stand so: one for each system prompt, or one in all.",
     is_asked=True,
 )
+ROLLOUT_SHARE = Instrument(
+    "llmgw_template_rollout_share_ratio",
+    "llmgw.template.rollout.share",
+    _G,
+    "1",
+    ("template", "version"),
+    "Of the calls of a template that name no version, the share that gets this one.",
+    is_asked=True,
+)
+ROLLOUT_EVIDENCE = Instrument(
+    "llmgw_template_rollout_evidence_ratio",
+    "llmgw.template.rollout.evidence",
+    _G,
+    "1",
+    ("template", "version", "measure"),
+    "How far calls have shown that a new version is worse than its bound allows: at 1 it is stepped back.",
+    is_asked=True,
+)
+ROLLOUT_STEPPED_BACK = Instrument(
+    "llmgw_template_rollout_stepped_back",
+    "llmgw.template.rollout.stepped_back",
+    _G,
+    "{version}",
+    ("template", "version"),
+    "1 for a version that was taken out of its rollout.",
+    is_asked=True,
+)
 CERTIFICATE_LABELS = Instrument(
     "llmgw_certificate_labels",
     "llmgw.certificate.labels",

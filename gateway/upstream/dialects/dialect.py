@@ -53,7 +53,8 @@ class Translation(Protocol):
         ...
 
     def closing(self) -> bytes:
-        """The provider's own events that would end a stream here, as one that has reached its length; b"" if it has ended."""
+        """The provider's own events that would end a stream before its last event, as one that has reached its length: that
+        event is not delivered. b"" if the stream has ended."""
         ...
 
 

@@ -7,6 +7,8 @@ import re
 from gateway.core.errors import Broken
 
 MAX_EVENT = 256 * 1024
+MAX_DOCUMENT = 16 * 1024 * 1024
+"""Bytes of an event where one may tell the whole answer, and what was asked, once more."""
 _MARK = b"\xef\xbb\xbf"
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n|\r\r\n|\n\r")
@@ -16,14 +18,16 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 class Splitter:
     """Feed it bytes; it gives back all complete events so far as one block, and keeps the rest."""
 
-    __slots__ = ("_rest", "_started")
+    __slots__ = ("_limit", "_rest", "_started")
 
-    def __init__(self) -> None:
+    def __init__(self, *, limit: int = MAX_EVENT) -> None:
+        """`limit`: bytes of the largest event."""
+        self._limit = limit
         self._rest = bytearray()
         self._started = False
 
     def feed(self, data: bytes) -> bytes:
-        """The complete events, still as bytes, or b"" when none is. Raises Broken on one of more than 256 KiB."""
+        """The complete events, still as bytes, or b"" when none is. Raises Broken on one that is too large."""
         if not self._started:
             data = self._without_mark(data)
         rest = self._rest
@@ -32,7 +36,7 @@ class Splitter:
         seen = max(0, len(rest) - 3)  # a blank line may have begun there; what stands before was searched already
         rest += data
         end = _last_boundary(rest, seen)
-        if len(rest) - end > MAX_EVENT:
+        if len(rest) - end > self._limit:
             raise Broken("the provider sent an event that is too large", code="upstream_too_large")
         block = bytes(rest[:end])
         del rest[:end]

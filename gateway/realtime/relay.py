@@ -159,7 +159,7 @@ class Relay:
                 event = read(message)
             except InvalidRequest:
                 return Ending("provider", FAILED, "the provider said something that is no event")
-            self._spending.heard(event)
+            await self._spending.heard(event)
             if (ending := await self._tell(message)) is not None:
                 return ending
             try:

@@ -7,6 +7,7 @@ way at the end by our own count.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -80,7 +81,11 @@ class _Response:
 
 
 class Spending:
-    """`bill` is what the session has come to so far, `responses` how many have been counted."""
+    """`bill` is what the session has come to so far, `responses` how many have been counted.
+
+    Both sides of a session ask it, and the budget may take its time: one after the other, for an answer that came too late would
+    hold for a response that has been settled meanwhile.
+    """
 
     def __init__(self, hold: Hold, model: Model, estimates: SessionEstimates) -> None:
         self._hold = hold
@@ -89,6 +94,7 @@ class Spending:
         self._deployment: Deployment | None = None
         self._held: list[_Response] = []
         self._bills: list[Bill] = []
+        self._turn = asyncio.Lock()
         self._besides: list[Bill] = []  # to be paid with the next response, for nothing was held for them
         self.responses = 0
 
@@ -100,12 +106,42 @@ class Spending:
         """Holds for a first response there, in the place of elsewhere. Raises as Purse.reserve."""
         self._deployment = deployment
         if self._held:
-            await self._cover(self._held[0])
+            await self._reserve(self._held[0])
         else:
             await self._ahead(is_first=True)
 
     async def before(self, event: Event, size: int) -> None:
         """The client's event may be passed on once what it may lead to is held. Raises as Purse.reserve."""
+        async with self._turn:
+            await self._before(event, size)
+
+    async def heard(self, event: Event) -> None:
+        """From the provider: what it has made, and what it has counted."""
+        async with self._turn:
+            self._heard(event)
+
+    async def ahead(self) -> None:
+        """Holds for the next response of the conversation, of which there is one at a time. Raises as Purse.reserve."""
+        async with self._turn:
+            if all(each.is_beside for each in self._held):
+                await self._ahead()
+
+    def settle(self) -> None:
+        """The session is over: what nobody has counted is billed by our own count. May be called again."""
+        for each in self._held:
+            if each.id is not None:
+                self._pay(self._context.guess(each.text, each.audio, each.read), each.purse)
+            elif each.is_asked:
+                self._pay(self._context.guess(0, 0, self._context.about), each.purse)
+            elif self._besides:
+                self._pay(None, each.purse)
+            else:
+                each.purse.close()
+        self._held.clear()
+        self._bills += self._besides
+        self._besides.clear()
+
+    async def _before(self, event: Event, size: int) -> None:
         self._context.said(event, size)
         if event.type == "response.create":
             self._estimates.cap = cap_of(event.part("response"))
@@ -119,8 +155,7 @@ class Spending:
         elif (free := self._free()) is not None:
             await self._cover(free)
 
-    def heard(self, event: Event) -> None:
-        """From the provider: what it has made, and what it has counted."""
+    def _heard(self, event: Event) -> None:
         self._context.heard(event)
         match event.type:
             case "response.created":
@@ -134,26 +169,6 @@ class Spending:
                 self._refused(event.part("error").get("event_id"))
             case _ if isinstance(event.delta, str):
                 self._made(event)
-
-    async def ahead(self) -> None:
-        """Holds for the next response of the conversation, of which there is one at a time. Raises as Purse.reserve."""
-        if all(each.is_beside for each in self._held):
-            await self._ahead()
-
-    def settle(self) -> None:
-        """The session is over: what nobody has counted is billed by our own count."""
-        for each in self._held:
-            if each.id is not None:
-                self._pay(self._context.guess(each.text, each.audio, each.read), each.purse)
-            elif each.is_asked:
-                self._pay(self._context.guess(0, 0, self._context.about), each.purse)
-            elif self._besides:
-                self._pay(None, each.purse)
-            else:
-                each.purse.close()
-        self._held.clear()
-        self._bills += self._besides
-        self._besides.clear()
 
     @property
     def _context(self) -> Context:

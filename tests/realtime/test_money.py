@@ -257,3 +257,39 @@ async def test_sessions_under_way_count_as_calls_under_way(house: House, talker:
         await asyncio.sleep(0.01)
     async with calling(house) as client:
         await until(client, "session.created")
+
+
+async def test_a_fallback_is_held_for_at_its_own_price(house: House, talker: Talker) -> None:
+    talker.refuses = 500
+    models = "  dear: {use: demo/dear, price: {in: 100, out: 200}}\n"
+    models += "  two: {use: talker/a, price: {in: 1, out: 2}, fallback: [dear]}\n"
+    await house.adopt(policy(talker, models + limited("budget: [{usd: 0.2, per: day}]")))
+
+    with pytest.raises(InvalidStatus) as found:
+        async with calling(house, "two"):
+            pass
+
+    assert found.value.response.status_code == 429
+    assert [each["deployment"] for each in (await house.only_record())["attempts"]] == ["talker/a"]
+    assert not house.worker.budgets.held()
+
+
+async def test_what_both_sides_cause_at_once_is_held_and_paid_once(house: House, talker: Talker) -> None:
+    """Messages that make the next response dearer, while responses begin and end."""
+
+    async def busy(connection: ServerConnection) -> None:
+        async for message in connection:
+            if json.loads(message)["type"] == "response.create":
+                await talker.respond(connection)
+
+    talker.does = busy
+    await house.adopt(policy(talker, limited("budget: [{usd: 100, per: day}]")))
+    async with calling(house) as client:
+        for _ in range(40):
+            await client.send(ASK)
+            await client.send(told("session.update", session={"instructions": "i" * 5_000}))
+        for _ in range(40):
+            await until(client, "response.done")
+
+    assert (await house.only_record())["cost_nano_usd"] == 40 * ONE
+    assert [each.spent for name, each in (await house.balances()).items() if ":usd/" in name] == [40 * ONE]

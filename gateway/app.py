@@ -43,6 +43,7 @@ from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.server import serve
 from gateway.ingress.anthropic.endpoints import SPEECHES
 from gateway.ingress.data_plane import DataPlane
+from gateway.ingress.listening import bind
 from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
 from gateway.ingress.responses.kept import KeptResponses
@@ -145,7 +146,7 @@ async def running(
         policy = Current(await asyncio.to_thread(compile_folder), loaded_at=clock.now())
         watch = Watch(settings.policies, policy, compile_folder, clock)
 
-        store = await open_store(settings.store, settings.data, pepper=_pepper(settings), clock=clock)
+        store = await open_store(settings.store, settings.data, pepper=settings.pepper, clock=clock)
         closing.push_async_callback(store.close)
         instance = f"{socket.gethostname()}:{os.getpid()}"
         told_by = Worker(number, instance, shared, records_to)
@@ -388,25 +389,6 @@ async def _prompts(router: Router, rollouts: Rollouts, own_calls: OwnCalls, task
 def _talk(call: Call, tenant: Tenant) -> Talk:
     conversation = conversation_of(call, tenant)
     return Talk(conversation.id, conversation.is_new)
-
-
-def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
-    """An address to listen on, which other workers may share. Raises OSError that names it."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
-    try:
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
-    return sock
-
-
-def _pepper(settings: Settings) -> Secret | None:
-    secret = settings.environment.get("LLMGW_SECRET")
-    return Secret(secret) if secret else None
 
 
 async def _unless_away(work: Coroutine[Any, Any, None]) -> None:

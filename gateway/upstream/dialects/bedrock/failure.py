@@ -30,7 +30,10 @@ def failure(
     told = _members(body)
     name = headers.get(b"x-amzn-errortype", b"").decode("latin-1") or _text(told.get("__type"))
     name = name.partition(":")[0].rpartition("#")[2]
-    message = _text(told.get("message") or told.get("Message"))
+    inner = told.get("error")  # as servers have it that only speak Bedrock's dialect
+    message = _text(
+        told.get("message") or told.get("Message") or (inner.get("message") if isinstance(inner, dict) else None)
+    )
     error = orjson.dumps({"error": {"message": message, "code": _code(name)}})
     return openai.failure(_STATUSES.get(name, status), error, headers, secrets=secrets, now=now)
 

@@ -132,7 +132,7 @@ def finish(reason: str | None, *, calls: int) -> str | None:
     """Chat's finish_reason; None: it goes on. `calls` is how many functions were called."""
     if reason is None or reason == _NOT_SAID:
         return None
-    if reason == "STOP" and calls:
+    if calls and reason in ("STOP", "FUNCTION_CALL"):  # the second is not Google's own, but of servers that speak its dialect
         return "tool_calls"
     return _FINISHED.get(reason, "content_filter")
 

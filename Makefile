@@ -14,9 +14,9 @@ run: .venv/.run ## serve, with no configuration: data plane on 127.0.0.1:8080, a
 
 semantic: .venv/.semantic ## install what the semantic cache needs, 280 MB; `make semantic run` serves with it
 
-test: .venv/.dev .redis/redis-server .promtool/promtool ## run every test
+test: .venv/.dev .redis/redis-server .promtool/promtool .clients/.installed ## run every test
 	@scripts/get-browser.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 check: .venv/.dev ## format, lint, types, import contracts, policies, generated pages
 	$(BIN)/ruff format --check .
@@ -26,6 +26,7 @@ check: .venv/.dev ## format, lint, types, import contracts, policies, generated 
 	env -i PATH="$$PATH" $(BIN)/llmgw check policies
 	$(BIN)/python -m tests.faults.errors_page --check
 	$(BIN)/python -m gateway.policy.json_schema | diff - docs/policy.schema.json
+	$(BIN)/python -m gateway.policy.json_schema template | diff - docs/template.schema.json
 
 format: .venv/.dev ## put the code into its standard form
 	$(BIN)/ruff format .
@@ -41,7 +42,7 @@ lock: .venv/.dev ## pin what pyproject.toml asks for; WITH=--upgrade takes the n
 	scripts/lock.sh $(WITH)
 
 clean: ## remove what the other targets installed
-	rm -rf .venv .redis .promtool *.egg-info
+	rm -rf .venv .redis .promtool .clients *.egg-info
 
 # The files .venv/.run, .venv/.semantic and .venv/.dev say that what they are named for has been installed.
 
@@ -64,6 +65,9 @@ clean: ## remove what the other targets installed
 	@echo "installing what tests and checks need into .venv …"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
+
+.clients/.installed: requirements-clients.txt tests/compatibility/package-lock.json
+	@scripts/get-clients.sh .clients
 
 .redis/redis-server:
 	scripts/get-redis.sh .redis

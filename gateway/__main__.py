@@ -1,17 +1,32 @@
-"""The command line: llmgw serve | check | policy | explain | replay | keys | cache | certificates | export."""
+"""The command line: llmgw serve | check | policy | templates | explain | render | replay | keys | cache | certificates |
+export."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from gateway.commands import cache, certificates, check, explain, export, keys, policy, replay, serve
+from gateway.commands import (
+    cache,
+    certificates,
+    check,
+    explain,
+    export,
+    keys,
+    policy,
+    render,
+    replay,
+    serve,
+    templates,
+)
 
 _COMMANDS = {
     "serve": serve,
     "check": check,
     "policy": policy,
+    "templates": templates,
     "explain": explain,
+    "render": render,
     "replay": replay,
     "keys": keys,
     "cache": cache,

@@ -31,18 +31,23 @@ from gateway.cache.replay import Replays
 from gateway.cache.semantic.asked import Meanings
 from gateway.cache.semantic.start import OnDemand
 from gateway.cache.shared.flights import SharedFlights
+from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
+from gateway.core.tenant import Tenant
 from gateway.filing.filing import Filing
 from gateway.flow import Flow
 from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.server import serve
+from gateway.ingress.anthropic.endpoints import SPEECHES
 from gateway.ingress.data_plane import DataPlane
+from gateway.ingress.listening import bind
 from gateway.ingress.proxies import Proxies
 from gateway.ingress.request import Limits
+from gateway.ingress.responses.kept import KeptResponses
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
@@ -56,9 +61,11 @@ from gateway.policy.current import Current
 from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
+from gateway.realtime.flow import RealtimeFlow
 from gateway.route.certificate.certificates import Certificates
+from gateway.route.conversation import conversation_of
 from gateway.route.learned import LearnedScores
-from gateway.route.pins import Pins
+from gateway.route.pins import Beginnings, Pins
 from gateway.route.router import Router
 from gateway.route.trials import Trials
 from gateway.settings import Settings
@@ -67,15 +74,21 @@ from gateway.store.fleet import Fleet
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, begin
 from gateway.telemetry import Worker, open_telemetry
+from gateway.template.prompts import Prompts, Talk
+from gateway.template.rollout.rollouts import Rollouts
+from gateway.template.rollout.shadow import Shadows
 from gateway.trace.journal import Journal
 from gateway.trace.recorder import Recorder
 from gateway.trace.story import tell
 from gateway.upstream.bridge.exchange import Bridge
 from gateway.upstream.demo import Demo
+from gateway.upstream.demo_session import DemoLine
+from gateway.upstream.dialects import DIALECTS
 from gateway.upstream.health import Health
 from gateway.upstream.observed import Observed
 from gateway.upstream.open import Upstream
 from gateway.upstream.pool import Pool
+from gateway.upstream.sessions import OpenAILine, Sessions
 from gateway.upstream.webhook import post
 
 log = logging.getLogger("llmgw")
@@ -100,6 +113,7 @@ class Running:
     cache: CacheStore
     meanings: Meanings
     route: Router
+    rollouts: Rollouts
     tasks: Tasks
     admin_url: str | None = None
     is_draining: bool = False
@@ -134,11 +148,15 @@ async def running(
         policy = Current(await asyncio.to_thread(compile_folder), loaded_at=clock.now())
         watch = Watch(settings.policies, policy, compile_folder, clock)
 
-        store = await open_store(settings.store, settings.data, pepper=_pepper(settings), clock=clock)
+        store = await open_store(settings.store, settings.data, pepper=settings.pepper, clock=clock)
         closing.push_async_callback(store.close)
         instance = f"{socket.gethostname()}:{os.getpid()}"
         told_by = Worker(number, instance, shared, records_to)
-        telemetry = await closing.enter_async_context(open_telemetry(settings, policy, told_by, store.calls, clock))
+        pool, fleet = Pool(), Fleet(store.versions)
+        rollouts = _open_rollouts(policy, store, pool, tasks=tasks, clock=clock)
+        telemetry = await closing.enter_async_context(
+            open_telemetry(settings, policy, told_by, store.calls, clock, also=[rollouts.see])
+        )
         closing.push_async_callback(tasks.close)
 
         key = ready_made_key(store.pepper) if settings.is_for_trying_out else None
@@ -151,7 +169,7 @@ async def running(
         def publish(deployment: str, until: float, reason: str) -> None:
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
-        health, observed = Health(clock, publish), Observed(clock)
+        health, observed, refused = Health(clock, publish), Observed(clock), Counter[str]()
         pool, bridge, fleet = Pool(), Bridge(tasks), Fleet(store.versions)
         closing.callback(pool.close)
         budgets = _open_budgets(
@@ -168,26 +186,26 @@ async def running(
             clock=clock,
         )
         closing.push_async_callback(meanings.close)
-        keeper = Keeper(store.cache, purges, store.pepper, clock)
         flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
-            budget=budgets,
-            cache=Cache(
-                Replays(store.replays, tasks),
-                keeper,
-                tasks,
-                clock,
-                meanings,
-                None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
-            ),
             route=(
                 router := await closing.enter_async_context(
                     _router(store, own_calls, observed, tasks=tasks, clock=clock)
                 )
             ),
+            template=await closing.enter_async_context(_prompts(router, rollouts, own_calls, tasks)),
+            budget=budgets,
+            cache=Cache(
+                Replays(store.replays, tasks),
+                Keeper(store.cache, purges, store.pepper, clock),
+                tasks,
+                clock,
+                meanings,
+                None if store.flights is None else SharedFlights(store.flights, store.pepper, tasks, clock),
+            ),
             upstream=Upstream(
-                wires={"openai": pool, "demo": Demo(), "litellm": bridge},
+                wires={**dict.fromkeys(DIALECTS, pool), "demo": Demo(), "litellm": bridge},
                 health=health,
                 clock=clock,
                 random=random,
@@ -205,8 +223,7 @@ async def running(
             ),
         )
 
-        refused: Counter[str] = Counter()
-        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings, route=router)
+        telemetry.ask(health, budgets, refused, cache=store.cache, meanings=meanings, route=router, rollouts=rollouts)
 
         def unready() -> str | None:
             return "the gateway is shutting down" if worker.is_draining else None
@@ -215,12 +232,26 @@ async def running(
             DataPlane(
                 flow,
                 Filing(policy, keyring, budgets, flow.trace, pool, store.pepper, clock),
+                RealtimeFlow(
+                    policy=policy,
+                    auth=keyring,
+                    budget=budgets,
+                    route=router,
+                    upstream=Sessions({"openai": OpenAILine(pool.dialler), "demo": DemoLine()}, health, clock),
+                    meter=flow.meter,
+                    trace=flow.trace,
+                    tasks=tasks,
+                    clock=clock,
+                ),
+                kept=KeptResponses(store.responses, store.pepper),
+                now=clock.now,
                 unready=unready,
             ).routes(),
             limits=Limits(body=settings.max_body),
             policy_version=lambda: policy.current.version,
             refused=refused,
             proxies=Proxies(settings.trusted_proxies),
+            speeches=SPEECHES,
         )
         closing.push_async_callback(server.drain, 0)
         sock = bind(settings.host, settings.port)
@@ -237,6 +268,7 @@ async def running(
             cache=store.cache,
             meanings=meanings,
             route=router,
+            rollouts=rollouts,
             tasks=tasks,
         )
         history = History(settings.policies, store.policies, policy, clock)
@@ -249,6 +281,7 @@ async def running(
             "budgets": budgets.run(settings.data),
             **flow.cache.loops(),
             **router.loops(lambda: policy.current.routes),
+            "rollouts": await rollouts.begin(lambda: policy.current.templates.named),
             **telemetry.loops(),
             "upstream deadlines": pool.sweep(),
             "client deadlines": server.sweep(),
@@ -273,6 +306,7 @@ async def running(
                 observed=observed.all,
                 budgets=budgets,
                 certificates=router.certificates,
+                rollouts=rollouts,
                 metrics=telemetry.metrics,
                 purges=purges,
                 meanings=meanings,
@@ -318,6 +352,17 @@ def _open_budgets(
     )
 
 
+def _open_rollouts(policy: Current, store: Store, pool: Pool, *, tasks: Tasks, clock: Clock) -> Rollouts:
+    pepper = blake2b(store.pepper.reveal().encode(), digest_size=32, person=b"templates").digest()
+
+    def tell(message: Mapping[str, object]) -> None:
+        log.warning("a version of a template was stepped back", extra={"told": message})
+        if (webhook := policy.current.limits.webhook) is not None:
+            tasks.start(post(pool, webhook, message), name="webhook")
+
+    return Rollouts(store.meanings.earned, lambda: secrets.token_hex(6), clock, tell, pepper=pepper)
+
+
 @asynccontextmanager
 async def _router(
     store: Store, own_calls: OwnCalls, observed: Observed, *, tasks: Tasks, clock: Clock
@@ -335,23 +380,19 @@ async def _router(
         await trials.close()
 
 
-def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
-    """An address to listen on, which other workers may share. Raises OSError that names it."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+@asynccontextmanager
+async def _prompts(router: Router, rollouts: Rollouts, own_calls: OwnCalls, tasks: Tasks) -> AsyncIterator[Prompts]:
+    """To be left before the budgets are closed, as the router is."""
+    shadows = Shadows(own_calls, rollouts.held, tasks, SystemRandom())
     try:
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
-    return sock
+        yield Prompts(_talk, Beginnings(router.pins), rollouts.held, rollouts.hear, shadows)
+    finally:
+        await shadows.close()
 
 
-def _pepper(settings: Settings) -> Secret | None:
-    secret = settings.environment.get("LLMGW_SECRET")
-    return Secret(secret) if secret else None
+def _talk(call: Call, tenant: Tenant) -> Talk:
+    conversation = conversation_of(call, tenant)
+    return Talk(conversation.id, conversation.is_new)
 
 
 async def _unless_away(work: Coroutine[Any, Any, None]) -> None:

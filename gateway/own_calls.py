@@ -16,6 +16,7 @@ import orjson
 from gateway.core.arrival import Audience, Headers, Native
 from gateway.core.call import Call, Operation
 from gateway.core.errors import Broken, Overloaded
+from gateway.core.prompt import Prompt
 from gateway.core.secret import Secret
 from gateway.core.span import SpanContext
 from gateway.core.trial import TrialResult
@@ -53,10 +54,19 @@ class OwnCalls:
         return text if isinstance(text, str) else ""
 
     async def answer(
-        self, model: str, fields: Mapping[str, Any], *, tag: str, account: str, context: SpanContext
+        self,
+        model: str,
+        fields: Mapping[str, Any],
+        *,
+        tag: str,
+        account: str,
+        context: SpanContext,
+        prompt: Prompt | None = None,
     ) -> dict[str, Any]:
-        """The chat completion. `account`: see Call; `context` is the span that it belongs to. Raises GatewayError."""
-        return await self._answer(Operation.CHAT, {**fields, "model": model}, tag=tag, account=account, context=context)
+        """The chat completion. `account`: see Call; `context` is the span that it belongs to, `prompt` the template that is in
+        `fields` already. Raises GatewayError."""
+        asked = _Own(Operation.CHAT, {**fields, "model": model}, tag, self._credential, account, context, prompt)
+        return await self._run(asked)
 
     def note(self, result: TrialResult, context: SpanContext) -> None:
         """Records what came of a trial; see route.trials.Results."""
@@ -69,13 +79,14 @@ class OwnCalls:
         fields: Mapping[str, Any],
         *,
         tag: str,
-        account: str | None = None,
-        context: SpanContext | None = None,
     ) -> dict[str, Any]:
+        return await self._run(_Own(operation, fields, tag, self._credential))
+
+    async def _run(self, asked: _Own) -> dict[str, Any]:
         if self.flow is None:
             raise Overloaded("the gateway is starting")
         reply = _Caught()
-        await self.flow.run(_Own(operation, fields, tag, self._credential, account, context), reply)
+        await self.flow.run(asked, reply)
         return orjson.loads(reply.body)  # type: ignore[no-any-return]
 
 
@@ -91,9 +102,11 @@ class _Own:
         fields: Mapping[str, Any],
         tag: str,
         credential: Secret,
-        account: str | None,
-        context: SpanContext | None,
+        account: str | None = None,
+        context: SpanContext | None = None,
+        prompt: Prompt | None = None,
     ) -> None:
+        self._prompt = prompt
         self._operation = operation
         self._fields = fields
         self._tag = tag
@@ -117,6 +130,7 @@ class _Own:
             headers={b"cache-control": b"no-store"},
             is_own=True,
             account=self._account,
+            prompt=self._prompt,
         )
 
 

@@ -16,6 +16,7 @@ from gateway.route.certificate.certificate import Standing, State, Status
 from gateway.route.certificate.certificates import Certificates
 from gateway.route.trials import Trials
 from gateway.store.contract import CacheStore
+from gateway.template.rollout.rollouts import Followed, Rollouts, shares
 from gateway.trace.journal import Journal
 from gateway.trace.metrics import instruments as of
 from gateway.trace.metrics.names import clean
@@ -153,6 +154,30 @@ class Shown:
             *((of.CERTIFICATE_LABELS, key, count) for key, count in labels.items()),
             *((of.CERTIFICATE_LOSS_UPPER, key, most) for key, most in losses.items()),
         )
+
+
+class RolledOut:
+    """Who gets which version of a template, and how far new ones are from being stepped back."""
+
+    def __init__(self, rollouts: Rollouts) -> None:
+        self._rollouts = rollouts
+
+    async def readings(self) -> Sequence[Reading]:
+        return [each for followed in self._rollouts if _is_shared_out(followed) for each in self._of(followed)]
+
+    def _of(self, followed: Followed) -> Iterator[Reading]:
+        name, template = clean(followed.template.name), followed.template
+        for number, share in shares(followed).items():
+            yield of.ROLLOUT_SHARE, (name, str(number)), share
+        for number in followed.watched:
+            version = (name, str(number))
+            yield of.ROLLOUT_STEPPED_BACK, version, float(template.versions[number].hash in followed.standing.stepped)
+            for shown in self._rollouts.shown(followed, number):
+                yield of.ROLLOUT_EVIDENCE, (*version, shown.measure), shown.nearness
+
+
+def _is_shared_out(followed: Followed) -> bool:
+    return followed.template.rollout is not None or followed.standing.override is not None
 
 
 def _remaining(row: Row) -> Iterator[Reading]:

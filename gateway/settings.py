@@ -46,6 +46,12 @@ class Settings:
         """Whether ready-made keys are valid and printed: only on this machine, and with a store nobody else shares."""
         return self.store == STORE and self.host in ("127.0.0.1", "localhost", "::1")
 
+    @property
+    def pepper(self) -> Secret | None:
+        """LLMGW_SECRET, where it is set."""
+        secret = self.environment.get("LLMGW_SECRET")
+        return Secret(secret) if secret else None
+
 
 def shipped_policies() -> Path:
     """The folder `policies` where the command is run, or else the policies that were installed with it."""

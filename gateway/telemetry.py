@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,12 @@ from gateway.cache.semantic.asked import Meanings
 from gateway.core.clock import Clock
 from gateway.policy.current import Current
 from gateway.policy.names import known
-from gateway.readings import Kept, Parts, Shown
+from gateway.readings import Kept, Parts, RolledOut, Shown
 from gateway.route.router import Router
 from gateway.settings import Settings
 from gateway.store.contract import CacheStore, CallStream
-from gateway.trace.journal import Journal, open_journal
+from gateway.template.rollout.rollouts import Rollouts
+from gateway.trace.journal import Journal, Observe, open_journal
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import Push, open_push
@@ -65,6 +66,7 @@ class Telemetry:
         cache: CacheStore,
         meanings: Meanings,
         route: Router,
+        rollouts: Rollouts,
     ) -> None:
         """Metrics will have what these say, too; `refused` are requests that became no call, by error code.
 
@@ -78,6 +80,7 @@ class Telemetry:
                 parts.remaining,
                 Kept(cache, self.clock).readings,
                 Shown(route.certificates).readings,
+                RolledOut(rollouts).readings,
             )
 
     def loops(self) -> Mapping[str, Coroutine[Any, Any, None]]:
@@ -92,9 +95,15 @@ class Telemetry:
 
 @asynccontextmanager
 async def open_telemetry(
-    settings: Settings, policy: Current, worker: Worker, shared_calls: CallStream | None, clock: Clock
+    settings: Settings,
+    policy: Current,
+    worker: Worker,
+    shared_calls: CallStream | None,
+    clock: Clock,
+    *,
+    also: Sequence[Observe] = (),
 ) -> AsyncIterator[Telemetry]:
-    """`shared_calls` is where replicas show each other their records.
+    """`shared_calls` is where replicas show each other their records; `also` see each row.
 
     Leaving the block writes and pushes what is left; the loops must have ended.
     """
@@ -103,7 +112,7 @@ async def open_telemetry(
     push = await open_push(settings.environment, worker.instance, metrics.gathered, clock)
     sampler = sampler_of(settings.environment)
     tracer = open_tracer(settings.environment, worker.instance, keeps_failures=sampler.bound > 0)
-    observers = [observer.observe] if tracer is None else [observer.observe, tracer.see]
+    observers = [observer.observe, *also, *([] if tracer is None else [tracer.see])]
     journal = open_journal(
         settings.data, stdout=worker.records_to, retention=settings.records, clock=clock, observers=observers
     )

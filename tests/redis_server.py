@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
+
 REPOSITORY = Path(__file__).parent.parent
 STARTING = 5.0
 """Seconds a server may take until it answers."""
@@ -25,7 +27,7 @@ class RedisServer:
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -89,7 +91,7 @@ def redis_server(*, save: bool = False, cluster: bool = False) -> Iterator[Redis
     """A server that answers, or a cluster of one; it is killed in the end, and what it kept is removed."""
     options = ["--appendonly", "yes", "--appendfsync", "always"] if save else ["--save", ""]
     if cluster:
-        options += ["--cluster-enabled", "yes", "--cluster-port", str(_free_port())]
+        options += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
     with _running(options) as server:
         if cluster:
             server.send("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
@@ -130,10 +132,3 @@ def _dies_with_us() -> Sequence[str]:
     """Starts a program that is killed when we are."""
     setpriv = shutil.which("setpriv")
     return [] if setpriv is None else [setpriv, "--pdeathsig", "KILL"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -17,7 +17,6 @@ SENTENCE = "ingress → auth → template → budget → cache → route → ups
 STAGES = SENTENCE.split(" → ")
 MARKS = {
     "ingress": "ingress: Arrival",
-    "template": "apply.template(",
     "route": "self.route.order(",
     "meter": "self.meter.bill(",
     "budget": "self.budget.hold(",

@@ -23,7 +23,7 @@ from gateway.auth.virtual_key import well_formed
 from gateway.policy.compile import compile_policy
 from gateway.settings import PREFIX, add_flags
 from tests.conftest import House
-from tests.faults.gateway_process import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -86,10 +86,17 @@ class Budgets:
         """Raises Overloaded when this worker has more to do than it can, and the tenant has had its share; see Shares."""
         await self._shares.admit(tenant.org)
 
-    def hold(self, tenant: Tenant, call: Call, limits: Limits) -> Hold:
-        """A context manager for the time in which the call is answered; see Hold."""
+    def hold(self, tenant: Tenant, call: Call, limits: Limits, estimates: Estimates | None = None) -> Hold:
+        """A context manager for the time in which the call is answered; see Hold. `estimates`: where not the call's body says
+        what it may use."""
         return Hold(
-            call, tenant, limits, reserver=self._reserver, estimates=self._estimates, joined=self, clock=self._clock
+            call,
+            tenant,
+            limits,
+            reserver=self._reserver,
+            estimates=estimates or self._estimates,
+            joined=self,
+            clock=self._clock,
         )
 
     def tallies(self) -> Mapping[str, Tally]:

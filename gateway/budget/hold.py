@@ -86,6 +86,10 @@ class Hold:
         return self._call.id
 
     @property
+    def call(self) -> Call:
+        return self._call
+
+    @property
     def bill(self) -> Bill | None:
         """What all answers of the call have cost, as far as they are known."""
         if not self._beside:
@@ -153,6 +157,12 @@ class Hold:
             purse.asked = self.own.asked
         self._beside.append(purse)
         return purse
+
+    def note_refusal(self, purse: Purse) -> None:
+        """A further answer could not be paid, which ends the call: what was asked for it is told."""
+        if purse.asked is not self.own.asked and purse.asked:
+            self.own.asked.append(purse.asked[-1])
+            purse.asked = self.own.asked
 
     async def reserve(self, deployment: Deployment) -> int | None:
         """See Purse.reserve."""

@@ -121,7 +121,7 @@ class Keeper:
             call.operation.value,
             model.name,
             route or "",
-            call.template or "",
+            "" if call.prompt is None else call.prompt.identity,
             tuple([(f"{each.provider.name} {each.provider.host}", each.upstream_model) for each in model.deployments]),
         )
         key = exact_key(self._pepper, scope, target, call.fields)
@@ -180,7 +180,7 @@ class Keeper:
             key_id=asked.tenant.key_id,
             model=asked.model.name,
             route=asked.route or "",
-            template=asked.call.template or "",
+            template="" if asked.call.prompt is None else asked.call.prompt.label,
             tags=asked.call.tags,
             purges=asked.purges,
             cost=answered.cost,

@@ -82,6 +82,13 @@ class Unclaimed:
         """Nothing was claimed."""
 
 
+def _sent(call: Call) -> bytes:
+    """What the client itself sent: a template may have got another version before the call is repeated."""
+    if call.prompt is None:
+        return call.body
+    return call.prompt.asked + b"\0" + (call.template or "").encode()
+
+
 class Claimed(Unclaimed):
     """The claim of a call's Idempotency-Key. Leaving it keeps the answer if it was completed, or else frees the key."""
 
@@ -98,7 +105,7 @@ class Claimed(Unclaimed):
 
     async def __aenter__(self) -> Claimed:
         call = self._call
-        body_hash = hashlib.sha256(call.operation.value.encode() + b"\0" + call.body).hexdigest()
+        body_hash = hashlib.sha256(call.operation.value.encode() + b"\0" + _sent(call)).hexdigest()
         work = self._store.claim(self._scope, call.idempotency_key or "", body_hash)
         found = await self._tasks.finish(work, name="replay claim")
         match found:

@@ -39,6 +39,10 @@ class AdminApi:
         told = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._ask("POST", path, orjson.dumps(body), told)
 
+    def post_to(self, path: tuple[str, ...], verb: str, body: object, **headers: str) -> Any:
+        """An order (`verb`) to the thing at a path."""
+        return self.post("/".join(quote(each, safe="") for each in path) + f":{verb}", body, **headers)
+
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
         if not self.url.startswith(("http://", "https://")):
             raise RefusedError("--url must be an http:// or https:// address")

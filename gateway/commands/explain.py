@@ -23,6 +23,7 @@ from gateway.budget.escrow import account_name
 from gateway.budget.limits import Account, Limits, Unit
 from gateway.budget.preview import Books, preview
 from gateway.commands.caching import tell_cache
+from gateway.commands.prompted import prompted, tell_template
 from gateway.commands.tell import tell_call
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
@@ -68,6 +69,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--tenant", metavar="ORG[/TEAM]", help="instead of a key: a key of this tenant")
     parser.add_argument("--model", help="the model asked for; default: the one in the file")
     parser.add_argument("--file", type=Path, metavar="BODY.json", help="the body of the call; default: a short one")
+    parser.add_argument("--template", metavar="NAME[@VERSION]", help="the template that the call asks for")
+    parser.add_argument("--show", action="store_true", help="print the messages that its template makes")
     parser.add_argument("--tags", default="", metavar="A,B", help="tags of the call")
     parser.add_argument("--cache-control", metavar="TEXT", help="the call's header of that name")
     parser.add_argument("--operation", choices=sorted(_OPERATIONS), default="chat", help="default: %(default)s")
@@ -102,6 +105,9 @@ async def _explain(args: argparse.Namespace) -> int:
         await store.close()
     tenant = tenant_of(key, snapshot.tenants)
     print(f"tenant    {tenant.name}, key {tenant.key_name or tenant.key_id or 'of nobody'}")
+    call = await prompted(call, tenant, snapshot, tokens, clock)
+    for line in tell_template(call, snapshot, show=args.show):
+        print(line)
     count = await tokens.sent(call, call.model)
     decision = decide(call, tenant, snapshot.routes, Circumstances(lambda: count, clock.now(), sent=count))
     deployments = order(decision.model, Random(), call, decision=decision)
@@ -118,7 +124,6 @@ async def _explain(args: argparse.Namespace) -> int:
 def _story(
     call: Call, tenant: Tenant, decision: Decision, deployments: Sequence[Deployment], snapshot: Snapshot
 ) -> Iterator[str]:
-    yield "template  none"
     for number, line in enumerate(tell_cache(call, tenant, decision.route, snapshot.cache)):
         yield f"{'' if number else 'cache':10}{line}"
     reason = "the model the client named" if decision.route is None else f"by route {decision.route}"
@@ -188,7 +193,7 @@ def _call(args: argparse.Namespace) -> OpenAIArrival:
         with suppress(orjson.JSONDecodeError):  # what is wrong with it is told as any client is told
             fields = orjson.loads(body)
             body = orjson.dumps({**fields, "model": args.model}) if isinstance(fields, dict) else body
-    said = {b"x-llmgw-tags": args.tags, b"cache-control": args.cache_control}
+    said = {b"x-llmgw-template": args.template, b"x-llmgw-tags": args.tags, b"cache-control": args.cache_control}
     headers = {name: value.encode() for name, value in said.items() if value}
     request = Request(method=b"POST", target=b"/", headers=headers, body=body, received=0.0, peer="")
     return OpenAIArrival(request, operation=operation, id="explained")

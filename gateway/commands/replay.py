@@ -160,7 +160,7 @@ def _ask(args: argparse.Namespace) -> dict[str, Any]:
             "llmgw replay: a running gateway compares with its own policy, and calls such as --traffic last-7d"
         )
     body = {
-        "files": {each.name: Path(each.path).read_text() for each in policy_files(args.folder)},
+        "files": {each.name: Path(each.entry.path).read_text() for each in policy_files(args.folder)},
         "traffic": args.traffic,
         "states": {route: standing.value for route, standing in args.state},
     }

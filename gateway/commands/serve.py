@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from gateway.app import Running, bind, running
+from gateway.app import Running, running
+from gateway.ingress.listening import bind
 from gateway.policy.mistakes import PolicyError
 from gateway.settings import Settings, add_flags, from_arguments
 from gateway.store.contract import OpenError

@@ -10,6 +10,7 @@ from gateway.core.call import Call
 from gateway.core.feedback import Feedback
 from gateway.core.secret import Secret
 from gateway.core.span import SpanContext
+from gateway.core.tenant import Tenant
 from gateway.core.trial import TrialResult
 
 
@@ -57,6 +58,18 @@ class Arrival(Asked, Protocol):
 
         Raises InvalidRequest.
         """
+        ...
+
+
+class Remembering(Protocol):
+    """What a call's client leaves to us between its calls."""
+
+    async def recall(self, tenant: Tenant) -> None:
+        """Before the call is read: what it refers to, of the tenant's own. Raises NotFound, InvalidRequest, Overloaded."""
+        ...
+
+    async def keep(self, last: bytes) -> None:
+        """After the answer is paid for and before its `last` bytes are sent. Raises nothing that the client need know."""
         ...
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from gateway.core.prompt import Prompt
+
 
 class Operation(Enum):
     """What is asked for. The value is OpenTelemetry's `gen_ai.operation.name`."""
@@ -22,6 +24,7 @@ class Operation(Enum):
     SPEECH = "speech"
     TRANSCRIPTION = "transcription"
     TRANSLATION = "translation"
+    REALTIME = "realtime"
 
 
 TEXT = frozenset({Operation.CHAT, Operation.COMPLETION, Operation.EMBEDDINGS})
@@ -47,7 +50,7 @@ class Call:
     `body` is the client's JSON, byte for byte, and `fields` the same parsed: read only what is acted on. `has` names the
     features in use, for routes to match (see FEATURES). `headers` have lower-case names and no credential. `received` is
     monotonic seconds. `is_own`: the gateway asks for itself, and by the very model it names; `account` is on whose account it
-    does, in the place of an end user.
+    does, in the place of an end user. `prompt` is the template that was put round it.
 
     `form` is what `body` is where that is no JSON; `fields` are then its texts.
 
@@ -77,6 +80,7 @@ class Call:
     dropped: tuple[str, ...] = ()
     strict: bool = False
     form: Form | None = None
+    prompt: Prompt | None = None
 
     @property
     def user(self) -> str | None:

@@ -39,9 +39,19 @@ class Retries:
     replay: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """A credential of Amazon's, which is never sent: each call is signed with it, for one region."""
+
+    region: str
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
-    """A company or server we call. `headers` are sent with each call and hold its credential.
+    """A company or server we call. `headers` are sent with each call and hold its credential, unless `signing` does.
 
     `stream_usage` says whether it understands `stream_options.include_usage`; `output_cap` is the field of a request that
     caps its output, where the client wrote none; `propagate_trace`: it is told which trace a call belongs to. `path` and
@@ -74,6 +84,13 @@ class Provider:
     reads_environment: bool = False
     keeps_files: bool = False
     unbudgeted_batches: bool = False
+    signing: Signing | None = None
+
+    @property
+    def authority(self) -> str:
+        """The host as the Host header names it, with the port unless it is the usual one."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == (443 if self.tls else 80) else f"{name}:{self.port}"
 
 
 class Strategy(Enum):

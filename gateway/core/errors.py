@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from gateway.core.prompt import Prompt
 from gateway.core.tenant import Tenant
 
 
@@ -20,7 +21,8 @@ class GatewayError(Exception):
     """`status`, `type`, `code`, `param` and `headers` are what the client gets; `retry_after` is in seconds.
 
     `should_retry` becomes `x-should-retry`: True, False, or None for no hint. `retriable` is for our own retries.
-    `fault` says whose it is: the `gateway`'s, the `caller`'s or the `upstream`'s.
+    `fault` says whose it is: the `gateway`'s, the `caller`'s or the `upstream`'s. `prompt` is the template that could not be put
+    round the call.
     """
 
     fault = "gateway"
@@ -32,6 +34,7 @@ class GatewayError(Exception):
     should_retry: bool | None = None
     retry_after: float | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    prompt: Prompt | None = None
 
     def __init__(
         self,

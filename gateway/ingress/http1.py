@@ -1,7 +1,4 @@
-"""HTTP/1.1 as a server: one protocol object for each connection, strict about framing, with a deadline for each phase.
-
-The parser is httptools (llhttp in its strict mode); `refusals` has what llhttp lets pass and a gateway must not.
-"""
+"""HTTP/1.1 as a server: one protocol object for each connection, with a deadline for each phase."""
 
 from __future__ import annotations
 
@@ -10,26 +7,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-import httptools
-
 from gateway.core.errors import SHUTTING_DOWN, GatewayError, InvalidRequest, Overloaded
+from gateway.core.peer import Peer
 from gateway.ingress import refusals
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Limits, Request
+from gateway.ingress.request_reader import RequestReader
+from gateway.websocket.framing import Framing, server
+from gateway.websocket.socket import Socket
 
 Handler = Callable[[Request, Response], Awaitable[None]]
 Refuse = Callable[[GatewayError, Request, Response], None]
 
-_SINGLE = frozenset(
-    {b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"idempotency-key", b"expect"}
-)
 _PROBE_AGAIN = 0.05
 _LINGER = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_UPGRADE_ONLY = frozenset({b"upgrade", b"connection", b"http2-settings", b"expect"})
-# Framing that carries nothing (chunk sizes and extensions) may cost this much more than the body it carries.
-_FRAMING_SLACK = 64 * 1024
-_FRAMING_PER_BYTE = 8
 
 
 class Connection(asyncio.Protocol):
@@ -45,7 +37,9 @@ class Connection(asyncio.Protocol):
         joined: Callable[[Connection], None],
         left: Callable[[Connection], None],
         retiring: Callable[[], bool],
+        sockets: frozenset[bytes] = frozenset(),
     ) -> None:
+        """`sockets` are the paths where a request may become a WebSocket."""
         self._handler = handler
         self._refuse = refuse
         self._limits = limits
@@ -53,17 +47,12 @@ class Connection(asyncio.Protocol):
         self._joined = joined
         self._left = left
         self._retiring = retiring
-        self._parser = httptools.HttpRequestParser(self)
-        self._request = Request()
-        self._body: bytes | bytearray = b""
-        self._body_size = 0
+        self._reader = RequestReader(
+            limits, loop.time, arrived=self._arrived, expects=self._answer_expectation, sockets=sockets
+        )
+        self._socket: Socket | None = None
         self._waiting_size = 0
         self._owes_continue = False
-        self._fed = 0
-        self._lines = 0
-        self._head_size = 0
-        self._head_done = False
-        self._has_bytes = False
         self._failed = False
         self._draining = False
         self._half_closed = False
@@ -73,7 +62,6 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._response: Response | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._phase_since = loop.time()
         self._stalled_since: float | None = None
         self._peer = ""
         self.transport: asyncio.Transport | None = None
@@ -94,6 +82,8 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
         if self._task is None:
             self._left(self)
+        elif self._socket is not None:
+            self._socket.lost()
         elif self._has_begun and not (self._response is not None and self._response.outlives(self._leave)):
             self._leave()
 
@@ -102,10 +92,10 @@ class Connection(asyncio.Protocol):
 
         To tell it from one that left, an interim response is written: a socket that is gone answers it with a reset.
         """
-        if self._failed and self._task is None:
+        if self._reader.is_switching or (self._failed and self._task is None):
             return False
         if self._task is None and not self._waiting:
-            if self._has_bytes:
+            if self._reader.is_begun:
                 self._fail(InvalidRequest("the connection ended within the request", code="incomplete_body"))
             return False
         self._half_closed = True
@@ -139,103 +129,17 @@ class Connection(asyncio.Protocol):
         self._pace_reading()
 
     def data_received(self, data: bytes) -> None:
+        if self._socket is not None:
+            self._socket.fed(data)
+            return
         if self._failed:
             return  # what follows a refusal is taken and thrown away
-        while data:
-            data = self._feed(data)
-
-    def _feed(self, data: bytes) -> bytes:
-        """Parses what has come; gives back what is to be parsed instead, where a request asks to change protocols."""
-        self._fed += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            return self._without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self._fail(cause if isinstance(cause, GatewayError) else refusals.bad_http())
-        except httptools.HttpParserError as error:
-            self._fail(refusals.parser_error(error))
-        else:
-            self._bound()
-        return b""
+            self._reader.feed(data)
+        except GatewayError as error:
+            self._fail(error)
 
-    def _bound(self) -> None:
-        """What has been read and is neither part of a body nor of a request that is complete must stay small."""
-        if not self._head_done and self._fed > self._limits.head:
-            self._fail(refusals.head_too_large())
-        elif self._fed - self._body_size > self._limits.head + _FRAMING_SLACK + _FRAMING_PER_BYTE * self._body_size:
-            self._fail(InvalidRequest("the chunked framing is larger than what it carries", code="bad_http"))
-
-    # httptools' side
-
-    def on_message_begin(self) -> None:
-        self._request = Request()
-        self._has_bytes = True
-        self._phase_since = self._loop.time()
-        self._head_done = False
-        self._lines = self._head_size = 0
-
-    def on_url(self, url: bytes) -> None:
-        self._request.target += url
-        if len(self._request.target) > self._limits.header_line:
-            raise InvalidRequest("the request target is too long", code="target_too_long", status=414)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_done:
-            raise InvalidRequest("trailers are not accepted", code="bad_http")
-        headers = self._request.headers
-        name = name.lower()
-        self._lines += 1
-        self._head_size += len(name) + len(value)
-        limits = self._limits
-        if len(value) > limits.header_line or self._lines > limits.headers or self._head_size > limits.head:
-            raise refusals.head_too_large()
-        if b"_" in name:
-            raise InvalidRequest("header names must not have underscores", code="bad_header")
-        if name in headers:
-            if name in _SINGLE:
-                code = "bad_http" if name == b"host" else "duplicate_header"
-                raise InvalidRequest("a header was sent twice that may be sent once", code=code)
-            value = headers[name] + b", " + value
-        headers[name] = value
-
-    def on_headers_complete(self) -> None:
-        request, parser = self._request, self._parser
-        self._head_done = True
-        request.method = parser.get_method()
-        request.keep_alive = parser.should_keep_alive()
-        headers = request.headers
-        version = parser.get_http_version()
-        request.is_old = version == "1.0"
-        refusals.check_head(request, version)
-        length = headers.get(b"content-length")
-        if length is not None and int(length) > self._limits.body:
-            raise refusals.body_too_large(self._limits.body)
-        expect = headers.get(b"expect")
-        if expect is not None:
-            self._answer_expectation(expect)
-
-    def on_body(self, body: bytes) -> None:
-        if not self._body:
-            self._body = body  # most come in one piece
-        elif isinstance(self._body, bytearray):
-            self._body += body
-        else:
-            self._body = bytearray(self._body) + body
-        self._body_size += len(body)
-        if self._body_size > self._limits.body:
-            raise refusals.body_too_large(self._limits.body)
-
-    def on_message_complete(self) -> None:
-        if self._parser.should_upgrade():
-            return
-        request = self._request
-        request.body = bytes(self._body)
-        self._body = b""
-        self._body_size = 0
-        self._fed = 0
-        self._head_done = self._has_bytes = False
+    def _arrived(self, request: Request) -> None:
         if self._task is None and not self._waiting and self._drained is None:
             self._start(request)
             return
@@ -250,6 +154,26 @@ class Connection(asyncio.Protocol):
         if self._drained is not None:
             await self._drained
 
+    def switch(self, head: bytes) -> Peer:
+        """Sends the last HTTP there is on this connection: from now on it is a WebSocket. Raises Overloaded while draining."""
+        if self._failed:
+            raise refusals.bad_http()
+        if self._draining or self.lost:
+            raise Overloaded("the gateway is shutting down", code="shutting_down")
+        self.write(head)
+        self._socket = Socket(Framing(server()), self)
+        if self._reader.rest:
+            self._socket.fed(self._reader.rest)
+        return self._socket
+
+    def read_on(self, on: bool, /) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            (self.transport.resume_reading if on else self.transport.pause_reading)()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
     def write(self, data: bytes) -> None:
         if self.transport is not None:
             self.transport.write(data)
@@ -261,7 +185,9 @@ class Connection(asyncio.Protocol):
     def drain(self) -> None:
         """Ends the connection as soon as what is under way on it has been answered."""
         self._draining = True
-        if self._task is None and self.transport is not None:
+        if self._socket is not None:
+            self.stop()
+        elif self._task is None and self.transport is not None:
             self.transport.close()
         elif self._response is not None:
             self._response.keep_alive = False
@@ -286,20 +212,26 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         if self._task is not None:
-            if self._half_closed or (self._is_reading_paused and self._drained is None):
-                self._probe()
-            elif self._response is not None:
-                self._response.keep_warm(now)
+            self._look_after(now)
             return
-        waited = now - self._phase_since
-        if self._head_done:
+        waited = now - self._reader.since
+        if self._reader.is_headed:
             if waited > self._limits.body_time:
                 self._fail(refusals.request_timeout())
-        elif self._has_bytes:
+        elif self._reader.is_begun:
             if waited > self._limits.head_time:
                 self._fail(refusals.request_timeout())
         elif waited > self._limits.idle_time and self.transport is not None:
             self.transport.close()
+
+    def _look_after(self, now: float) -> None:
+        """Finds out whether a silent client is still there, and keeps a silent answer from being cut; a WebSocket does both."""
+        if self._socket is not None:
+            return
+        if self._half_closed or (self._is_reading_paused and self._drained is None):
+            self._probe()
+        elif self._response is not None:
+            self._response.keep_warm(now)
 
     def _start(self, request: Request) -> None:
         request.received = monotonic()  # the loop's own clock counts whole milliseconds
@@ -336,7 +268,7 @@ class Connection(asyncio.Protocol):
         elif self._half_closed:
             transport.close()
         else:
-            self._phase_since = self._loop.time()
+            self._reader.since = self._loop.time()
             if self._owes_continue:
                 self._owes_continue = False
                 transport.write(_CONTINUE)
@@ -349,6 +281,8 @@ class Connection(asyncio.Protocol):
 
     def _pace_reading(self) -> None:
         """Reads on only while the client takes its answers, and what waits for its turn is little."""
+        if self._reader.is_switching:
+            return
         limits = self._limits
         must_pause = (
             self._drained is not None or len(self._waiting) >= limits.pipelined or self._waiting_size > limits.body
@@ -367,7 +301,7 @@ class Connection(asyncio.Protocol):
         if self.transport is None:
             return
         if self._task is None:
-            self._refuse(error, self._request, Response(self, keep_alive=False, head_only=False))
+            self._refuse(error, self._reader.request, Response(self, keep_alive=False, head_only=False))
             self._linger(self.transport)
         else:
             self._draining = True  # the call under way is answered; what follows it is not trusted
@@ -380,21 +314,8 @@ class Connection(asyncio.Protocol):
         else:
             transport.close()
 
-    def _answer_expectation(self, expect: bytes) -> None:
-        if expect.lower() != b"100-continue":
-            raise InvalidRequest("only 100-continue can be expected", code="expectation_failed", status=417)
+    def _answer_expectation(self) -> None:
         if self._task is None and not self._waiting:
             self.write(_CONTINUE)
         else:
             self._owes_continue = True
-
-    def _without_upgrade(self, rest: bytes) -> bytes:
-        """A request that asks to change protocols, as if it had not asked; llhttp would leave out its body."""
-        request = self._request
-        lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
-        lines += [b"%b: %b\r\n" % item for item in request.headers.items() if item[0] not in _UPGRADE_ONLY]
-        if not request.keep_alive:
-            lines.append(b"connection: close\r\n")
-        self._parser = httptools.HttpRequestParser(self)
-        self._fed = 0
-        return b"".join([*lines, b"\r\n", rest])

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.core.call import Call, Form, Operation
 from gateway.core.errors import InvalidRequest
 from gateway.ingress import json_body, multipart, parameters
-from gateway.ingress.openai import bearer, check_media, span_context, tags
+from gateway.ingress.openai import bearer, check_media, span_context, tags_of
 from gateway.ingress.request import Request
 
 PATHS = {
@@ -69,7 +69,7 @@ class MediaArrival:
             if fields.get("model") is None and operation in _DEFAULTS:
                 fields = {**fields, "model": _DEFAULTS[operation]}
                 body = _with_model(body, _DEFAULTS[operation])
-        parameters.check_names(fields)
+        parameters.check_names(fields, parameters.ACTED_ON)
         _check(fields, operation)
         is_stream = operation in _STREAMED and fields.get("stream") in (True, "true", "True", "1")
         return Call(
@@ -80,7 +80,7 @@ class MediaArrival:
             body=body,
             fields=fields,
             stream=is_stream or operation is Operation.SPEECH,
-            tags=tags(request.headers),
+            tags=tags_of(request.headers.get(b"x-llmgw-tags")),
             headers=request.headers,
             form=form,
         )

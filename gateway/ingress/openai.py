@@ -7,7 +7,8 @@ response format. Everything else is the provider's to judge, unless the policy i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import InvalidRequest
@@ -41,6 +42,14 @@ class ModelsAsked:
         self.credential = bearer(request.headers)
         self.context = span_context(request.headers)
 
+    @staticmethod
+    def name(target: bytes, place: str) -> str:
+        """The model that is asked for below `place`. Raises InvalidRequest."""
+        try:
+            return unquote(target.partition(b"?")[0].decode(), errors="strict").partition(f"{place}/")[2]
+        except UnicodeDecodeError:
+            raise InvalidRequest("the path is not valid UTF-8", code="bad_target") from None
+
 
 class OpenAIArrival:
     """A request on one of OpenAI's routes. Implements `core.arrival.Arrival`."""
@@ -68,10 +77,13 @@ class OpenAIArrival:
         if not isinstance(model, str) or not model:
             raise _missing("model") if model is None or model == "" else _wrong("model", "a string")
         parameters.check(fields, strict=strict)
-        has = _READERS[self._operation](fields)
+        said = headers_of(request.headers)
+        if (said.template is None and not model.startswith("template:")) or fields.get("messages"):
+            has = _READERS[self._operation](fields)
+        else:
+            has = _TEMPLATED[self._operation](fields)
         stream = fields.get("stream") is True
         options = fields.get("stream_options")
-        headers = request.headers
         return Call(
             id=self.id,
             operation=self._operation,
@@ -82,13 +94,32 @@ class OpenAIArrival:
             stream=stream,
             wants_usage=options is not None and options.get("include_usage") is True,
             has=has,
-            tags=tags(headers),
-            conversation=_text(headers, b"x-llmgw-conversation"),
-            template=_text(headers, b"x-llmgw-template"),
-            idempotency_key=_text(headers, b"idempotency-key", "idempotency_key_too_long"),
-            headers=headers,
+            tags=said.tags,
+            conversation=said.conversation,
+            template=said.template,
+            idempotency_key=said.idempotency_key,
+            headers=request.headers,
             strict=strict,
         )
+
+
+class Said(NamedTuple):
+    """What headers say of a call."""
+
+    tags: tuple[str, ...]
+    conversation: str | None
+    template: str | None
+    idempotency_key: str | None
+
+
+def headers_of(headers: Mapping[bytes, bytes]) -> Said:
+    """Raises InvalidRequest for what is too long."""
+    return Said(
+        tags_of(headers.get(b"x-llmgw-tags")),
+        text_of(headers, b"x-llmgw-conversation"),
+        text_of(headers, b"x-llmgw-template"),
+        text_of(headers, b"idempotency-key", "idempotency_key_too_long"),
+    )
 
 
 def span_context(headers: Mapping[bytes, bytes]) -> SpanContext | None:
@@ -144,6 +175,10 @@ _READERS = {
 }
 
 
+_TEMPLATED = {**_READERS, Operation.CHAT: parameters.features}
+"""Of a call that a template may be the whole prompt of."""
+
+
 def check_media(headers: Mapping[bytes, bytes]) -> None:
     """Raises InvalidRequest (415) for a body that is not plain JSON."""
     if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
@@ -161,15 +196,15 @@ def check_media(headers: Mapping[bytes, bytes]) -> None:
         )
 
 
-def tags(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
-    """What the caller marks the call with."""
-    value = headers.get(b"x-llmgw-tags")
+def tags_of(value: bytes | None) -> tuple[str, ...]:
+    """Those of the header `x-llmgw-tags`."""
     if value is None:
         return ()
     return tuple(tag for part in value.decode("latin-1").split(",") if (tag := part.strip()))
 
 
-def _text(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+def text_of(headers: Mapping[bytes, bytes], name: bytes, code: str = "invalid_value") -> str | None:
+    """A header of ours. Raises InvalidRequest for one that is empty or too long."""
     value = headers.get(name)
     if value is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from gateway.core.errors import InvalidRequest
@@ -61,7 +61,7 @@ _STRICT_KNOWN = frozenset(
 
 def check(fields: Mapping[str, Any], *, strict: bool) -> None:
     """Judges the parameters. Raises InvalidRequest."""
-    check_names(fields)
+    check_names(fields, ACTED_ON)
     for name, judge in _JUDGES.items():
         if name in fields and (value := fields[name]) is not None:
             judge(name, value, fields)
@@ -69,13 +69,18 @@ def check(fields: Mapping[str, Any], *, strict: bool) -> None:
         _check_strictly(fields)
 
 
-def check_names(fields: Mapping[str, Any]) -> None:
-    """Refuses what steers a translator, and what looks like a parameter that is acted on. Raises InvalidRequest."""
+def refuse(fields: Mapping[str, Any]) -> None:
+    """Refuses what no client may say to a provider. Raises InvalidRequest."""
     if not _REFUSED.isdisjoint(fields):
         name = next(name for name in fields if name in _REFUSED)
         raise InvalidRequest(f"{name} is not a parameter of this API", code="unknown_parameter", param=name)
+
+
+def check_names(fields: Mapping[str, Any], acted_on: Set[str]) -> None:
+    """Refuses names that steer the gateway, and other spellings of those that are acted on. Raises InvalidRequest."""
+    refuse(fields)
     for name in fields:
-        if name not in _ACTED_ON and name.casefold() in _ACTED_ON:
+        if name not in acted_on and name.casefold() in acted_on:
             raise InvalidRequest(f"{name[:64]!r} is spelt {name.casefold()}", code="unknown_parameter", param=name[:64])
 
 
@@ -183,7 +188,7 @@ _JUDGES = {
 }
 
 
-_ACTED_ON = frozenset({"model", "messages", "prompt", "input", "llmgw", "functions", "logprobs", *_JUDGES})
+ACTED_ON = frozenset({"model", "messages", "prompt", "input", "llmgw", "functions", "logprobs", *_JUDGES})
 """Some providers read names without regard to case: a second spelling of these would say something else to them than to us."""
 
 

@@ -12,6 +12,7 @@ import orjson
 
 from gateway.core.arrival import Audience, Headers, Native
 from gateway.core.errors import GatewayError
+from gateway.core.peer import Peer
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _KEEP_ALIVE_COMMENT = b": keep-alive\n\n"
@@ -31,6 +32,8 @@ class Pipe(Protocol):
     def is_paused(self) -> bool: ...
 
     async def drained(self) -> None: ...
+
+    def switch(self, head: bytes) -> Peer: ...
 
 
 class Speech(Protocol):
@@ -147,6 +150,13 @@ class Response:
         if self._pipe.is_paused:
             await self._drained()
 
+    def rehearse(self, last: bytes) -> None:
+        """Lets the client's dialect say its last words, so that they are known before they are sent."""
+        if self._speech is not None and self._streams:
+            self._speech.ended(last)
+        elif self._speech is not None:
+            self._speech.whole(b"".join([*self._held, last]))
+
     def end(self, last: bytes = b"", *, headers: Headers = ()) -> None:
         if self._speech is not None and self._streams:
             last = self._speech.ended(last)
@@ -173,6 +183,15 @@ class Response:
         self._answer_headers = [f"content-type: {content_type}\r\n"]
         self._held.clear()
         self._end(body)
+
+    def switch(self, lines: Headers) -> Peer:
+        """Answers that the connection is a WebSocket from now on. Raises Overloaded when the gateway is about to go."""
+        self._answer_headers = [f"{name}: {value}\r\n" for name, value in lines]
+        head = f"HTTP/1.1 101 Switching Protocols\r\n{''.join([*self._headers, *self._answer_headers])}\r\n"
+        peer = self._pipe.switch(head.encode("latin-1", "replace"))
+        self.is_started = self.is_ended = True
+        self.keep_alive = False
+        return peer
 
     def empty(self, status: int) -> None:
         self._status = status
@@ -241,10 +260,16 @@ class Response:
         return f"HTTP/1.1 {self._status} {reason}\r\n{lines}{connection}{framing}\r\n".encode("latin-1", "replace")
 
 
-def envelope(error: GatewayError) -> bytes:
-    """The error as JSON, in the shape OpenAI's clients know. The message is cut and kept to printable ASCII."""
-    message = error.message[:_MESSAGE_LIMIT]
+def plain(message: str) -> str:
+    """An error's message as it may be told: cut, and kept to printable ASCII."""
+    message = message[:_MESSAGE_LIMIT]
     if not (message.isascii() and message.isprintable()):
         message = "".join(c if c.isascii() and c.isprintable() else "?" for c in message)
-    fields = {"message": message, "type": error.type, "param": error.param, "code": error.code}
+    return message
+
+
+def envelope(error: GatewayError, *, param: str | None = None) -> bytes:
+    """The error as JSON, in the shape OpenAI's clients know. `param` is what the client calls the parameter, if not as we do."""
+    name = param or error.param
+    fields = {"message": plain(error.message), "type": error.type, "param": name, "code": error.code}
     return orjson.dumps({"error": fields})

@@ -23,7 +23,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request; `is_old` if it speaks HTTP/1.0.
+    """One HTTP request; `is_old` if it speaks HTTP/1.0, `asks_socket` if it is to become a WebSocket.
 
     Header names are lower case; a header sent twice is joined by a comma where that is allowed.
     """
@@ -34,5 +34,6 @@ class Request:
     body: bytes = b""
     keep_alive: bool = True
     is_old: bool = False
+    asks_socket: bool = False
     received: float = 0.0
     peer: str = ""

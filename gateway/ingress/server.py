@@ -8,7 +8,7 @@ import re
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 
 from gateway.core.errors import GatewayError, InvalidRequest, NotFound, Overloaded
@@ -31,12 +31,13 @@ Endpoint = Callable[[Request, Response, str], Awaitable[None]]
 class Routes:
     """Paths and methods, and who answers them. A path that ends in `/` serves everything below it."""
 
-    def __init__(self, endpoints: Mapping[tuple[bytes, bytes], Endpoint]) -> None:
-        """`endpoints` maps (method, path)."""
+    def __init__(self, endpoints: Mapping[tuple[bytes, bytes], Endpoint], *, sockets: Iterable[bytes] = ()) -> None:
+        """`endpoints` maps (method, path). `sockets` are the paths where a GET may become a WebSocket."""
         self._endpoints = endpoints
         self._methods: dict[bytes, list[bytes]] = {}
         for method, path in endpoints:
             self._methods.setdefault(path, []).append(method)
+        self.sockets = frozenset(sockets)
         self._below = [path for path in self._methods if path.endswith(b"/")]
 
     def find(self, method: bytes, target: bytes) -> Endpoint:
@@ -64,7 +65,8 @@ class MethodNotAllowed(InvalidRequest):
 
 class Server:
     """`policy_version` is asked once for each response, for its `x-llmgw-policy` header; `refused` counts
-    the requests that become no call, by error code; `speeches` has the paths whose clients do not speak OpenAI's dialect."""
+    the requests that become no call, by error code; `speeches` has the paths whose clients do not speak OpenAI's dialect,
+    those that end in `/` with everything below them, and makes a speech for the request of an id."""
 
     def __init__(
         self,
@@ -74,13 +76,14 @@ class Server:
         policy_version: Callable[[], str],
         refused: Counter[str] | None = None,
         proxies: Proxies | None = None,
-        speeches: Mapping[bytes, Callable[[], Speech]] | None = None,
+        speeches: Mapping[bytes, Callable[[str], Speech]] | None = None,
     ) -> None:
         self._routes = routes
         self._limits = limits
         self._policy_version = policy_version
         self._proxies = Proxies(()) if proxies is None else proxies
         self._speeches = {} if speeches is None else speeches
+        self._spoken_below = [path for path in self._speeches if path.endswith(b"/")]
         self._refused: Counter[str] = Counter() if refused is None else refused
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
@@ -152,6 +155,7 @@ class Server:
             joined=self._joined,
             left=self._left,
             retiring=lambda: self._is_draining,
+            sockets=self._routes.sockets,
         )
 
     async def _handle(self, request: Request, response: Response) -> None:
@@ -188,6 +192,12 @@ class Server:
             self._refused[error.code] += 1
             raise
 
+    def _speech(self, path: bytes) -> Callable[[str], Speech] | None:
+        speech = self._speeches.get(path)
+        if speech is not None:
+            return speech
+        return next((self._speeches[place] for place in self._spoken_below if path.startswith(place)), None)
+
     def _begin(self, request: Request, response: Response) -> str:
         sent = request.headers.get(b"x-request-id")
         if sent is not None and _REQUEST_ID.fullmatch(sent):
@@ -195,8 +205,8 @@ class Server:
         else:
             self._served += 1
             id = f"{self._id_prefix}{self._served}"
-        if self._speeches and (speech := self._speeches.get(request.target.partition(b"?")[0])) is not None:
-            response.speaks(speech())
+        if (speech := self._speech(request.target.partition(b"?")[0])) is not None:
+            response.speaks(speech(id))
         response.add("x-request-id", id)
         response.add("x-llmgw-policy", self._policy_version())
         return id

@@ -40,7 +40,7 @@ class Bounds:
             return units.tokens_heard(call) + _MESSAGE
         if call.operation is not Operation.CHAT:
             return len(call.body) + _MESSAGE
-        most = len(call.body) + _MESSAGE * (len(call.fields["messages"]) + 1)
+        most = max(len(call.body), len(call.native or b"")) + _MESSAGE * (len(call.fields["messages"]) + 1)
         if "tools" in call.has:
             most += _TOOLS
         if not call.has.isdisjoint(("image", "file")):

@@ -34,8 +34,12 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
     if failures:
         return 1
     routes = snapshot.routes
-    counts = f"{len(routes.models) + len(routes.wildcards)} models, {len(routes.rules)} routes, {count} tests"
+    own, templates = count - len(snapshot.template_cases), snapshot.templates.named
+    counts = f"{len(routes.models) + len(routes.wildcards)} models, {len(routes.rules)} routes, {own} tests"
     print(f"policies OK: {counts}, version {snapshot.version}", file=out)
+    if templates:
+        versions = ", ".join(f"{name} ({len(each.versions)})" for name, each in sorted(templates.items()))
+        print(f"  templates and their versions: {versions}; {len(snapshot.template_cases)} tests", file=out)
     for note in snapshot.notes:
         print(f"  {note}", file=out)
     return 0
@@ -44,7 +48,7 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
 def tried(folder: FilePath, environment: Mapping[str, str], table: ModelTable) -> tuple[int, Sequence[Failure]]:
     """How many tests the policy has, and those that fail. It blocks, and must not run in an event loop. Raises PolicyError."""
     rehearsal, cases = rehearse(folder, environment, table.abilities)
-    return len(cases), run(cases, rehearsal, _count)
+    return len(cases) + len(rehearsal.template_cases), run(cases, rehearsal, _count)
 
 
 def _count(call: Call) -> int:

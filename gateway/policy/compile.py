@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 
 from gateway.core.deployment import Provider
 from gateway.core.money import Price
+from gateway.core.session import SessionLimits
 from gateway.policy.mistakes import Mistakes
 from gateway.policy.sections.alerts import compile_alerts
 from gateway.policy.sections.cache import compile_cache
@@ -20,6 +21,7 @@ from gateway.policy.sections.providers import Providers, compile_providers, swit
 from gateway.policy.sections.replays import Promise, compile_replays
 from gateway.policy.sections.routes import compile_routes, route_notes
 from gateway.policy.sections.targets import Able, Prices, unknown_abilities
+from gateway.policy.sections.templates import Compiled, check_models, compile_templates
 from gateway.policy.sections.tenants import compile_tenants
 from gateway.policy.sections.trace import compile_trace
 from gateway.policy.snapshot import Snapshot
@@ -65,6 +67,7 @@ class _Draft:
     providers: Providers
     cases: tuple[Case, ...]
     promises: tuple[Promise, ...]
+    templates: Compiled
 
 
 def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
@@ -76,16 +79,18 @@ def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
     providers = compile_providers(valid.policy, source.document, mistakes)
     cases = compile_cases(valid.policy, valid.at.get("tests", ()), mistakes)
     promises = compile_replays(valid.policy, valid.at.get("replay", ()), mistakes)
-    return _Draft(source, mistakes, valid, providers, cases, promises)
+    templates = compile_templates(valid.policy, source, mistakes)
+    return _Draft(source, mistakes, valid, providers, cases, promises, templates)
 
 
 def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
     policy, document, mistakes = draft.valid.policy, draft.source.document, draft.mistakes
     at = draft.valid.at.get("routes", ())
     models = compile_models(policy, document, providers, tables, mistakes)
-    routes = compile_routes(policy, at, models, mistakes)
+    routes = compile_routes(policy, at, models, draft.templates.templates, mistakes)
+    check_models(draft.templates, models, routes.aliases, mistakes)
     alerts = compile_alerts(policy, document, mistakes)
-    limits = compile_limits(policy, models, routes, alerts.webhook, mistakes)
+    limits = compile_limits(policy, models, routes, draft.templates.templates, alerts.webhook, mistakes)
     notes = (providers.notes(), models.notes(), route_notes(routes), limit_notes(policy, limits, models))
     return Snapshot(
         version=draft.source.version,
@@ -95,9 +100,12 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
         limits=limits,
         strict=policy.strict,
         cache=compile_cache(policy, routes, models, mistakes),
+        realtime=SessionLimits(policy.realtime.longest, policy.realtime.idle),
         trace=compile_trace(policy, mistakes),
         notes=(*chain.from_iterable(notes), *alerts.notes),
         promises=draft.promises,
+        templates=draft.templates.templates,
+        template_cases=tuple([case for each in draft.templates.written for case in each.cases]),
     )
 
 

@@ -1,18 +1,25 @@
-"""The JSON Schema of policy files, which editors use for completion: docs/policy.schema.json is this, written out."""
+"""The JSON Schemas of policy files and of templates, which editors use for completion: docs/policy.schema.json and
+docs/template.schema.json are these, written out.
+
+`python -m gateway.policy.json_schema` prints the first, with `template` as its argument the second.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from gateway.policy.schema import Policy
+from gateway.policy.schema_template import TemplateText
 
 
-def json_schema() -> str:
+def json_schema(model: type[BaseModel] = Policy) -> str:
     """JSON text, indented, with a line break at its end. No section is required, as a policy may have several files."""
-    return json.dumps(Policy.model_json_schema(by_alias=True, schema_generator=_AsWritten), indent=2) + "\n"
+    return json.dumps(model.model_json_schema(by_alias=True, schema_generator=_AsWritten), indent=2) + "\n"
 
 
 class _AsWritten(GenerateJsonSchema):
@@ -35,4 +42,4 @@ class _AsWritten(GenerateJsonSchema):
 
 
 if __name__ == "__main__":
-    print(json_schema(), end="")
+    print(json_schema(TemplateText if sys.argv[1:] == ["template"] else Policy), end="")

@@ -36,8 +36,7 @@ from gateway.policy.shapes import (
 LATER = frozenset(
     {
         *("evaluations", "export", "guardrails", "pins"),
-        *("region", "retention", "template", "templates"),
-        *("anthropic", "bedrock", "responses", "vertex"),
+        *("retention", "vertex"),
     }
 )
 """Keys and dialects that are planned, so that people are told so rather than that they mistyped."""
@@ -74,12 +73,24 @@ class Retry(Section):
     """Try again also after a failure in which the provider may already have worked (and billed)."""
 
 
+class Aws(Section):
+    """An access key of AWS, with which calls to Bedrock are signed."""
+
+    access_key_id: str
+    """Such as ${AWS_ACCESS_KEY_ID}."""
+    secret_access_key: str
+    """Such as ${AWS_SECRET_ACCESS_KEY}."""
+    session_token: str | None = None
+    """Such as ${AWS_SESSION_TOKEN}, for a temporary access key."""
+
+
 class Provider(Section):
     """A company or server that answers calls. It is off while a `${NAME}` in it is not set in the environment."""
 
-    dialect: Literal["openai", "demo", "litellm"]
-    """The wire format it speaks. `demo` is answered by the gateway itself, without a network; `litellm` is whatever the litellm
-    SDK speaks to the provider that `litellm` names."""
+    dialect: Literal["openai", "demo", "anthropic", "responses", "gemini", "bedrock", "litellm"]
+    """The wire format it speaks: `openai` is chat completions, `responses` OpenAI's responses, `anthropic` Anthropic's messages,
+    `gemini` Google's generateContent, `bedrock` Amazon's Converse, `litellm` whatever the litellm SDK speaks to the
+    provider that `litellm` names. `demo` is answered by the gateway itself, without network."""
     litellm: str | None = None
     """What the litellm SDK calls the provider, such as bedrock. For the dialect `litellm`."""
     options: dict[str, str] = {}
@@ -91,11 +102,17 @@ class Provider(Section):
     unbudgeted_batches: bool = False
     """Whether tenants with a hard budget may make batches, too, whose cost is in no budget."""
     base_url: str | None = None
-    """Where its API begins, such as https://api.openai.com/v1."""
+    """Where its API begins, such as https://api.openai.com/v1, or https://api.anthropic.com of the dialect `anthropic`. Default
+    for gemini: Google's Gemini API; for bedrock: AWS in `region`."""
     key: str | None = None
     """Its credential, such as ${OPENAI_API_KEY}."""
-    auth: Literal["bearer", "api-key"] = "bearer"
-    """How the key is sent: `Authorization: Bearer <key>`, or `api-key: <key>` as Azure wants it."""
+    auth: Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"] | None = None
+    """How the key is sent: `Authorization: Bearer <key>`, or in a header of that name, as `api-key` for Azure. Default
+    `x-api-key` in the dialect `anthropic`, `x-goog-api-key` in `gemini`, `bearer` in others."""
+    region: str | None = None
+    """The region of AWS, such as us-east-1. For bedrock alone."""
+    aws: Aws | None = None
+    """An access key of AWS, in the place of `key`. For bedrock alone."""
     headers: dict[str, str] = {}
     """Further headers to send with each call."""
     query: str = ""
@@ -275,6 +292,22 @@ class Trace(Section):
     """Prompts and answers kept for admins to read."""
 
 
+class TemplateFile(Section):
+    """Where a template is written."""
+
+    file: Annotated[str, Field(max_length=300)]
+    """Below the policy folder, such as templates/support.yaml."""
+
+
+class Realtime(Section):
+    """How long sessions of the realtime API may last."""
+
+    longest: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("60m")] = 3600.0
+    """In all. Default: 60 minutes."""
+    idle: Annotated[float, PlainValidator(seconds), Field(gt=0, le=86_400), number_or_text("10m")] = 600.0
+    """Without a message from either side. Default: 10 minutes."""
+
+
 class Policy(Section):
     """All files of the policy folder together."""
 
@@ -287,6 +320,8 @@ class Policy(Section):
     """The names that clients may ask for."""
     routes: list[Route] = []
     """Rules, of which the first that fits a call says which model answers it."""
+    templates: dict[Name, TemplateFile] = {}
+    """Prompt templates by the names that calls use. A file right in templates/ that is not named here has its own name."""
     policies: dict[Name, Candidate] = {}
     """Ways to answer with cheaper models, for routes to name as candidates."""
     guarantee: dict[Literal["default"], Guarantee] = {}
@@ -299,6 +334,8 @@ class Policy(Section):
     """Who is told when a share of a budget has been spent."""
     trace: Trace = Trace()
     """Whom traces join, and whether prompts and answers are kept with them."""
+    realtime: Realtime = Realtime()
+    """How long sessions of the realtime API may last."""
     tests: list[Test] = []
     """Requirements of this policy, run by `llmgw check`."""
     replay: list[Replay] = []

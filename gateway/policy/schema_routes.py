@@ -152,6 +152,9 @@ class Route(Section):
     """Left out in the last route, which takes every call."""
     model: str | None = None
     """The model that answers. Default, where there are candidates: the reference of their guarantee."""
+    template: Annotated[str, Field(max_length=200)] | None = None
+    """The template that is put round the calls it fits: its name, or name@version or name@label. They are matched as they come
+    from the client, and keep to this route with the template."""
     candidates: Annotated[list[Text], Field(min_length=1, max_length=8)] | None = None
     """Models and entries of `policies`, of which the cheapest that is certified answers instead."""
     guarantee: Guarantee | None = None

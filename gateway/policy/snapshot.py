@@ -9,15 +9,18 @@ from gateway.auth.tenants import Tenants
 from gateway.budget.limits import Limits
 from gateway.cache.rules import CacheRules
 from gateway.core.deployment import Provider
+from gateway.core.session import SessionLimits
 from gateway.policy.sections.replays import Promise
+from gateway.policy.sections.template_cases import TemplateCase
 from gateway.route.rules import Routes
+from gateway.template.prompts import Templates
 from gateway.trace.rules import TraceRules
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """`version` is a hash of the files. `notes` say what was left out and why, such as a provider without its key. `promises` are
-    what `llmgw replay` is to check."""
+    what `llmgw replay` is to check, and `template_cases` the tests of templates."""
 
     version: str
     providers: Mapping[str, Provider]
@@ -26,6 +29,9 @@ class Snapshot:
     limits: Limits = field(default_factory=Limits)
     strict: bool = False
     cache: CacheRules = field(default_factory=CacheRules)
+    realtime: SessionLimits = field(default_factory=SessionLimits)
     trace: TraceRules = field(default_factory=TraceRules)
     notes: tuple[str, ...] = ()
     promises: tuple[Promise, ...] = ()
+    templates: Templates = field(default_factory=Templates)
+    template_cases: tuple[TemplateCase, ...] = ()

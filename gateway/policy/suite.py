@@ -16,6 +16,7 @@ from gateway.policy.mistakes import Place
 from gateway.policy.sections.cases import Case
 from gateway.policy.shapes import listed
 from gateway.policy.snapshot import Snapshot
+from gateway.policy.template_suite import failures
 from gateway.route.candidates import Candidate, Cascade, Standing
 from gateway.route.cascade import why_not
 from gateway.route.decision import Circumstances, Decision, Held
@@ -53,12 +54,13 @@ class Failure:
 
 
 def run(cases: Sequence[Case], snapshot: Snapshot, tokens_in: TokensIn) -> list[Failure]:
-    """The tests that fail. `tokens_in` counts for tests that do not say how long their prompt is."""
-    return [
+    """The tests that fail, those of templates last. `tokens_in` counts for tests that do not say how long their prompt is."""
+    found = [
         Failure(case.place, case.name, message)
         for case in cases
         for message in _differences(case.expect, _outcome(case, snapshot, tokens_in))
     ]
+    return found + [Failure(*each) for each in failures(snapshot.template_cases, snapshot.templates.engine)]
 
 
 def _outcome(case: Case, snapshot: Snapshot, tokens_in: TokensIn) -> _Outcome | CallerError:

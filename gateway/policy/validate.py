@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.schema import LATER, Policy
+from gateway.policy.schema_template import LABEL, NUMBER, SPEAKER, WORD
 from gateway.policy.source.document import Document
 
 
@@ -32,13 +33,32 @@ def validate(document: Document, mistakes: Mistakes) -> Valid:
     try:
         policy = Policy.model_validate(document.root)
     except ValidationError as error:
-        for details in error.errors(include_url=False):
-            path = _path(details["loc"], document.root)
-            wrong.add(path[:2])
-            if path not in document.unset:  # which is told as a provider that is off, or as a variable that is not set
-                mistakes.add(path, _message(details, path, document), key=_concerns_key(details))
+        wrong = {path[:2] for path in _note(error, Policy, document, mistakes)}
         policy = Policy.model_validate(_without(document.root, wrong))
     return Valid(policy, _positions(document.root, wrong))
+
+
+FileModel = TypeVar("FileModel", bound=BaseModel)
+
+
+def validate_whole(model: type[FileModel], document: Document, mistakes: Mistakes) -> FileModel | None:
+    """A document that is of use as a whole or not at all."""
+    try:
+        return model.model_validate(document.root)
+    except ValidationError as error:
+        _note(error, model, document, mistakes)
+        return None
+
+
+def _note(error: ValidationError, model: type[BaseModel], document: Document, mistakes: Mistakes) -> list[Path]:
+    """Notes everything that is wrong, and gives where."""
+    paths = []
+    for details in error.errors(include_url=False):
+        path = _path(details["loc"], document.root)
+        paths.append(path)
+        if path not in document.unset:  # which is told as a provider that is off, or as a variable that is not set
+            mistakes.add(path, _message(details, path, document, model), key=_concerns_key(details))
+    return paths
 
 
 def _without(root: Mapping[str, Any], wrong: Set[Path]) -> dict[str, Any]:
@@ -79,12 +99,14 @@ def _path(location: tuple[int | str, ...], values: Any) -> Path:
     return tuple(path)
 
 
-def _message(details: ErrorDetails, path: Path, document: Document) -> str:
+def _message(details: ErrorDetails, path: Path, document: Document, model: type[BaseModel]) -> str:
     kind = details["type"]
     if path in document.written:
         return f"the value of {document.written[path]} does not fit here"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {_shown(details['input'], path)}"
+    if kind == "extra_forbidden":
+        return _unknown_key(path, model)
     if kind in _WORDED:
         return _WORDED[kind](details, path)
     return (
@@ -110,11 +132,11 @@ _EXPECTED = {
 }
 
 
-def _unknown_key(_: ErrorDetails, path: Path) -> str:
+def _unknown_key(path: Path, model: type[BaseModel]) -> str:
     name = str(path[-1])
     if name in LATER:
         return f"{name!r} is not supported by this version of llmgw"
-    return f"unknown key {name!r}{nearest(name, _keys_at(path[:-1]))}"
+    return f"unknown key {name!r}{nearest(name, _keys_at(path[:-1], model))}"
 
 
 def _missing(_: ErrorDetails, path: Path) -> str:
@@ -130,8 +152,11 @@ def _unknown_word(details: ErrorDetails, path: Path) -> str:
     return f"expected {expected}{nearest(word, _QUOTED.findall(expected))}"
 
 
-def _bad_name(_: ErrorDetails, __: Path) -> str:
-    return "a name is made of printable ASCII characters, and neither begins nor ends with a space"
+def _bad_name(details: ErrorDetails, _: Path) -> str:
+    return _NAMES.get(
+        str(details["ctx"]["pattern"]),
+        "a name is made of printable ASCII characters, and neither begins nor ends with a space",
+    )
 
 
 def _wrong_kind(details: ErrorDetails, path: Path) -> str:
@@ -139,7 +164,10 @@ def _wrong_kind(details: ErrorDetails, path: Path) -> str:
     return f"expected {arms}, found {_shown(details['input'], path)}"
 
 
-def _wrong_length(details: ErrorDetails, _: Path) -> str:
+def _wrong_length(details: ErrorDetails, path: Path) -> str:
+    if isinstance(details["input"], dict) and path[0] != "models":
+        most = details["ctx"].get("max_length")
+        return "the mapping is empty" if details["type"] == "too_short" else f"there are more than {most} entries"
     if isinstance(details["input"], dict):
         return "expected one deployment and what is said about it, such as {openai/gpt-4o: {weight: 9}}"
     if details["type"] == "too_long":
@@ -147,10 +175,15 @@ def _wrong_length(details: ErrorDetails, _: Path) -> str:
     return "the list is empty"
 
 
+_NAMES = {
+    NUMBER: "versions are numbered 1, 2, 3 …, up to 99999",
+    WORD: "a variable's name is made of letters, digits and `_`, and begins with no digit",
+    LABEL: "a label is made of letters, digits, `.`, `_` and `-`, and begins with a letter",
+    SPEAKER: "a name of who speaks has 1 to 64 characters and no spaces",
+}
 _QUOTED = re.compile("'([^']*)'")
 _KINDS = {"<text>": "text", "<list>": "a list", "<mapping>": "a mapping", "<other>": "a whole number"}
 _WORDED: Mapping[str, Callable[[ErrorDetails, Path], str]] = {
-    "extra_forbidden": _unknown_key,
     "missing": _missing,
     "literal_error": _unknown_word,
     "string_pattern_mismatch": _bad_name,
@@ -170,9 +203,9 @@ def _shown(value: object, path: Path) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _keys_at(path: Path) -> list[str]:
+def _keys_at(path: Path, model: type[BaseModel]) -> list[str]:
     """The keys that the schema knows in the mapping at `path`."""
-    arms = _arms_of(Policy)
+    arms = _arms_of(model)
     for step in path:
         arms = [inner for arm in arms for inner in _inside(arm, step)]
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path as FilePath
 
@@ -12,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.policy.current import Current
 from gateway.policy.mistakes import PolicyError
 from gateway.policy.snapshot import Snapshot
-from gateway.policy.source.folder import policy_files
+from gateway.policy.source.folder import PolicyFile, policy_files
 
 log = logging.getLogger("llmgw.policy")
 
@@ -92,14 +91,14 @@ class Watch:
 def signature(folder: FilePath) -> Signature:
     """What the policy files look like from outside; nothing when there is no folder or none in it."""
     try:
-        return tuple(_look(entry) for entry in policy_files(folder))
+        return tuple(_look(file) for file in policy_files(folder))
     except OSError:
         return ()
 
 
-def _look(entry: os.DirEntry[str]) -> tuple[str, int, int, int, int]:
+def _look(file: PolicyFile) -> tuple[str, int, int, int, int]:
     try:
-        stat = entry.stat()
+        stat = file.entry.stat()
     except OSError:  # just gone, or a link that leads nowhere
-        return entry.name, 0, 0, 0, 0
-    return entry.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+        return file.name, 0, 0, 0, 0
+    return file.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino

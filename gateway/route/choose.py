@@ -67,9 +67,7 @@ class _Choice:
         self._call = call
         self._conversation = conversation
         self._given = given
-        self._prompt = ""
-        if route.guarantee is not None and route.guarantee.per_prompt:
-            self._prompt = system_prompt(call)
+        self._prompt = "" if route.guarantee is None else _said(call, per_prompt=route.guarantee.per_prompt)
         self._considered = tuple(self._look(each) for each in route.candidates)
         self._verdict: Verdict | None = None
         self._verdicts: dict[str, Verdict] = {}
@@ -243,6 +241,13 @@ class _Choice:
         if self._lack(asks) is not None:
             return None
         return Trial(asks, seen.held.share, candidate, guarantee, seen.held.certificate)
+
+
+def _said(call: Call, *, per_prompt: bool) -> str:
+    """What certificates are kept apart by: the version of the template, and the system prompt where that is the client's."""
+    prompt = call.prompt
+    said = system_prompt(call) if per_prompt and (prompt is None or not prompt.says_all) else ""
+    return said if prompt is None else f"{prompt.identity}|{said}"
 
 
 def _can_be_checked(call: Call) -> bool:

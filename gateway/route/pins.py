@@ -105,6 +105,22 @@ class Pins:
         return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, key=self._pepper).hexdigest()
 
 
+class Beginnings:
+    """What else a conversation began with, such as the version of a template: remembered as pins are, and as long."""
+
+    def __init__(self, pins: Pins) -> None:
+        self._pins = pins
+
+    async def find(self, key: str) -> str | None:
+        """None where nobody remembers."""
+        pin = await self._pins.find(f"began\0{key}")
+        return None if pin is None else pin.name
+
+    def keep(self, key: str, value: str) -> None:
+        """Shared with other workers in the background."""
+        self._pins.keep(f"began\0{key}", Pin(value, "", ""), shared=True)
+
+
 def _read(value: bytes) -> Pin | None:
     """None for what another version, or somebody else, has written."""
     try:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from random import Random
 
-from gateway.core.call import Call
+from gateway.core.call import Call, Operation
 from gateway.core.deployment import Deployment, Model, Strategy
-from gateway.core.errors import NotFound
+from gateway.core.errors import InvalidRequest, NotFound
+from gateway.core.prompt import ByRoute
 from gateway.core.tenant import Tenant
 from gateway.route.abilities import able
 from gateway.route.choose import choose, plain
@@ -33,12 +34,41 @@ def decide(
 def find(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> Route | Model:
     """The first route that fits the call, or else the model it names. Raises NotFound as `decide` does."""
     named = check(call.model, tenant, routes)
+    if call.prompt is not None and call.prompt.route is not None:
+        for route in routes.rules:
+            if route.name == call.prompt.route:
+                return route
     for route in () if call.is_own else routes.rules:
         if fits(route.match, call, tenant, given):
             return route
     if named is None:
         raise unknown_model(call.model)
     return named
+
+
+def template(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -> ByRoute | None:
+    """The template of the first route that fits the call as the client sent it, where that has one and the client names none.
+    Raises NotFound as `decide` does."""
+    if not routes.puts_templates or call.template is not None or call.is_own or call.operation is not Operation.CHAT:
+        return None
+    if call.model.startswith("template:"):
+        return None
+    found = find(call, tenant, routes, given)
+    return ByRoute(found.name, found.template) if isinstance(found, Route) and found.template is not None else None
+
+
+def check_template(found: Route | Model, call: Call) -> None:
+    """No call takes a route without the template that this puts round it. Raises InvalidRequest."""
+    wanted = found.template if isinstance(found, Route) else None
+    if wanted is None or call.operation is not Operation.CHAT:
+        return
+    if call.prompt is None or call.prompt.name != wanted.partition("@")[0]:
+        name = found.name
+        raise InvalidRequest(
+            f"the route {name!r} has a template of its own, and takes no calls with another one: leave yours out",
+            code="template_conflict",
+            param="template",
+        )
 
 
 def settle(

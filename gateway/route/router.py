@@ -11,6 +11,7 @@ from typing import Any
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Model
+from gateway.core.prompt import ByRoute
 from gateway.core.tenant import Tenant
 from gateway.route import plan
 from gateway.route.abilities import may_be_long
@@ -40,6 +41,15 @@ class Router:
     scores: LearnedScores
     beside: Trials
 
+    async def template(
+        self, call: Call, tenant: Tenant, routes: Routes, count: Callable[[Call], Awaitable[int]]
+    ) -> ByRoute | None:
+        """The template that a route puts round the call, which is judged as it came from the client. Raises NotFound."""
+        if not routes.puts_templates:
+            return None
+        tokens = await count(call) if routes.counts_tokens and call.fields.get("messages") else 0
+        return plan.template(call, tenant, routes, Circumstances(lambda: tokens, self.clock.now()))
+
     async def decide(
         self, call: Call, tenant: Tenant, routes: Routes, count: Callable[[Call], Awaitable[int]]
     ) -> Decision:
@@ -48,6 +58,8 @@ class Router:
         counted = await count(call) if routes.counts_tokens else None
         tokens, now = counted or 0, self.clock.now()
         found = plan.find(call, tenant, routes, Circumstances(lambda: tokens, now))
+        if routes.puts_templates and not call.is_own:
+            plan.check_template(found, call)
         if counted is None and may_be_long(_models(found), call):
             counted = await count(call)
         conversation = None

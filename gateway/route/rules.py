@@ -40,7 +40,8 @@ class Match:
 @dataclass(frozen=True, slots=True)
 class Route:
     """A named rule. `model` answers the calls that `match` fits, unless one of `candidates`, the cheapest first, has shown
-    that it may. With `sticky` a conversation keeps the model that it began with."""
+    that it may. With `sticky` a conversation keeps the model that it began with. `template`, a name or `name@version`, is put
+    round the calls that it fits."""
 
     name: str
     match: Match
@@ -51,6 +52,7 @@ class Route:
     mirror: Mirror | None = None
     hedge: Hedge | None = None
     sticky: bool = True
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Routes:
 
     `wildcards` are models whose name ends in `*`, resolved by name on first use. `aliases` are names that only routes know,
     such as `auto`. `counts_tokens` says whether any rule asks for the number of input tokens, and
-    `headers` which of a call's headers any rule asks for.
+    `headers` which of a call's headers any rule asks for; `puts_templates`, whether any rule has a template.
     """
 
     rules: tuple[Route, ...]
@@ -68,3 +70,4 @@ class Routes:
     aliases: frozenset[str] = field(default_factory=frozenset)
     counts_tokens: bool = False
     headers: tuple[bytes, ...] = ()
+    puts_templates: bool = False

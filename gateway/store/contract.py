@@ -18,6 +18,8 @@ from gateway.core.neighbour import Logged, Versioned
 from gateway.core.purge import Purge
 from gateway.core.secret import Secret
 from gateway.core.tenant import VirtualKey
+from gateway.store.kinds.pins import PinStore
+from gateway.store.kinds.responses import ResponseStore
 
 REPLAY_TTL = 24 * 3600.0
 """Seconds for which an answer is kept for its Idempotency-Key."""
@@ -96,16 +98,6 @@ class ReplayStore(Protocol):
 
     async def abandon(self, claim: Claim) -> None:
         """Frees the claim, so that the call can be tried again."""
-        ...
-
-
-class PinStore(Protocol):
-    """Who answered last in a conversation, each under a name of its own. It may forget any of them at any time."""
-
-    async def get(self, name: str) -> bytes | None: ...
-
-    async def put(self, name: str, value: bytes, *, ttl: float) -> None:
-        """For `ttl` seconds."""
         ...
 
 
@@ -369,6 +361,9 @@ class Store(Protocol):
 
     @property
     def pins(self) -> PinStore: ...
+
+    @property
+    def responses(self) -> ResponseStore: ...
 
     @property
     def calls(self) -> CallStream | None:

@@ -16,6 +16,17 @@ _WHY = {
     "canary": "this call, or its conversation, is in the share of the route's canary",
     "sticky": "the conversation had begun with the same model",
 }
+_VERSIONS = {
+    "number": "which was named",
+    "hash": "which was named by its hash",
+    "label": "to which the label points",
+    "only": "the only one there is",
+    "rollout": "which was drawn by the rollout's weights",
+    "sticky": "with which the conversation had begun",
+    "override": "to which an admin gave all calls",
+    "shadow": "which is asked beside a client's call",
+    "stepped_back": "as the one that was drawn has been taken out of the rollout",
+}
 _NOTHING = {
     "budget": "the budget of the route's trials did not cover it",
     "learning": "the score is still being learned",
@@ -45,6 +56,15 @@ def made_for(row: Row) -> Iterator[str]:
     if row.get("made_for") is not None:
         what = ", ".join(row.get("tags") or ()) or "what was asked beside it"
         yield f"The gateway made it for the call {row['made_for']} ({what})."
+
+
+def prompted(row: Row) -> Iterator[str]:
+    """Of a call that a template was put round."""
+    told = row.get("prompt")
+    if told is not None:
+        by = "The client asked for" if told["route"] is None else f"Route {told['route']!r} puts round its calls"
+        why = _VERSIONS.get(told["reason"], told["reason"])
+        yield f"{by} the template {told['name']!r}; it got version {told['version']} ({told['hash']}), {why}."
 
 
 def trial(row: Row) -> str:

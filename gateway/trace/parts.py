@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.attempt import Attempt
@@ -112,3 +113,12 @@ class Served(Protocol):
     def said(self) -> Said | None: ...
 
     def produced(self) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """How a session ended: `by` is client, provider or gateway."""
+
+    by: str
+    code: int
+    responses: int

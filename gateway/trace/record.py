@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -24,12 +25,13 @@ from gateway.core.errors import (
 )
 from gateway.core.feedback import Feedback
 from gateway.core.money import usd
+from gateway.core.peer import LOST
 from gateway.core.span import SpanContext
 from gateway.core.tenant import Tenant
 from gateway.core.trial import TrialResult
 from gateway.trace.basis import Basis
 from gateway.trace.outcomes import TRIAL, outcome_of
-from gateway.trace.parts import Claim, Decision, Held, Served
+from gateway.trace.parts import Claim, Decision, Held, HungUp, Served
 from gateway.trace.rules import TraceRules
 
 Decided = TypeVar("Decided", bound=Decision)
@@ -38,7 +40,7 @@ STAGES = ("auth", "ingress", "template", "budget", "cache", "route", "upstream",
 """The stages of a call in the order in which it passes them; a record has a method for each, called when it is passed."""
 
 _HARMLESS = re.compile(rb"[0-9.-]{1,32}")
-_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route"})
+_OWN = frozenset({"traceresponse", "x-llmgw-attempts", "x-llmgw-route", "x-llmgw-template"})
 _PASSED_ON = (b"openai-processing-ms", b"openai-version")
 
 
@@ -62,6 +64,7 @@ class Record:
         "ended",
         "error",
         "hold",
+        "hung_up_by",
         "id",
         "is_seen",
         "outcome",
@@ -116,6 +119,7 @@ class Record:
         self.said: Feedback | None = None
         self.tried: TrialResult | None = None
         self.bill: Bill | None = None
+        self.hung_up_by: HungUp | None = None
         self.status = 200
         self.error: GatewayError | None = None
         self.outcome = "upstream"
@@ -205,6 +209,12 @@ class Record:
         self.passed.append(self._clock.monotonic())
         return bill
 
+    def hung_up(self, by: str, code: int, responses: int) -> None:
+        """A session is over: who ended it, by which close code, after how many responses."""
+        self.hung_up_by, self.status = HungUp(by, code, responses), 101
+        if by == "client" and code == LOST:
+            self.outcome = "client_abort"
+
     @property
     def first_byte(self) -> float | None:
         """When the answer began, in monotonic seconds."""
@@ -221,8 +231,7 @@ class Record:
             ("x-llmgw-attempts", str(len(self.attempts))),
             ("traceresponse", self.span.traceparent()),
         ]
-        if self.decision is not None and self.decision.route is not None:
-            headers.append(("x-llmgw-route", self.decision.route))
+        headers += self._chosen()
         if deployment.name:
             headers += (("x-llmgw-model", deployment.name), ("x-llmgw-provider", deployment.provider.name))
         if served.attempt is not None and served.attempt.dropped:
@@ -246,14 +255,23 @@ class Record:
 
     def _failed_headers(self) -> Headers:
         headers = [("traceresponse", self.span.traceparent()), ("x-llmgw-attempts", str(len(self.attempts)))]
+        return tuple(headers + self._chosen())
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        """The template and the route, as far as the call has them."""
+        headers = []
+        if self.call is not None and self.call.prompt is not None:
+            headers.append(("x-llmgw-template", self.call.prompt.label))
         if self.decision is not None and self.decision.route is not None:
             headers.append(("x-llmgw-route", self.decision.route))
-        return tuple(headers)
+        return headers
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
             self.status, self.error = error.status, error
             self.outcome = outcome_of(error)
+            if error.prompt is not None and self.call is not None:
+                self.call = replace(self.call, prompt=error.prompt)
             if isinstance(error, KeyRefused) and self.tenant is None:
                 self.tenant = error.caller
             error.headers = tuple(header for header in error.headers if header[0] not in _OWN) + self._failed_headers()

@@ -39,6 +39,7 @@ _OF_CACHE = (
     *("cache", "cache_kind", "cache_reason", "similarity"),
     *("cache_entry", "cache_answer", "saved_nano_usd", "saved_ms"),
 )
+_OF_PROMPT = ("name", "version", "hash", "reason", "drawn", "unit", "route")
 _UNDECIDED = STAGES.index("cache")
 """Stages passed by a call for which no model has been chosen yet."""
 _LONGEST = 256
@@ -79,7 +80,7 @@ def row_of(record: Record) -> Row:
         "conversation": call.conversation if call else None,
         "parameters": _parameters(call) if call else {},
         "policy": record.policy,
-        "template": None,
+        "template": None if call is None or call.prompt is None else call.prompt.label,
         "route": decision.route if decision else None,
         "reason": decision.reason if decision else None,
         "decision": dict(decision.told()) if decision else None,
@@ -114,8 +115,12 @@ def row_of(record: Record) -> Row:
     if record.rules.capture is not Capture.OFF and call is not None:
         row["content"] = content(call, served, tenant, record.rules)
         row["content_in_spans"] = record.rules.capture is Capture.SPANS
+    if call is not None and (prompt := call.prompt) is not None:
+        row["prompt"] = {name: getattr(prompt, name) for name in _OF_PROMPT}
     if record.tried is not None:
         row["route"], row["trial"] = record.tried.route, asdict(record.tried)
+    if (end := record.hung_up_by) is not None:
+        row["session"] = {"closed_by": end.by, "close_code": end.code, "responses": end.responses}
     if record.said is not None:
         row["feedback"] = {
             "request_id": record.said.request_id,

@@ -71,12 +71,14 @@ def sentences(row: Row) -> Iterator[str]:
     if row.get("outcome") == "rejected_auth":
         yield f"It was refused: {_sentence(row['error'])}"
         return
+    yield from choice.prompted(row)
     if row.get("reason") is not None:
         yield _routed(row)
         yield from choice.chosen(row)
     yield from _held(row)
     yield from _passed_over(row)
     yield from _attempts(row)
+    yield from _hung_up(row)
     if row["outcome"] in _ENDINGS:
         yield _ENDINGS[row["outcome"]]
         if row.get("saved_nano_usd") is not None:
@@ -91,6 +93,7 @@ def sentences(row: Row) -> Iterator[str]:
 def _asked(row: Row) -> str:
     at = datetime.fromtimestamp(row["at"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     what = {"chat": "a chat completion", "text_completion": "a completion", "embeddings": "embeddings"}
+    what |= {"realtime": "a session in real time"}
     wanted = what.get(row.get("operation") or "", "something")
     kind = " as a stream" if row.get("stream") else ""
     model = f" of {row['model']!r}" if row.get("model") else ""
@@ -139,6 +142,13 @@ def _attempts(row: Row) -> Iterator[str]:
         yield f"{len(attempts) - _FAR} further attempts followed."
     if row.get("dropped"):
         yield f"What its dialect has no word for was left out: {', '.join(row['dropped'])}."
+
+
+def _hung_up(row: Row) -> Iterator[str]:
+    if (session := row.get("session")) is not None:
+        count = session["responses"]
+        after = f"after {count} response{'' if count == 1 else 's'}"
+        yield f"The session was ended by the {session['closed_by']} ({session['close_code']}), {after}."
 
 
 def _held(row: Row) -> Iterator[str]:

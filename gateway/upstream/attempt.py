@@ -29,13 +29,14 @@ from gateway.core.span import SpanContext
 from gateway.upstream.answer import Answer, Body, Readable
 from gateway.upstream.decode import Decoder
 from gateway.upstream.dialects import DIALECTS, openai, serves
-from gateway.upstream.dialects.dialect import Translation
+from gateway.upstream.dialects.dialect import Dialect, Translation
 from gateway.upstream.observed import Observed
 from gateway.upstream.translated import Native, Translated
 from gateway.upstream.wire import Exchange, Head, Wire
 
 _ERROR_BODY = 64 * 1024
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_ID_HEADERS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
 _EVENT_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 
 
@@ -98,7 +99,7 @@ class Try:
             self.attempt.ended = self._clock.monotonic()
             self._observed.ended(self.deployment.name)
         if error is not None:
-            self.attempt.error, self.attempt.fault = _blame(error)
+            self.attempt.error, self.attempt.fault = blame(error)
         if isinstance(error, UpstreamError):
             self.attempt.detail = error.detail
         if self._exchange is not None:
@@ -122,8 +123,8 @@ class Try:
         wait = provider.deadlines.headers if call.stream else provider.deadlines.whole
         exchange, head = await self._head(request, began + min(wait, provider.deadlines.total))
         self.attempt.status = head.status
-        secrets = _secrets(self.deployment)
-        self.attempt.request_id = _request_id(head.headers, secrets)
+        secrets = secrets_of(self.deployment)
+        self.attempt.request_id = request_id_of(head.headers, secrets)
         if head.status != 200:
             text = await _error_text(exchange, head.headers)
             raise self._dialect.failure(head.status, text, head.headers, secrets=secrets, now=self._clock.now())
@@ -176,7 +177,8 @@ class Try:
             )
         trace = b"" if self._context is None else _trace_headers(self._context)
         further = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers]).encode("latin-1")
-        head = _request_head(deployment, outgoing.path, outgoing.media, _accepted(call))
+        accept = _accepted(call, self._dialect)
+        head = _request_head(deployment, outgoing.path, outgoing.media, accept)
         return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (head, further, trace, len(outgoing.body), outgoing.body)
 
     async def _head(self, request: bytes, deadline: float) -> tuple[Exchange, Head]:
@@ -247,7 +249,7 @@ class Try:
         return openai.WholeAnswer(self._call, text), text
 
 
-def _blame(error: BaseException) -> tuple[str, str]:
+def blame(error: BaseException) -> tuple[str, str]:
     """Why an attempt ended early, and whose fault that was."""
     if isinstance(error, GatewayError):
         return error.code, error.fault
@@ -268,38 +270,35 @@ def _trace_headers(context: SpanContext) -> bytes:
     return f"traceparent: {context.traceparent()}\r\n{state}".encode("latin-1")
 
 
-def _accepted(call: Call) -> str:
+def _accepted(call: Call, dialect: Dialect) -> str:
     if openai.is_relayed(call):
         return "*/*"
-    return "text/event-stream" if call.stream else "application/json"
+    return dialect.stream_type.decode() if call.stream else "application/json"
 
 
 @lru_cache(maxsize=512)
 def _request_head(deployment: Deployment, path: str, media: str, accept: str) -> bytes:
     """The request line and headers but for the length; the same for every call to a deployment."""
     provider = deployment.provider
-    query = f"?{provider.query}" if provider.query else ""
+    query = f"{'&' if '?' in path else '?'}{provider.query}" if provider.query else ""
     target = f"{provider.path}{path}{query}".replace("{model}", deployment.upstream_model)
     credentials = "".join(f"{name}: {secret.reveal()}\r\n" for name, secret in provider.headers)
     return (
-        f"POST {target} HTTP/1.1\r\nhost: {_host(deployment)}\r\n{credentials}content-type: {media}\r\n"
+        f"POST {target} HTTP/1.1\r\nhost: {provider.authority}\r\n{credentials}content-type: {media}\r\n"
         f"accept: {accept}\r\naccept-encoding: identity\r\nuser-agent: llmgw\r\n"
     ).encode("latin-1")
 
 
-def _host(deployment: Deployment) -> str:
-    provider = deployment.provider
-    name = f"[{provider.host}]" if ":" in provider.host else provider.host
-    return name if provider.port == (443 if provider.tls else 80) else f"{name}:{provider.port}"
-
-
 @lru_cache(maxsize=512)
-def _secrets(deployment: Deployment) -> tuple[str, ...]:
+def secrets_of(deployment: Deployment) -> tuple[str, ...]:
     """The credential texts of a provider, as they are and as URLs write them, to be taken out of its words; longest first."""
-    values = [secret.reveal() for _, secret in deployment.provider.headers]
-    values += [secret.reveal() for _, secret in deployment.provider.options]
+    provider = deployment.provider
+    values = [secret.reveal() for _, secret in (*provider.headers, *provider.options)]
+    if (signing := provider.signing) is not None:
+        hidden = filter(None, (signing.secret_access_key, signing.session_token))
+        values += [signing.access_key_id, *(secret.reveal() for secret in hidden)]
     texts = [*values, *(value.partition(" ")[2] for value in values)]  # what follows `Bearer` or another scheme
-    for pair in deployment.provider.query.split("&"):
+    for pair in provider.query.split("&"):
         name, _, value = pair.partition("=")
         if "version" not in name:
             texts.append(value)
@@ -330,7 +329,7 @@ async def _error_text(exchange: Exchange, headers: Mapping[bytes, bytes]) -> byt
     return text
 
 
-def _request_id(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
+def request_id_of(headers: Mapping[bytes, bytes], secrets: tuple[str, ...]) -> str | None:
     """The provider's own id of the call, unless it says more than an id should."""
-    id = headers.get(b"x-request-id", b"").decode("latin-1")
+    id = next((headers[name] for name in _ID_HEADERS if name in headers), b"").decode("latin-1")
     return id if _ID.fullmatch(id) and not any(secret in id for secret in secrets) else None

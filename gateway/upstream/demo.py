@@ -67,7 +67,7 @@ class DemoExchange:
         if path.endswith(b"/embeddings"):
             self._pieces = iter([orjson.dumps(_embed(fields))])
             return
-        answer = _complete(fields) if path.endswith(b"/chat/completions") else _continue(fields)
+        answer = complete(fields) if path.endswith(b"/chat/completions") else _continue(fields)
         self._pieces = _stream(answer, fields) if fields.get("stream") else iter([orjson.dumps(answer)])
 
     def arrived(self) -> bytes:
@@ -80,7 +80,8 @@ class DemoExchange:
         return next(self._pieces, b"")
 
 
-def _complete(fields: Mapping[str, Any]) -> dict[str, Any]:
+def complete(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a chat completion's request."""
     messages = fields["messages"]
     question = next((_text(m.get("content")) for m in reversed(messages) if m.get("role") == "user"), "")
     message, reason = _message(fields, question, answered=messages[-1].get("role") == "tool")

@@ -39,7 +39,7 @@ class Translated:
     def __init__(self, body: Body, translation: Translation, *, native: Native | None) -> None:
         self._body = body
         self._translation = translation
-        self._splitter = sse.Splitter()
+        self._splitter = sse.Splitter(limit=sse.MAX_DOCUMENT)
         self._events: deque[bytes] = deque()
         self._is_over = False
         self.native = native

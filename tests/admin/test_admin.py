@@ -94,6 +94,7 @@ async def test_a_created_key_works_at_once_and_is_shown_only_then(house: House, 
     assert (key["name"], key["tenant"], key["models"], key["state"]) == ("ci", "acme/search", ["demo"], "active")
 
 
+@pytest.mark.alone
 async def test_a_revoked_key_is_refused_within_a_second(house: House, admin: aiohttp.ClientSession) -> None:
     key = await created(admin)
     assert (await call(house, key["key"])).status == 200
@@ -196,6 +197,7 @@ async def test_no_spelling_of_a_path_gets_round_the_key(house: House, target: by
     assert reply.split()[1] in (b"401", b"404")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("headers", "sent", "status"),
     [

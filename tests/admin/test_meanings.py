@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.app import bind
 from gateway.cache.claim import Cache
 from gateway.cache.keep import Keeper
 from gateway.cache.purges import Purges
@@ -23,6 +22,7 @@ from gateway.core.errors import Overloaded
 from gateway.core.tasks import Tasks
 from gateway.ingress.admin.meanings import MeaningRoutes
 from gateway.ingress.admin.server import PREFIX, serve
+from gateway.ingress.listening import bind
 from gateway.store.contract import Store
 from gateway.store.open import open_store
 from tests.admin.conftest import refused

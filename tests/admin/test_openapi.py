@@ -19,6 +19,7 @@ from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
 from gateway.route.certificate.certificates import Certificates
 from gateway.store.open import open_store
+from gateway.template.rollout.rollouts import Rollouts
 from gateway.trace.metrics.metrics import Metrics
 from gateway.trace.metrics.names import Known
 from gateway.trace.metrics.observe import Observer
@@ -26,7 +27,7 @@ from tests.admin.conftest import created, refused
 from tests.conftest import House
 
 EACH = pytest.mark.parametrize(
-    ("method", "path"), [(each.method, PREFIX + each.path.format(id="x")) for each in OPERATIONS]
+    ("method", "path"), [(each.method, PREFIX + each.path.format(id="x", name="x")) for each in OPERATIONS]
 )
 
 
@@ -57,6 +58,7 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         observed=dict,
         budgets=worker.budgets,
         certificates=Certificates(store.meanings.earned, str, Clock(), pepper=b"x"),
+        rollouts=Rollouts(store.meanings.earned, str, Clock(), lambda message: None, pepper=b"x"),
         metrics=Metrics(Observer(object, Known), None, Clock()),
         purges=Purges(store.cache),
         meanings=NO_SEMANTIC,

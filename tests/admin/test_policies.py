@@ -212,3 +212,58 @@ async def test_nothing_is_changed_while_it_cannot_be_kept(
     assert (await state(admin))["versions"] is None
     assert house.worker.policy.current.version == before
     assert (house.policies / "policy.yaml").read_text() != PLAIN
+
+
+TEMPLATE = "versions: {1: {messages: [{user: '{% include \"tone\" %}'}]}}\n"
+TEMPLATES = {"policy.yaml": PLAIN, "templates/hello.yaml": TEMPLATE, "templates/partials/tone.txt": "Be kind.\n"}
+
+
+async def test_templates_are_applied_with_the_policy_and_over_nobodys_edit(
+    house: House, admin: aiohttp.ClientSession
+) -> None:
+    (first,) = await kept(admin, at_least=1)
+    told = await apply(admin, TEMPLATES, first["version"])
+    assert list(house.worker.policy.current.templates.named) == ["hello"]
+    assert (house.policies / "templates" / "partials" / "tone.txt").read_text() == "Be kind.\n"
+    async with admin.get(f"/admin/v1/policies/{told['version']}") as reply:
+        assert (await reply.json())["files"] == TEMPLATES
+
+    edited = {**TEMPLATES, "templates/partials/tone.txt": "Be quick.\n"}
+    body = {"files": edited, "reason": "late"}
+    async with admin.post("/admin/v1/policies:apply", json=body, headers={"if-match": first["version"]}) as reply:
+        assert await refused(reply) == (412, "policy_changed")
+    second = await apply(admin, edited, told["version"])
+    assert second["version"] != told["version"]
+    await apply(admin, {"policy.yaml": PLAIN}, second["version"], removes=True)
+    assert house.worker.policy.current.templates.named == {}
+
+    rollback = {"version": told["version"], "reason": "it was good"}
+    async with admin.post("/admin/v1/policies:rollback", json=rollback) as reply:
+        assert reply.status == 200
+    assert house.worker.policy.current.version == told["version"]
+    hello = house.worker.policy.current.templates
+    assert hello.engine.render(hello.named["hello"].versions[1].messages[0].compiled, {}) == "Be kind."
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status"),
+    [
+        ("templates/../x.yaml", TEMPLATE, 400),
+        ("templates/partials/x.yaml", TEMPLATE, 400),
+        ("templates/x/y/z.yaml", TEMPLATE, 400),
+        ("templates/x.yaml", "versions: {1: {messages: [{user: '{{ 7*7 }}'}]}}", 400),
+        ("/etc/x.yaml", TEMPLATE, 400),
+    ],
+)
+async def test_a_template_that_is_none_is_saved_never(
+    house: House, admin: aiohttp.ClientSession, name: str, text: str, status: int
+) -> None:
+    before = sorted(house.policies.rglob("*"))
+    body = {"files": {"policy.yaml": PLAIN, name: text}, "reason": "because"}
+
+    async with admin.post("/admin/v1/policies:apply", json=body, headers={"if-match": "*"}) as reply:
+        assert reply.status == status
+        message = (await reply.json())["error"]["message"]
+
+    assert sorted(house.policies.rglob("*")) == before
+    assert ("template_invalid" in message) == ("7*7" in text)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -15,9 +14,8 @@ import pytest
 from gateway.cache.purges import Purges
 from gateway.store.open import open_store
 from tests.admin.test_cache import put
+from tests.commands.shell import llmgw
 from tests.trace.stored import File, line
-
-REPOSITORY = Path(__file__).parent.parent.parent
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -25,15 +23,7 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """Runs `llmgw cache` on a data folder of its own."""
-    environment = {"PATH": os.environ["PATH"], "LLMGW_DATA": str(tmp_path)}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "error", "-m", "gateway", "cache", *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=30
-        )
-
-    return run
+    return partial(llmgw, "cache", environment={"LLMGW_DATA": str(tmp_path)})
 
 
 async def fill(folder: Path) -> None:

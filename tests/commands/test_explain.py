@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ import pytest
 
 from gateway.cache.semantic.asked import SemanticRule
 from gateway.cache.semantic.start import is_installed
+from tests.commands.shell import llmgw
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
 from tests.faults.steps import DONE, Finish, Say, Usage
 
-REPOSITORY = Path(__file__).parent.parent.parent
 POLICY = """
 version: 1
 providers: {demo: {dialect: demo}}
@@ -43,11 +41,7 @@ class Admin:
         (self.policies / "more.yaml").write_text(f"version: 1\n{tenants}")
 
     def run(self, *arguments: str, key: str = "") -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "LLMGW_DATA": str(self.data), "OPENAI_API_KEY": key}
-        command = [sys.executable, "-W", "error", "-m", "gateway", *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=30
-        )
+        return llmgw(*arguments, environment={"LLMGW_DATA": str(self.data), "OPENAI_API_KEY": key})
 
     def explain(self, *arguments: str, key: str = "") -> subprocess.CompletedProcess[str]:
         return self.run("explain", "--policies", str(self.policies), *arguments, key=key)

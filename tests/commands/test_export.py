@@ -6,26 +6,19 @@ import asyncio
 import json
 import os
 import stat
-import sys
 import time
 from pathlib import Path
 
 from tests.admin.conftest import call
+from tests.commands.shell import llmgw
 from tests.conftest import House
 from tests.trace.stored import NOON, File, line
 
 
-async def export(*arguments: str, key: str = "") -> tuple[int, bytes, str]:
+async def export(*arguments: str, key: str = "") -> tuple[int, str, str]:
     """Exit code and what was printed, on either stream."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", "export", *arguments),
-        env={**os.environ, "LLMGW_ADMIN_KEY": key},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode is not None
-    return process.returncode, output, errors.decode()
+    done = await asyncio.to_thread(llmgw, "export", *arguments, environment={"LLMGW_ADMIN_KEY": key})
+    return done.returncode, done.stdout, done.stderr
 
 
 def filled(folder: Path) -> None:
@@ -59,7 +52,7 @@ async def test_a_file_is_there_once_it_is_whole_and_for_its_owner_alone(tmp_path
 
     code, output, _ = await export("--data", str(tmp_path), "--format", "parquet", "--out", str(out))
 
-    assert (code, output, out.read_bytes()[:4], out.read_bytes()[-4:]) == (0, b"", b"PAR1", b"PAR1")
+    assert (code, output, out.read_bytes()[:4], out.read_bytes()[-4:]) == (0, "", b"PAR1", b"PAR1")
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert [path.name for path in sorted(os.scandir(tmp_path), key=str) if path.name.endswith(".part")] == []
 
@@ -74,7 +67,7 @@ async def test_a_running_gateway_is_asked_with_the_admin_key(house: House) -> No
     refused, nothing, told = await export(*asked, key="wrong")
 
     assert (code, json.loads(output)["id"]) == (0, answer.headers["x-request-id"])
-    assert (refused, nothing) == (1, b"")
+    assert (refused, nothing) == (1, "")
     assert "needs the admin key" in told
 
 

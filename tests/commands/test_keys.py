@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import orjson
@@ -13,22 +11,18 @@ import pytest
 
 from gateway.auth.virtual_key import well_formed
 from tests.admin.conftest import call
+from tests.commands.shell import llmgw
 from tests.conftest import House
-
-REPOSITORY = Path(__file__).parent.parent.parent
 
 
 class Shell:
     """Runs `llmgw keys` on a data folder of its own."""
 
     def __init__(self, data: Path) -> None:
-        self._environment = {"PATH": os.environ["PATH"], "LLMGW_DATA": str(data)}
+        self._environment = {"LLMGW_DATA": str(data)}
 
     def keys(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "error", "-m", "gateway", "keys", *arguments]
-        return subprocess.run(
-            command, env=self._environment, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=30
-        )
+        return llmgw("keys", *arguments, environment=self._environment)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,11 +12,10 @@ import pytest
 
 from tests.admin.test_certificates import LOOSE
 from tests.admin.test_policies import MORE, PLAIN
+from tests.commands.shell import llmgw
 from tests.conftest import House
 from tests.flow.scholars import Scholars, teaching
 from tests.flow.test_certificates import ROUTED
-
-REPOSITORY = Path(__file__).parent.parent.parent
 
 Shell = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
 
@@ -30,18 +27,8 @@ def shell(house: House) -> Shell:
     right = house.worker.admin_key.reveal()
 
     async def run(*arguments: str, key: str = right) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "LLMGW_ADMIN_KEY": key}
-        command = [sys.executable, "-W", "error", "-m", "gateway", *arguments, "--url", str(house.worker.admin_url)]
-        return await asyncio.to_thread(
-            subprocess.run,
-            command,
-            env=environment,
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
+        there = ("--url", str(house.worker.admin_url))
+        return await asyncio.to_thread(llmgw, *arguments, *there, environment={"LLMGW_ADMIN_KEY": key})
 
     return run
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
-import sys
 import time
 from pathlib import Path
 
 from gateway.trace.sink import Line
 from tests.admin.conftest import call as made
+from tests.commands.shell import llmgw
 from tests.conftest import House
 from tests.replay.records import MODELS, PLAIN, call
 from tests.trace.stored import File
@@ -19,15 +18,8 @@ from tests.trace.stored import File
 
 async def replay(*arguments: str | Path, key: str = "") -> tuple[int, str, str]:
     """Exit code and what was printed, on either stream."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", "replay", *map(str, arguments)),
-        env={**os.environ, "LLMGW_ADMIN_KEY": key},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    return process.returncode, output.decode(), errors.decode()
+    done = await asyncio.to_thread(llmgw, "replay", *map(str, arguments), environment={"LLMGW_ADMIN_KEY": key})
+    return done.returncode, done.stdout, done.stderr
 
 
 def policy(folder: Path, more: str) -> Path:

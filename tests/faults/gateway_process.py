@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import re
+import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.http1 import read_head
+from tests.ports import free_port
 
 KEY_LINE = re.compile(r"OPENAI_API_KEY=['\"]?([^\s'\"]+)")
 START_SECONDS = 30.0
@@ -33,6 +34,7 @@ async def serve(folder: Path, policy: str) -> AsyncIterator[GatewayUnderTest]:
     """
     (folder / "policies").mkdir(parents=True)
     (folder / "policies" / "policy.yaml").write_text(policy, "utf-8")
+    shutil.copytree(Path(__file__).parent / "templates", folder / "policies" / "templates")
     port, admin_port = free_port(), free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--policies", str(folder / "policies"), "--port", str(port)]
     command += ["--admin-port", str(admin_port), "--data", str(folder / "data"), "--drain-delay", "0"]
@@ -43,14 +45,6 @@ async def serve(folder: Path, policy: str) -> AsyncIterator[GatewayUnderTest]:
         yield GatewayUnderTest("127.0.0.1", port, await started(process, port, output))
     finally:
         await _stop(process)
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def started(process: asyncio.subprocess.Process, port: int, output: Path) -> str:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.gateway_process import free_port
 from tests.faults.player import reset
+from tests.ports import free_port
 
 CERTIFICATE = Path(__file__).parent / "self_signed.pem"
 

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.gateway_process import free_port
 from tests.flow.raw import chat
+from tests.ports import free_port
 
 POLICY = """
 version: 1

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from gateway.app import bind
+from gateway.ingress.listening import bind
 
 
 class Teller:

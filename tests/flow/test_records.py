@@ -161,8 +161,9 @@ async def test_usage_that_cannot_be_true_is_counted_here_and_marked(
 
 
 async def test_the_record_of_an_answered_call_outlives_a_gateway_that_is_killed_at_once(
-    tmp_path: Path, provider: Chaosprov
+    tmp_path: Path, provider: Chaosprov, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gateway.trace.journal.TAKE_OVER", 0.1)  # its worker may end a moment after it
     async with served(tmp_path, provider) as house:
         for _ in range(3):
             provider.will(Say("Hello"), Finish(), Usage(11, 7))

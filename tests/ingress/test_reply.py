@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import GatewayError, NotFound, Overloaded, RateLimited, Unauthenticated
+from gateway.core.peer import Peer
 from gateway.ingress.reply import Response, envelope
 from gateway.upstream.response import ResponseReader
 
@@ -26,6 +27,9 @@ class Pipe:
 
     async def drained(self) -> None:
         self.waited += 1
+
+    def switch(self, head: bytes) -> Peer:
+        raise NotImplementedError
 
 
 class Client:

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.faults.gateway_process import free_port
+from tests.ports import free_port
 
 ADMIN_KEY = "sk-llmgw-admin-of-the-ledger-tests"
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}

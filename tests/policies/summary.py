@@ -15,6 +15,7 @@ from gateway.policy.snapshot import Snapshot
 from gateway.route.candidates import Candidate, Cascade, Learned
 from gateway.route.hours import DAYS, Hours
 from gateway.route.rules import Match, Route
+from gateway.template.rules import Template
 from gateway.trace.rules import Capture, Inbound, TraceRules
 
 
@@ -36,6 +37,8 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield " | ".join([f"route {route.name}: {_match(route.match)} → {route.model.name}", *_routing(route)])
     if snapshot.routes.aliases:
         yield f"aliases: {', '.join(sorted(snapshot.routes.aliases))}"
+    for template in snapshot.templates.named.values():
+        yield f"template {template.name}: {' | '.join(_template(template))}"
     yield from _tenants(snapshot.tenants)
     yield from _limits(snapshot.limits)
     yield from _cache(snapshot.cache)
@@ -44,6 +47,19 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield f"replay of {promise.seconds:g} s: {_promise(promise)}"
     for note in snapshot.notes:
         yield f"note: {note}"
+
+
+def _template(template: Template) -> Iterator[str]:
+    yield template.mode.value
+    for version in template.versions.values():
+        said = "; ".join(f"{each.role}{'*' if each.compiled else ''}: {each.source!r}" for each in version.messages)
+        told = "".join(f", {name} {value}" for name, value in version.parameters.items())
+        yield f"{version.number} {said}{told}" + ("" if version.model is None else f", for {version.model}")
+    yield from (f"{label} is {number}" for label, number in template.labels.items())
+    if (rollout := template.rollout) is not None:
+        yield f"rollout {dict(rollout.weights)} from {rollout.baseline} by {rollout.by.value}{rollout.salt}"
+    if template.tenants:
+        yield f"for {', '.join(sorted(template.tenants))}"
 
 
 def _promise(promise: Promise) -> str:
@@ -128,6 +144,11 @@ def _provider(provider: Provider) -> str:
     words += ["reads the environment"] if provider.reads_environment else []
     words += ["keeps files"] if provider.keeps_files else []
     words += ["unbudgeted batches"] if provider.unbudgeted_batches else []
+    if (signing := provider.signing) is not None:
+        token = f" with {signing.session_token.reveal()}" if signing.session_token is not None else ""
+        words.append(
+            f"signed by {signing.access_key_id}/{signing.secret_access_key.reveal()}{token} for {signing.region}"
+        )
     words += ["private"] if provider.allow_private else []
     words += _changed(provider.deadlines, Deadlines()) + _changed(provider.retries, Retries())
     if provider.max_output_bytes != 16 * 1024 * 1024:
@@ -229,6 +250,8 @@ def _routing(route: Route) -> Iterator[str]:
         yield f"hedged after {route.hedge.after:g} s in {route.hedge.share:.0%}"
     if not route.sticky:
         yield "not sticky"
+    if route.template is not None:
+        yield f"with template {route.template}"
 
 
 def _candidate(candidate: Candidate) -> str:

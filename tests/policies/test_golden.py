@@ -52,5 +52,6 @@ def _write(policy: str, folder: Path) -> dict[str, str]:
             files[list(files)[-1]].append(line)
     for name, lines in files.items():
         if lines:
+            (folder / name).parent.mkdir(exist_ok=True, parents=True)
             (folder / name).write_text("\n".join(lines) + "\n", "utf-8")
     return environment

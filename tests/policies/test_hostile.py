@@ -308,3 +308,69 @@ def test_what_is_not_a_file_is_a_mistake_and_hidden_files_are_passed_over(tmp_pa
         "cannot be read: No such file or directory",
         "cannot be read: it is not a file",
     ]
+
+
+TEMPLATED = "version: 1\nproviders: {demo: {dialect: demo}}\nmodels: {demo: {use: demo/demo}}\n"
+
+
+def templated(folder: Path, text: str, name: str = "templates/t.yaml") -> Path:
+    (folder / "policy.yaml").write_text(TEMPLATED)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, "utf-8")
+    return folder
+
+
+def test_a_thousand_versions_are_a_template_and_more_a_mistake(tmp_path: Path) -> None:
+    def versions(count: int) -> str:
+        rows = "".join(f"  {n}: {{messages: [{{user: 'hi {{{{ x }}}} {n}'}}]}}\n" for n in range(1, count + 1))
+        return f"variables: {{x: {{}}}}\nlabels: {{production: 1}}\nversions:\n{rows}"
+
+    snapshot = compiled(templated(tmp_path, versions(1000)))
+    assert len({each.hash for each in snapshot.templates.named["t"].versions.values()}) == 1000
+    with pytest.raises(PolicyError, match="more than 1000 entries"):
+        compiled(templated(tmp_path, versions(1001)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &a [x]\nb: *a\n", "anchors"),
+        ("versions: " + "{a: " * 5000 + "}" * 5000, "deep"),
+        ("x: " + "a" * 1_100_000, "larger than 1 MiB"),
+        ("versions: {1: {messages: [{user: '" + "{{ x }}" * 100 + "'}]}}", "no variable 'x'"),
+        ("variables: {" + "x" * 500 + ": {}}\nversions: {1: {messages: [{user: hi}]}}", "64"),
+        ("variables: {" + "x" * 10_000 + ": {}}\nversions: {1: {messages: [{user: hi}]}}", "not YAML"),
+        ("versions: {1: {messages: [{user: '{% raw %}'}]}}", "template_invalid"),
+        (
+            "versions: {1: {messages: [{user: '" + "{% if 1 %}" * 2000 + "{% endif %}" * 2000 + "'}]}}",
+            "template_invalid",
+        ),
+        ("- 1", "mapping"),
+    ],
+    ids=["aliases", "depth", "size", "unknown", "a long name", "10 KB", "open", "nested", "a list"],
+)
+def test_a_hostile_template_is_a_mistake_soon(tmp_path: Path, text: str, words: str) -> None:
+    tracemalloc.start()
+    with pytest.raises(PolicyError) as refused:
+        compiled(templated(tmp_path, text))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert words in str(refused.value)
+    assert "templates/t.yaml" in str(refused.value)
+    assert peak < 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("name", ["😀", "a b", "-x", "x" * 65], ids=["emoji", "space", "sign", "long"])
+def test_a_file_with_a_name_that_no_call_could_use_is_a_mistake(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PolicyError, match="name is made of"):
+        compiled(templated(tmp_path, "versions: {1: {messages: [{user: hi}]}}", f"templates/{name}.yaml"))
+
+
+def test_a_template_cut_anywhere_is_a_snapshot_or_a_mistake(tmp_path: Path) -> None:
+    shipped = SHIPPED / "templates"
+    templated(tmp_path, (shipped / "partials" / "honesty.txt").read_text(), "templates/partials/honesty.txt")
+    whole = (shipped / "support.yaml").read_text()
+    for end in range(0, len(whole), 3):
+        with suppress(PolicyError):
+            compiled(templated(tmp_path, whole[:end]))

@@ -14,6 +14,7 @@ from gateway.meter.price import PriceTable
 from gateway.policy.check import check
 from gateway.policy.compile import compile_policy, rehearse
 from gateway.policy.json_schema import json_schema
+from gateway.policy.schema_template import Parameters, TemplateText
 from gateway.policy.suite import run
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def test_every_row_is_right_once_all_variables_are_set() -> None:
     snapshot = compile_policy(SHIPPED, environment, PriceTable(Clock()).price)
 
     assert snapshot.notes == ()
-    assert len(snapshot.providers) == 17
+    assert len(snapshot.providers) == 18
     for pattern, resolve in snapshot.routes.wildcards:
         name = pattern.replace("*", "x")
         assert [each.name for each in resolve(name).deployments] == [name]
@@ -91,6 +92,40 @@ def test_the_published_schema_is_the_one_in_force() -> None:
     published = (ROOT / "docs" / "policy.schema.json").read_text()
 
     assert published == json_schema(), "write it anew: python -m gateway.policy.json_schema > docs/policy.schema.json"
+
+
+def test_the_published_schema_of_templates_is_the_one_in_force() -> None:
+    published = (ROOT / "docs" / "template.schema.json").read_text()
+
+    assert published == json_schema(TemplateText)
+
+
+def test_the_shipped_template_tells_editors_its_schema_and_has_a_version_to_try() -> None:
+    template = compile_policy(SHIPPED, {}, PriceTable(Clock()).price).templates.named["support"]
+
+    assert (
+        (SHIPPED / "templates" / "support.yaml")
+        .read_text()
+        .startswith("# yaml-language-server: $schema=../../docs/template.schema.json\n")
+    )
+    assert template.rollout is not None
+    assert (template.rollout.weights, template.labels) == ({1: 90, 2: 10}, {"production": 1, "staging": 2})
+
+
+def test_the_manual_of_templates_names_every_key_and_its_example_is_one(tmp_path: Path) -> None:
+    manual = (ROOT / "docs" / "templates.md").read_text()
+    keys = {key for section in json.loads(json_schema(TemplateText))["$defs"].values() for key in section["properties"]}
+    _, _, rest = manual.partition("```yaml\n")
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\nproviders: {demo: {dialect: demo}}\nmodels: {gpt-4o-mini: {use: demo/demo}}\n"
+    )
+    (tmp_path / "templates" / "partials").mkdir(parents=True)
+    (tmp_path / "templates" / "partials" / "honesty.txt").write_text("Be honest.\n")
+    (tmp_path / "templates" / "support.yaml").write_text(rest.partition("```")[0])
+    out = io.StringIO()
+
+    assert check(tmp_path, {}, out) == 0, out.getvalue()
+    assert {key for key in keys if key not in manual} - set(Parameters.model_fields) == set()
 
 
 def test_a_thousand_tests_of_a_policy_run(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import httpx
 from gateway.auth.virtual_key import PREFIX, key_id
 from gateway.core.secret import Secret
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.gateway_process import free_port
+from tests.ports import free_port
 from tests.secrets.canaries import Canaries
 from tests.secrets.sink import Sink
 

@@ -260,6 +260,7 @@ async def _until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
+@pytest.mark.alone
 async def test_a_purge_is_known_to_every_worker_within_a_second(store: Store, other: Store) -> None:
     tasks = Tasks()
     copies = [Purges(each.cache) for each in (store, other)]

@@ -271,6 +271,7 @@ class Watched:
         self.confirmed.set()
 
 
+@pytest.mark.alone
 async def test_a_worker_hears_of_revocations_and_cooldowns_within_a_second(store: Store, other: Store) -> None:
     tasks = Tasks()
     watched = Watched(other)

@@ -109,6 +109,7 @@ async def test_an_id_that_is_damaged_is_not_settled(store: Store, tmp_path: Path
     assert await store.ledger.open_reservations() == {}
 
 
+@pytest.mark.alone
 async def test_a_batch_that_cannot_be_written_changes_nothing(store: Store, tmp_path: Path) -> None:
     await store.ledger.apply([RESERVE])
     with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as holder:

@@ -57,6 +57,24 @@ def test_why_that_model_and_why_in_that_order(reason: str, strategy: str | None,
     assert told[2] == f"{routed}: a/b, c/d."
 
 
+def test_a_session_in_real_time() -> None:
+    ended = {"closed_by": "client", "close_code": 1000, "responses": 3}
+
+    told = list(sentences(row(operation="realtime", attempts=[attempt(status=101)], session=ended)))
+
+    assert told[0] == f"{BEGIN} a session in real time of 'auto'."
+    assert told[4:6] == [
+        "Attempt 1: openai/gpt-4o-mini answered 101 in 250.0 ms.",
+        "The session was ended by the client (1000), after 3 responses.",
+    ]
+
+
+def test_what_a_dialect_could_not_carry() -> None:
+    told = list(sentences(row(dropped=["logit_bias", "messages[1].name"])))
+
+    assert told[5] == "What its dialect has no word for was left out: logit_bias, messages[1].name."
+
+
 def test_a_stream_by_a_fallback_after_a_retry() -> None:
     told = row(
         stream=True,

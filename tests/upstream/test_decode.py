@@ -13,7 +13,9 @@ from gateway.upstream.decode import Decoder
 TEXT = b"hello, world " * 100
 
 
-@pytest.mark.parametrize(("coding", "data"), [(b"gzip", gzip.compress(TEXT)), (b"deflate", zlib.compress(TEXT))])
+@pytest.mark.parametrize(
+    ("coding", "data"), [(b"gzip", gzip.compress(TEXT, mtime=0)), (b"deflate", zlib.compress(TEXT))]
+)
 def test_it_reads_the_same_wherever_it_is_cut(coding: bytes, data: bytes) -> None:
     for cut in range(len(data)):
         decoder = Decoder(coding, limit=len(TEXT))

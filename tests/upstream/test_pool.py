@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.core.deployment import Provider
 from gateway.core.errors import Unavailable
-from gateway.upstream.pool import Pool, is_public
+from gateway.upstream.dialler import is_public
+from gateway.upstream.pool import Pool
 
 PRIVATE = """
 127.0.0.1 127.1.2.3 0.0.0.0 10.0.0.1 172.16.0.1 172.31.255.255 192.168.0.1 169.254.169.254 100.64.0.1 192.0.2.1 198.18.0.1

@@ -129,7 +129,7 @@ function Caller({ call }) {
   return html`<${Fields} fields=${{
     tenant: link("tenant"), key: link("key_id", `${call.key_name ?? ""} (${call.key_id})`), end_user: link("user"), conversation: link("conversation"),
     tags: call.tags?.length ? html`${call.tags.map((/** @type {string} */ tag) => html`<a key=${tag} class="tag" href=${to("calls", { tag })}>${tag}</a>`)}` : null,
-    request: `${call.method ?? ""} ${call.path ?? ""}`.trim(), operation: call.operation, stream: call.stream == null ? null : call.stream ? "yes" : "no",
+    request: `${call.method ?? ""} ${call.path ?? ""}`.trim(), operation: call.operation, session_ended: call.session && `by the ${call.session.closed_by} (${call.session.close_code}), after ${count(call.session.responses)} responses`, stream: call.stream == null ? null : call.stream ? "yes" : "no",
     parameters: call.parameters && Object.keys(call.parameters).length ? text(call.parameters) : null, trace: call.trace_id, caller_span: call.parent_span_id,
   }} />`;
 }

@@ -32,6 +32,7 @@ from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.policies import PolicyRoutes
 from gateway.ingress.admin.replay import ReplayRoutes
+from gateway.ingress.admin.rollouts import RolloutRoutes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
 from gateway.policy.current import Current
@@ -39,6 +40,7 @@ from gateway.policy.history import History
 from gateway.policy.watch import Watch
 from gateway.route.certificate.certificates import Certificates
 from gateway.store.contract import Store
+from gateway.template.rollout.rollouts import Rollouts
 from gateway.trace.journal import Journal
 from gateway.trace.metrics.instruments import DROPPED
 from gateway.trace.metrics.metrics import Metrics
@@ -83,6 +85,7 @@ class Admin:
     observed: Observed
     budgets: Budgets
     certificates: Certificates
+    rollouts: Rollouts
     metrics: Metrics
     purges: Purges
     meanings: Meanings
@@ -114,6 +117,7 @@ class Admin:
                 *self._cache().routes(application),
                 *self._meanings().routes(),
                 *self._certificates().routes(),
+                *self._rollouts().routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
                 web.get(PREFIX + "telemetry", self._telemetry),
@@ -139,6 +143,9 @@ class Admin:
 
     def _certificates(self) -> CertificateRoutes:
         return CertificateRoutes(self.certificates, self.budgets, lambda: self.policy.current, self.clock.now)
+
+    def _rollouts(self) -> RolloutRoutes:
+        return RolloutRoutes(self.rollouts, self.policy, lambda: self.policy.current.templates.named, self.clock)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})

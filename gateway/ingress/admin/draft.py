@@ -14,8 +14,11 @@ from gateway.policy.mistakes import Mistake, PolicyError
 from gateway.policy.snapshot import Snapshot
 from gateway.policy.suite import Failure
 
-_MOST_FILES = 100
-_NAME = re.compile(r"[\w-][\w .-]{0,99}\.ya?ml", re.ASCII)
+_MOST_FILES = 500
+_PART = r"[\w-][\w .-]{0,99}"
+_NAME = re.compile(
+    rf"{_PART}\.ya?ml|templates/({_PART}\.ya?ml|(?!partials/){_PART}/{_PART}\.ya?ml|partials/{_PART}\.txt)", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,13 @@ def _folder(files: Mapping[str, str]) -> Iterator[Path]:
     if not 0 < len(files) <= _MOST_FILES:
         raise InvalidRequest(f"files must hold 1 to {_MOST_FILES} files", param="files")
     if not all(_NAME.fullmatch(name) for name in files):
-        raise InvalidRequest("files must be named like policy.yaml, without a folder", param="files")
+        raise InvalidRequest(
+            "files must be named like policy.yaml, templates/support.yaml or templates/partials/tone.txt", param="files"
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in files.items():
+            (folder / file).parent.mkdir(exist_ok=True, parents=True)
             try:
                 (folder / file).write_bytes(text.encode())
             except UnicodeEncodeError:

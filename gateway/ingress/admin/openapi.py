@@ -194,6 +194,34 @@ OPERATIONS = (
         body={"route": _TEXT, "candidate": _TEXT, "prompt": _OPTIONAL_TEXT, "reason": _REASON},
         required=("route", "candidate", "reason"),
     ),
+    Operation("get", "templates", "The prompt templates in force: their versions, who gets which, and how rollouts do"),
+    Operation(
+        "get",
+        "templates/{name}",
+        "One template, and what the calls of each version came to, with 95 % confidence intervals",
+        query={"since": {**_TIME, "example": "-24h", "description": f"{MOMENTS}; by whole hours, three days at most"}},
+    ),
+    Operation(
+        "post",
+        "templates/{name}:promote",
+        "Gives all calls that name no version to one version, at once; If-Match may say what was seen, by its etag",
+        body={"version": {**_INTEGER, "minimum": 1}, "reason": _REASON},
+        required=("version", "reason"),
+    ),
+    Operation(
+        "post",
+        "templates/{name}:rollback",
+        "Gives them to the version before, at once; If-Match as above",
+        body={"reason": _REASON},
+        required=("reason",),
+    ),
+    Operation(
+        "post",
+        "templates/{name}:reset",
+        "Does as the file says again: forgets a promotion or rollback, and what made a version step back; If-Match as above",
+        body={"reason": _REASON},
+        required=("reason",),
+    ),
     Operation("get", "deployments", "The deployments of the policy, how they do, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
@@ -230,8 +258,9 @@ def _described(operation: Operation) -> dict[str, object]:
     parameters: list[Schema] = [
         {"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()
     ]
-    if "{id}" in operation.path:
-        parameters.append({"name": "id", "in": "path", "required": True, "schema": _TEXT})
+    for name in ("id", "name"):
+        if f"{{{name}}}" in operation.path:
+            parameters.append({"name": name, "in": "path", "required": True, "schema": _TEXT})
     if parameters:
         described["parameters"] = parameters
     if operation.body:

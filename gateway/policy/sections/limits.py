@@ -21,6 +21,8 @@ from gateway.policy.sections.models import Models
 from gateway.policy.sections.tenants import is_known
 from gateway.route.rules import Routes
 from gateway.route.trials import spending
+from gateway.template.prompts import Templates
+from gateway.template.rollout.shadow import account_of
 
 MOST_PATTERNS = 200
 """Patterns under `keys` of one tenant or team that have limits: each call is held against all of them."""
@@ -44,7 +46,12 @@ class _Written:
 
 
 def compile_limits(
-    policy: schema.Policy, models: Models, routes: Routes, webhook: Provider | None, mistakes: Mistakes
+    policy: schema.Policy,
+    models: Models,
+    routes: Routes,
+    templates: Templates,
+    webhook: Provider | None,
+    mistakes: Mistakes,
 ) -> Limits:
     reader = _Reader(models.declared, routes.aliases, mistakes)
     members: dict[str, MemberLimits] = {}
@@ -52,7 +59,7 @@ def compile_limits(
         members[name] = reader.member(tenant, ("tenants", name))
         for team, inner in tenant.teams.items():
             members[f"{name}/{team}"] = reader.member(inner, ("tenants", name, "teams", team))
-    trials = dict(_of_trials(routes))
+    trials = dict((*_of_trials(routes), *_of_shadows(templates)))
     if trials:
         members[OWN] = replace(members.get(OWN, MemberLimits()), routes=trials)
     limited = {name: reader.model(written, ("models", name)) for name, written in policy.models.items()}
@@ -72,6 +79,14 @@ def _of_trials(routes: Routes) -> Iterator[tuple[str, tuple[Limit, ...]]]:
         for account, budget in spending(route):
             if budget is not None:
                 yield account, (daily(budget),)
+
+
+def _of_shadows(templates: Templates) -> Iterator[tuple[str, tuple[Limit, ...]]]:
+    """The same of templates."""
+    for template in templates.named.values():
+        shadow = None if template.rollout is None else template.rollout.shadow
+        if shadow is not None and shadow.budget is not None:
+            yield account_of(template), (daily(shadow.budget),)
 
 
 def daily(budget: int) -> Limit:

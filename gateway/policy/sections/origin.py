@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.upstream.pool import is_public
+from gateway.upstream.dialler import is_public
 
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()+,;=:@%-]+)*")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.core.deployment import Deadlines, Provider, Retries
+from gateway.core.deployment import Deadlines, Provider, Retries, Signing
 from gateway.core.secret import Secret
 from gateway.policy import schema
 from gateway.policy.mistakes import Mistakes, Path
@@ -37,6 +37,11 @@ class Providers:
             yield f"provider {name} is off: {variable} is not set"
 
 
+_BASE_URLS = {"gemini": "https://generativelanguage.googleapis.com/v1beta"}
+"""Where the API of a dialect's own provider begins."""
+_AUTH = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
+"""How the key is sent where the policy does not say, by dialect; else as a bearer."""
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _MODERN = re.compile(r"(.+\.)?api\.openai\.com|.+\.openai\.azure\.com")
 """Hosts whose reasoning models refuse `max_tokens`."""
 
@@ -45,10 +50,7 @@ def compile_providers(policy: schema.Policy, document: Document, mistakes: Mista
     """Every provider of the policy. A variable that is not set anywhere else is a mistake."""
     off = _off(document, mistakes)
     compiled = {
-        name: _provider(
-            name, written, _origin(name, written, off=name in off, mistakes=mistakes), mistakes, off=name in off
-        )
-        for name, written in policy.providers.items()
+        name: _provider(name, written, off=name in off, mistakes=mistakes) for name, written in policy.providers.items()
     }
     _check_files(policy, mistakes)
     on = {name: provider for name, provider in compiled.items() if name not in off}
@@ -85,8 +87,9 @@ def _off(document: Document, mistakes: Mistakes) -> dict[str, str]:
     return off
 
 
-def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mistakes, *, off: bool) -> Provider:
+def _provider(name: str, written: schema.Provider, *, off: bool, mistakes: Mistakes) -> Provider:
     path: Path = ("providers", name)
+    origin = _origin(name, written, off=off, mistakes=mistakes)
     if "/" in name or "*" in name:
         mistakes.add(path, "a provider's name cannot have `/` or `*` in it", key=True)
     if not is_query(written.query):
@@ -112,6 +115,7 @@ def _provider(name: str, written: schema.Provider, origin: Origin, mistakes: Mis
         retries=Retries(**written.retry.model_dump(exclude_none=True)),
         stream_usage=written.stream_usage,
         propagate_trace=written.propagate_trace,
+        signing=None if off else _signing(written, path, mistakes),
         output_cap=written.output_cap or ("max_completion_tokens" if _MODERN.fullmatch(origin.host) else "max_tokens"),
         **most,
     )
@@ -139,28 +143,60 @@ def _origin(name: str, written: schema.Provider, *, off: bool, mistakes: Mistake
         return Origin()
     if written.dialect == translators.DIALECT:  # where it is, is the SDK's to know; see translators.options
         return Origin()
-    if written.base_url is None:
+    base_url = written.base_url or _BASE_URLS.get(written.dialect)
+    if base_url is None and written.dialect == "bedrock" and written.region is not None:
+        base_url = f"https://bedrock-runtime.{written.region}.amazonaws.com"
+    if base_url is None:
         if not off:
-            mistakes.add(path[:-1], f"'base_url' is missing: where is the API of {name!r}?", key=True)
+            missing = "region" if written.dialect == "bedrock" else "base_url"
+            mistakes.add(path[:-1], f"{missing!r} is missing: where is the API of {name!r}?", key=True)
         return Origin()
+    if written.dialect == "anthropic" and base_url.rstrip("/").endswith("/v1"):
+        mistakes.add(path, "in the dialect anthropic the base URL ends before `/v1`")
     try:
-        return origin_of(written.base_url, allow_private=written.allow_private)
+        return origin_of(base_url, allow_private=written.allow_private)
     except ValueError as error:
         mistakes.add(path, str(error))
         return Origin()
 
 
+def _signing(written: schema.Provider, path: Path, mistakes: Mistakes) -> Signing | None:
+    aws = written.aws
+    if written.dialect != "bedrock":
+        for key in ("region", "aws"):
+            if key in written.model_fields_set:
+                mistakes.add((*path, key), f"only a provider of the dialect bedrock has {key!r}", key=True)
+        return None
+    if written.region is not None and not _REGION.fullmatch(written.region):
+        mistakes.add((*path, "region"), "a region is written such as us-east-1")
+    if (aws is None) == (written.key is None):
+        mistakes.add(path, "bedrock needs either 'key' or 'aws' as its credential", key=True)
+    if aws is None:
+        return None
+    for name, value in aws.model_dump(exclude_none=True).items():
+        if not re.fullmatch(r"[!-~]+", value):
+            mistakes.add((*path, "aws", name), "a key is made of printable ASCII characters without spaces")
+    if written.region is None and written.base_url is not None:
+        mistakes.add(path, "'region' is missing: what is signed names it", key=True)
+    token = None if aws.session_token is None else Secret(aws.session_token)
+    return Signing(written.region or "", aws.access_key_id, Secret(aws.secret_access_key), token)
+
+
 def _headers(written: schema.Provider, path: Path, mistakes: Mistakes) -> Iterator[tuple[str, Secret]]:
-    if written.key is not None and not re.fullmatch(r"[!-~]+", written.key):
-        mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
-    if written.key is not None and written.dialect != translators.DIALECT:
-        yield (
-            ("authorization", Secret(f"Bearer {written.key}"))
-            if written.auth == "bearer"
-            else ("api-key", Secret(written.key))
-        )
-    credential = {"bearer": "authorization", "api-key": "api-key"}[written.auth] if written.key is not None else ""
+    credential = "" if written.aws is None else "authorization"
+    if written.key is not None:
+        if not re.fullmatch(r"[!-~]+", written.key):
+            mistakes.add((*path, "key"), "a key is made of printable ASCII characters without spaces")
+        if written.dialect != translators.DIALECT:
+            credential, form = _credential(written)
+            yield credential, Secret(form.format(written.key))
     yield from further_headers(written.headers, path, mistakes, credential=credential)
+
+
+def _credential(written: schema.Provider) -> tuple[str, str]:
+    """The header that holds the key, and how it is written there."""
+    auth = written.auth or _AUTH.get(written.dialect, "bearer")
+    return ("authorization", "Bearer {}") if auth == "bearer" else (auth, "{}")
 
 
 def further_headers(

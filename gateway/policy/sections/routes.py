@@ -10,21 +10,28 @@ from gateway.policy import schema, schema_routes
 from gateway.policy.mistakes import Mistakes, Path, nearest
 from gateway.policy.sections.candidates import OWN, Candidates, compile_candidates
 from gateway.policy.sections.models import Models, unknown
+from gateway.policy.sections.templates import check_route
 from gateway.policy.shapes import listed
 from gateway.route.candidates import MOST_HEDGED, Canary, Hedge, Mirror
 from gateway.route.rules import Match, Route, Routes
+from gateway.template.prompts import Templates
 
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
 """Headers that a call does not keep."""
 
 
-def compile_routes(policy: schema.Policy, at: Sequence[int], models: Models, mistakes: Mistakes) -> Routes:
+def compile_routes(
+    policy: schema.Policy, at: Sequence[int], models: Models, templates: Templates, mistakes: Mistakes
+) -> Routes:
     """`at` gives for each route its position among those written, as the wrong ones are no longer there."""
     paths: list[Path] = [("routes", index) for index in at]
     candidates = compile_candidates(policy, models, mistakes)
     rules = [
         _route(route, path, candidates, models, mistakes) for path, route in zip(paths, policy.routes, strict=True)
     ]
+    for rule, path in zip(rules, paths, strict=True):
+        if rule.template is not None and (wrong := check_route(rule.template, templates)) is not None:
+            mistakes.add((*path, "template"), wrong)
     _note_unreachable(rules, paths, mistakes)
     return Routes(
         rules=tuple(rules),
@@ -33,6 +40,7 @@ def compile_routes(policy: schema.Policy, at: Sequence[int], models: Models, mis
         aliases=frozenset(name for rule in rules for name in rule.match.models if _is_alias(name, models)),
         counts_tokens=any(rule.match.tokens_in is not None for rule in rules),
         headers=tuple(sorted({name for rule in rules for name, _ in rule.match.headers})),
+        puts_templates=any(rule.template is not None for rule in rules),
     )
 
 
@@ -84,6 +92,7 @@ def _route(
         else Mirror(_model(mirror.model, (*path, "shadow", "model"), models, mistakes), mirror.share, mirror.budget),
         hedge=None if hedge is None else Hedge(hedge.after, hedge.share or MOST_HEDGED),
         sticky=written.sticky == "conversation",
+        template=written.template,
     )
 
 

@@ -43,16 +43,20 @@ class Document:
         return frozenset(content) if isinstance(content, dict) else frozenset()
 
 
-def parse(content: bytes, file: str, environment: Mapping[str, str]) -> tuple[Document, Mistakes]:
-    """The document in `content`, and what is wrong with it as YAML. An empty file is an empty document."""
+def parse(content: bytes, file: str, environment: Mapping[str, str] | None) -> tuple[Document, Mistakes]:
+    """The document in `content`, and what is wrong with it as YAML. An empty file is an empty document.
+
+    `environment` None: nothing is filled in, and `${NAME}` is text like any other.
+    """
     document = Document()
     mistakes = Mistakes(document.places)
     document.places.values[()] = Place(file, 1, 1)
     text = _text(content, file, mistakes)
     if text is not None:
         reader = _Reader(file, document, mistakes, environment)
+        shielded = text if environment is None else variables.shield(text)
         try:
-            reader.read(yaml.parse(variables.shield(text), Loader=yaml.CSafeLoader))
+            reader.read(yaml.parse(shielded, Loader=yaml.CSafeLoader))
         except _StopError:
             pass
         except yaml.YAMLError as error:
@@ -109,7 +113,9 @@ class _StopError(Exception):
 class _Reader:
     """Builds the values of one document from its events."""
 
-    def __init__(self, file: str, document: Document, mistakes: Mistakes, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, file: str, document: Document, mistakes: Mistakes, environment: Mapping[str, str] | None
+    ) -> None:
         self._file = file
         self._document = document
         self._mistakes = mistakes
@@ -188,22 +194,22 @@ class _Reader:
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
         text = event.value
         asked = variables.names(text)
-        if asked:
-            return self._from_environment(text, asked, path)
-        if "${" in text:
+        if asked and self._environment is not None:
+            return self._from_environment(self._environment, text, asked, path)
+        if "${" in text and self._environment is not None:
             self._mistakes.add(path, "an environment variable is written ${NAME}, of letters, digits and `_`")
         value = resolve(text) if event.implicit[0] else text
         if value is None:
             self._mistakes.add(path, "there is no value here; fill it in or remove the key")
         return value
 
-    def _from_environment(self, text: str, asked: tuple[str, ...], path: Path) -> str:
+    def _from_environment(self, environment: Mapping[str, str], text: str, asked: tuple[str, ...], path: Path) -> str:
         self._document.written[path] = variables.as_written(text)
-        missing = next((name for name in asked if not self._environment.get(name, "").strip()), None)
+        missing = next((name for name in asked if not environment.get(name, "").strip()), None)
         if missing is None:
             for name in asked:
-                self._document.filled[self._environment[name].strip()] = f"${{{name}}}"
-            return variables.fill(text, self._environment)
+                self._document.filled[environment[name].strip()] = f"${{{name}}}"
+            return variables.fill(text, environment)
         self._document.unset[path] = missing
         return ""
 

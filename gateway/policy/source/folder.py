@@ -1,15 +1,16 @@
-"""All `*.yaml` and `*.yml` files of a folder as one document.
+"""All `*.yaml` and `*.yml` files of a folder as one document, and the templates below it.
 
-Hidden files and subfolders are passed over; symbolic links are followed. Mappings of the same section merge, lists are
-joined in the order of the file names.
+Hidden files and other subfolders are passed over; symbolic links are followed. Mappings of the same section merge, lists are
+joined in the order of the file names. Templates are the `*.yaml` and `*.yml` files of `templates/` and its subfolders, and the
+partials that they share the `*.txt` files of `templates/partials/`.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import TypeVar
@@ -19,13 +20,30 @@ from gateway.policy.source.document import LARGEST_FILE, Document, parse
 
 T = TypeVar("T")
 
+TEMPLATES = "templates"
+"""The subfolder of templates; one subfolder deeper they need a name in the policy."""
+PARTIALS = "partials"
+"""The subfolder of it in which the partials are."""
+YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """`name` is the file's below the policy's folder, with `/` between its parts."""
+
+    name: str
+    entry: os.DirEntry[str]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a folder says. `version` is the first 12 hexadecimal digits of a hash of its files' names and bytes."""
+    """What a folder says. `version` is the first 12 hexadecimal digits of a hash of its files' names and bytes. `below` are the
+    files of templates and partials, by their names below `folder`, such as `templates/support.yaml`."""
 
+    folder: FilePath
     document: Document
     version: str
+    below: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read(folder: FilePath, environment: Mapping[str, str]) -> Source:
@@ -35,6 +53,8 @@ def read(folder: FilePath, environment: Mapping[str, str]) -> Source:
     wrong: list[Mistake] = []
     found = _contents(folder, wrong)
     for name, content in found:
+        if "/" in name:
+            continue
         merged.places.values.setdefault((), Place(str(folder / name), 1, 1))
         document, mistakes = parse(content, str(folder / name), environment)
         wrong.extend(mistakes.found)
@@ -42,7 +62,7 @@ def read(folder: FilePath, environment: Mapping[str, str]) -> Source:
     wrong.extend(clashes.found)
     if wrong:
         raise PolicyError(wrong)
-    return Source(merged, version_of(found))
+    return Source(folder, merged, version_of(found), {name: content for name, content in found if "/" in name})
 
 
 def contents(folder: FilePath) -> dict[str, bytes]:
@@ -63,11 +83,31 @@ def version_of(files: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()[:12]
 
 
-def policy_files(folder: FilePath) -> list[os.DirEntry[str]]:
+def policy_files(folder: FilePath) -> list[PolicyFile]:
     """The folder's policy files by name. Raises OSError when there is no such folder."""
+    found = [PolicyFile(each.name, each) for each in _named(folder, YAML) if not each.is_dir()]
+    if (folder / TEMPLATES).is_dir():
+        found += _below(folder / TEMPLATES, f"{TEMPLATES}/")
+    return sorted(found, key=lambda each: each.name)
+
+
+def _below(folder: FilePath, prefix: str) -> Iterator[PolicyFile]:
+    for entry in _named(folder, YAML):
+        if not entry.is_dir():
+            yield PolicyFile(prefix + entry.name, entry)
+    for inner in _named(folder, ("",)):
+        if inner.is_dir():
+            ends = (".txt",) if inner.name == PARTIALS else YAML
+            yield from (
+                PolicyFile(f"{prefix}{inner.name}/{each.name}", each)
+                for each in _named(folder / inner.name, ends)
+                if not each.is_dir()
+            )
+
+
+def _named(folder: FilePath, ends: tuple[str, ...]) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        named = [each for each in entries if each.name.endswith((".yaml", ".yml")) and not each.name.startswith(".")]
-    return sorted((each for each in named if not each.is_dir()), key=lambda each: each.name)
+        return [each for each in entries if each.name.endswith(ends) and not each.name.startswith(".")]
 
 
 def _contents(folder: FilePath, wrong: list[Mistake]) -> list[tuple[str, bytes]]:
@@ -75,14 +115,14 @@ def _contents(folder: FilePath, wrong: list[Mistake]) -> list[tuple[str, bytes]]
         entries = policy_files(folder)
     except OSError as error:
         raise PolicyError([_unreadable(folder, error)]) from error
-    if not entries:
+    if not any("/" not in each.name for each in entries):
         raise PolicyError([Mistake(str(folder), 1, 1, "", "there is no policy file (*.yaml) in this folder")])
     contents: list[tuple[str, bytes]] = []
-    for entry in entries:
+    for file in entries:
         try:
-            contents.append((entry.name, _content(entry)))
+            contents.append((file.name, _content(file.entry)))
         except OSError as error:
-            wrong.append(_unreadable(folder / entry.name, error))
+            wrong.append(_unreadable(folder / file.name, error))
     return contents
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
 
@@ -44,7 +44,7 @@ def replace(folder: FilePath, files: Mapping[str, bytes]) -> None:
         _put_back(folder, {name: before.get(name) for name in done})
         _forget(folder, new)
         raise
-    _sync(folder)
+    _sync(folder, done)
 
 
 def _stage(folder: FilePath, files: Mapping[str, bytes]) -> None:
@@ -58,6 +58,7 @@ def _stage(folder: FilePath, files: Mapping[str, bytes]) -> None:
 
 def _write(folder: FilePath, name: str, content: bytes) -> None:
     """With the mode of the file whose place it takes."""
+    (folder / name).parent.mkdir(exist_ok=True, parents=True)
     with open(_part(folder, name), "wb") as file:
         with suppress(FileNotFoundError):
             os.fchmod(file.fileno(), os.stat(folder / name).st_mode & 0o777)
@@ -84,10 +85,17 @@ def _forget(folder: FilePath, files: Mapping[str, bytes]) -> None:
 
 def _part(folder: FilePath, name: str) -> FilePath:
     """Hidden, so that no policy is read from it."""
-    return folder / f".{name}.part"
+    path = folder / name
+    return path.with_name(f".{path.name}.part")
 
 
-def _sync(folder: FilePath) -> None:
+def _sync(folder: FilePath, names: Iterable[str]) -> None:
+    for each in {folder, *((folder / name).parent for name in names)}:
+        if each.is_dir():
+            _sync_one(each)
+
+
+def _sync_one(folder: FilePath) -> None:
     place = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(place)

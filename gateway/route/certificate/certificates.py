@@ -135,13 +135,15 @@ def _look(known: Certificate) -> None:
 
 
 def subject_of(route: Route, candidate: Candidate, prompt: str, guarantee: Guarantee) -> Subject:
-    """All that the candidate's labels on the route depend on."""
+    """All that the candidate's labels on the route depend on; of a `prompt` with a `|` in it, the first part is the template."""
     judge = "" if guarantee.judge is None else f" by {_written(guarantee.judge)}"
+    template, _, prompt = prompt.rpartition("|")
     return Subject(
         route=route.name,
         reference=tuple(each.name for each in guarantee.reference.deployments),
         candidate=described(candidate),
         score=guarantee.scorer.value + judge,
+        template=template,
         prompt=prompt,
     )
 

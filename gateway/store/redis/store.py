@@ -24,6 +24,7 @@ from gateway.store.redis.names import CHANGES, CHANNEL, PEPPER
 from gateway.store.redis.pins import RedisPins
 from gateway.store.redis.policies import RedisPolicies
 from gateway.store.redis.replays import RedisReplays
+from gateway.store.redis.responses import RedisResponses
 from gateway.store.redis.server import Server
 from gateway.store.redis.versions import RedisVersions
 
@@ -34,7 +35,10 @@ log = logging.getLogger("llmgw.store")
 
 
 class RedisStore:
-    """See contract.Store. `epoch` was made with the data: when Redis has another one, or none, it lost them."""
+    """See contract.Store. `answers` has what may be slow or be lost.
+
+    `epoch` was made with the data: when Redis has another one, or none, it lost them.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,7 @@ class RedisStore:
         cache: RedisCache,
         flights: RedisFlights,
         meanings: RedisMeanings,
-        pins: RedisPins,
+        answers: Server,
         *,
         pepper: Secret,
         epoch: bytes,
@@ -54,7 +58,8 @@ class RedisStore:
         self.calls = calls
         self.cache = cache
         self.flights = flights
-        self.pins = pins
+        self.pins = RedisPins(answers)
+        self.responses = RedisResponses(answers)
         self._epoch = epoch
         self._woken = asyncio.Event()
         self.pepper = pepper
@@ -120,8 +125,17 @@ async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisS
     flights = RedisFlights(answers, between, counts_all=not _is_cluster(url))
     searches = {command: search for command, search in SEARCHES.items() if command == "VADD" or not _is_cluster(url)}
     meanings = RedisMeanings(Server(connect(url), name=f"{name} (semantic cache)"), searches)
-    pins = RedisPins(answers)
-    return RedisStore(server, calls, cache, flights, meanings, pins, pepper=pepper or kept, epoch=epoch, clock=clock)
+    return RedisStore(
+        server,
+        calls,
+        cache,
+        flights,
+        meanings,
+        answers,
+        pepper=pepper or kept,
+        epoch=epoch,
+        clock=clock,
+    )
 
 
 def _is_cluster(url: str) -> bool:

@@ -15,6 +15,7 @@ from gateway.store.sqlite import cache, cooldowns, keys, ledger, policies, repla
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.meanings import SqliteMeanings
 from gateway.store.sqlite.pins import SqlitePins
+from gateway.store.sqlite.responses import SqliteResponses
 
 FILE = "store.sqlite"
 OPENING = 5.0
@@ -35,6 +36,7 @@ class SqliteStore:
         kept: cache.SqliteCache,
         meanings: SqliteMeanings,
         pins: SqlitePins,
+        responses: SqliteResponses,
         pepper: Secret,
         clock: Clock,
     ) -> None:
@@ -42,6 +44,7 @@ class SqliteStore:
         self.cache = kept
         self.meanings = meanings
         self.pins = pins
+        self.responses = responses
         self.calls = None
         self.flights = None
         self.pepper = pepper
@@ -65,6 +68,7 @@ class SqliteStore:
         await self.cache.close()
         await self.meanings.close()
         await self.pins.close()
+        await self.responses.close()
         await self._database.close()
 
 
@@ -82,7 +86,8 @@ async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock)
     answers = cache.SqliteCache(data_folder, clock)
     await answers.open()
     meanings, pins = SqliteMeanings(data_folder, clock), SqlitePins(data_folder, clock)
-    return SqliteStore(database, answers, meanings, pins, pepper or kept, clock)
+    responses = SqliteResponses(data_folder, clock)
+    return SqliteStore(database, answers, meanings, pins, responses, pepper or kept, clock)
 
 
 async def _begun(database: Database) -> Secret:

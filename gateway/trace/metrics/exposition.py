@@ -12,7 +12,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.samples import Sample as Line
 
-from gateway.trace.metrics.instruments import INSTRUMENTS, OVERFLOW_LABEL, Instrument, Kind
+from gateway.trace.metrics.instrument import Instrument, Kind
+from gateway.trace.metrics.instruments import INSTRUMENTS, OVERFLOW_LABEL
 from gateway.trace.metrics.series import OVERFLOW, Histogram, Labels, Sample, Totals
 
 BREATH = 50

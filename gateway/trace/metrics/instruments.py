@@ -3,37 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 
-
-class Kind(Enum):
-    COUNTER = "C"
-    GAUGE = "G"
-    HISTOGRAM = "H"
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """`name` is Prometheus', `otlp` OpenTelemetry's, as are `labels`, in which Prometheus has underscores for dots.
-
-    `unit` is in UCUM. `scale` turns what is counted inside into the unit. `buckets` are upper bounds, included in their bucket.
-    A gauge that `adds` is the sum of what the workers say, any other the largest. What `is_asked` is not counted from calls:
-    whoever knows it is asked when it is wanted.
-    """
-
-    name: str
-    otlp: str
-    kind: Kind
-    unit: str
-    labels: tuple[str, ...]
-    description: str
-    buckets: tuple[float, ...] = ()
-    scale: float = 1
-    has_exemplars: bool = False
-    adds: bool = False
-    is_asked: bool = False
-
+from gateway.trace.metrics.instrument import Instrument, Kind
 
 _FROM_10_MS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """These and the two below: OpenTelemetry's GenAI conventions 1.41."""
@@ -245,6 +216,33 @@ CERTIFICATE_STANDING = Instrument(
     "{certificate}",
     ("route", "candidate", "standing"),
     "Certificates of a route's candidate that stand so: one for each system prompt, or one in all.",
+    is_asked=True,
+)
+ROLLOUT_SHARE = Instrument(
+    "llmgw_template_rollout_share_ratio",
+    "llmgw.template.rollout.share",
+    _G,
+    "1",
+    ("template", "version"),
+    "Of the calls of a template that name no version, the share that gets this one.",
+    is_asked=True,
+)
+ROLLOUT_EVIDENCE = Instrument(
+    "llmgw_template_rollout_evidence_ratio",
+    "llmgw.template.rollout.evidence",
+    _G,
+    "1",
+    ("template", "version", "measure"),
+    "How far calls have shown that a new version is worse than its bound allows: at 1 it is stepped back.",
+    is_asked=True,
+)
+ROLLOUT_STEPPED_BACK = Instrument(
+    "llmgw_template_rollout_stepped_back",
+    "llmgw.template.rollout.stepped_back",
+    _G,
+    "{version}",
+    ("template", "version"),
+    "1 for a version that was taken out of its rollout.",
     is_asked=True,
 )
 CERTIFICATE_LABELS = Instrument(

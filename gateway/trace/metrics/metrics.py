@@ -10,7 +10,7 @@ import msgspec
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.trace.metrics.exposition import exposition
-from gateway.trace.metrics.instruments import Instrument
+from gateway.trace.metrics.instrument import Instrument
 from gateway.trace.metrics.observe import Observer
 from gateway.trace.metrics.push import Gathered
 from gateway.trace.metrics.series import Counter, Histogram, Labels, Reading, Totals, decoded, encode, take

@@ -22,7 +22,8 @@ from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from gateway.trace.metrics.instruments import INSTRUMENTS, OVERFLOW_LABEL, Instrument, Kind
+from gateway.trace.metrics.instrument import Instrument, Kind
+from gateway.trace.metrics.instruments import INSTRUMENTS, OVERFLOW_LABEL
 from gateway.trace.metrics.series import OVERFLOW, Counter, Histogram, Labels, Sample, Totals
 from gateway.trace.resource import our_version
 

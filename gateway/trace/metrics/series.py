@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gateway.trace.metrics.instruments import INSTRUMENTS, OVERFLOW_LABEL, Instrument, Kind
+from gateway.trace.metrics.instrument import Instrument, Kind
+from gateway.trace.metrics.instruments import INSTRUMENTS, OVERFLOW_LABEL
 
 CEILING = 2000
 """Series of one instrument in one worker, the one for what does not fit included."""

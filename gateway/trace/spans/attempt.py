@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.core.errors import SUPERSEDED
 from gateway.trace.providers import provider_name
-from gateway.trace.spans.messages import input_messages, output_messages
+from gateway.trace.spans.messages import input_messages, output_messages, prompt
 from gateway.trace.spans.span import KEPT, NANO, Common, Event, Kind, Span, Value, nanoseconds
 
 Row = Mapping[str, Any]
@@ -62,6 +62,7 @@ def attempt_span(row: Row, attempt: Mapping[str, Any], id: str, begin: int, *, i
     own: dict[str, Value] = {}
     if row["conversation"] is not None:
         own["gen_ai.conversation.id"] = row["conversation"]
+    own |= prompt(row)
     if attempt["upstream_request_id"] is not None:
         own["llmgw.upstream.request_id"] = attempt["upstream_request_id"]
     if is_answered:

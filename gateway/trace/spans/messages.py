@@ -1,4 +1,5 @@
-"""What was said in a call in the form that OpenTelemetry's conventions give it: JSON of messages, each with a role and parts."""
+"""What was said in a call in the form that OpenTelemetry's conventions give it: JSON of messages, each with a role and parts, and
+the name of the prompt that they come from."""
 
 from __future__ import annotations
 
@@ -25,6 +26,18 @@ def output_messages(texts: Sequence[str], reasons: Sequence[str]) -> str:
             for text, reason in zip(texts, padded, strict=False)
         ]
     )
+
+
+def prompt(row: Mapping[str, Any]) -> dict[str, str]:
+    """Which template was put round the call, as attributes; none without one."""
+    told = row.get("prompt")
+    if told is None:
+        return {}
+    return {
+        "gen_ai.prompt.name": told["name"],
+        "gen_ai.prompt.version": str(told["version"]),
+        "llmgw.template.hash": told["hash"],
+    }
 
 
 def _parts(message: Mapping[str, Any]) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from gateway.trace.spans.messages import prompt
 from gateway.trace.spans.span import KEPT, NANO, Common, Event, Kind, Span, Value, nanoseconds
 
 Row = Mapping[str, Any]
@@ -47,6 +48,7 @@ def server_span(row: Row, begin: int) -> Span:
         own["session.id"] = row["conversation"]
     if row["tags"]:
         own["llmgw.tags"] = row["tags"]
+    own |= prompt(row)
     span = Span(
         f"{row['method']} {row['path']}",
         Kind.SERVER,

@@ -7,6 +7,8 @@ import re
 from gateway.core.errors import Broken
 
 MAX_EVENT = 256 * 1024
+MAX_DOCUMENT = 16 * 1024 * 1024
+"""Bytes of an event where one may tell the whole answer, and what was asked, once more."""
 _MARK = b"\xef\xbb\xbf"
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n|\r\r\n|\n\r")
@@ -19,12 +21,13 @@ class Splitter:
     __slots__ = ("_limit", "_rest", "_started")
 
     def __init__(self, *, limit: int = MAX_EVENT) -> None:
+        """`limit`: bytes of the largest event."""
         self._limit = limit
         self._rest = bytearray()
         self._started = False
 
     def feed(self, data: bytes) -> bytes:
-        """The complete events, still as bytes, or b"" when none is. Raises Broken on one of more than the limit (256 KiB)."""
+        """The complete events, still as bytes, or b"" when none is. Raises Broken on one that is too large."""
         if not self._started:
             data = self._without_mark(data)
         rest = self._rest

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.gateway_process import free_port, started
+from tests.faults.gateway_process import started
+from tests.ports import free_port
 
 POLICY = "version: 1\nproviders: {demo: {dialect: demo}}\nmodels: {demo: {use: demo/demo, price: {in: 1, out: 1}}}\n"
 

@@ -17,7 +17,7 @@ import pytest
 from gateway.trace.collector.answer import Answer
 from gateway.trace.collector.destination import Signal
 from gateway.trace.collector.open import open_collector
-from tests.faults.gateway_process import free_port
+from tests.ports import free_port
 from tests.trace.collector.sending import PARTIAL, SECRET, SPANS, arrived, opened, sent, told
 from tests.trace.receiver import receiving
 

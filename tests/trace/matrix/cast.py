@@ -15,8 +15,8 @@ import httpx
 import openai
 
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.gateway_process import free_port
 from tests.ledger.gateway import Account, Gateway, Row, Wanted, serving
+from tests.ports import free_port
 from tests.trace.receiver import Receiver, Span, receiving
 
 PROMPT = "Say hello to prompt-canary-7f3a"

@@ -3,7 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gateway.trace.metrics.instruments import INSTRUMENTS, Instrument, Kind
+from gateway.trace.metrics.instrument import Instrument, Kind
+from gateway.trace.metrics.instruments import INSTRUMENTS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "observability.md"
 SAME = re.compile(r"\bthe same\b")

@@ -21,7 +21,7 @@ from gateway.trace.collector.standing import Standing
 from gateway.trace.spans import tracer as module
 from gateway.trace.spans.limits import SpanLimits
 from gateway.trace.spans.tracer import Batching, Tracer, open_tracer
-from tests.faults.gateway_process import free_port
+from tests.ports import free_port
 from tests.trace.receiver import receiving
 from tests.trace.rows import refused, row
 

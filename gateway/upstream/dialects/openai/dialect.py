@@ -9,6 +9,7 @@ from gateway.core.deployment import Deployment
 from gateway.core.errors import UpstreamError
 from gateway.upstream.dialects.dialect import Outgoing
 from gateway.upstream.dialects.openai.failure import failure
+from gateway.upstream.dialects.openai.foreign import plain_body
 from gateway.upstream.dialects.openai.request import PATHS, request_body
 
 
@@ -18,6 +19,9 @@ class OpenAI:
     stream_type = b"text/event-stream"
 
     def request(self, call: Call, deployment: Deployment, cap: int | None, *, now: float) -> Outgoing:
+        if call.dialect != "openai":
+            body, dropped = plain_body(call, deployment, cap)
+            return Outgoing(PATHS[call.operation], body, dropped=dropped)
         media = "application/json" if call.form is None else call.form.media
         return Outgoing(PATHS[call.operation], request_body(call, deployment, cap), media=media)
 

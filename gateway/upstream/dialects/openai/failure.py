@@ -14,6 +14,8 @@ from gateway.core.errors import Rejected, Unavailable, UpstreamError
 
 _LONGEST_WAIT = 120.0
 _SHORTEST_WAIT = 1.0
+_FILTERED = "ResponsibleAIPolicyViolation"
+"""What Azure calls it inside an error that not every version gives a code of its own."""
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
 _CREDENTIAL = re.compile(r"\b(?:sk|pk|key|rk|gsk|xai)[-_][A-Za-z0-9_*.-]{6,}|\bBearer\s+\S+")
 
@@ -79,7 +81,9 @@ def _rejected(status: int, body: bytes, secrets: tuple[str, ...]) -> Rejected:
         error = None
     if not isinstance(error, dict):
         error = {"message": error} if isinstance(error, str) else {}
-    code = _redacted(error.get("code"), secrets)
+    inner = error.get("innererror")
+    is_filtered = isinstance(inner, dict) and inner.get("code") == _FILTERED
+    code = "content_filter" if is_filtered else _redacted(error.get("code"), secrets)
     return Rejected(
         _redacted(error.get("message"), secrets)[:2048] or "the provider refused the call",
         status=status if status in (400, 404, 408, 409, 413, 422) else 400,

@@ -28,8 +28,14 @@ class _Function(msgspec.Struct):
     arguments: str | None = None
 
 
+class _Custom(msgspec.Struct):
+    name: str | None = None
+    input: str | None = None
+
+
 class _ToolCall(msgspec.Struct):
     function: _Function | None = None
+    custom: _Custom | None = None
 
 
 class _Delta(msgspec.Struct):
@@ -267,6 +273,8 @@ class StreamedAnswer:
         for function in (delta.function_call, *(call.function for call in delta.tool_calls or ())):
             if function is not None:
                 texts += (function.name or "", function.arguments or "")
+        for custom in [call.custom for call in delta.tool_calls or () if call.custom is not None]:
+            texts += (custom.name or "", custom.input or "")
 
     def _check_id(self, id: str | None) -> None:
         """Chunks of another answer must not be delivered. A provider that gives each chunk its own id never repeats one."""

@@ -172,6 +172,8 @@ def _texts(choice: Any) -> list[str]:
     functions = [message.get("function_call"), *(call.get("function") for call in _objects(message.get("tool_calls")))]
     for function in _objects(functions):
         texts += [*strings(function.get("name")), *strings(function.get("arguments"))]
+    for custom in _objects([call.get("custom") for call in _objects(message.get("tool_calls"))]):
+        texts += [*strings(custom.get("name")), *strings(custom.get("input"))]
     return texts
 
 

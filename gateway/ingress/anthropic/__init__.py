@@ -1,0 +1,1 @@
+"""Anthropic's messages as clients speak them: read into chat's terms, and answered in their own."""

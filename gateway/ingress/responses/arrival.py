@@ -1,0 +1,141 @@
+"""A request for a response on its way through the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from gateway.core.call import Call, Operation
+from gateway.core.errors import InvalidRequest, NotFound
+from gateway.core.tenant import Tenant
+from gateway.ingress import json_body, messages, parameters
+from gateway.ingress.openai import bearer, check_media, headers_of, span_context
+from gateway.ingress.reply import Response
+from gateway.ingress.request import Request
+from gateway.ingress.responses.kept import KeptResponses
+from gateway.ingress.responses.own_tools import OWN_TOOLS
+from gateway.ingress.responses.reading import input_of, read
+from gateway.ingress.responses.speech import ResponsesSpeech
+
+DIALECT = "responses"
+_MAX_ITEMS = 4096
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class ResponsesArrival:
+    """Implements `core.arrival.Arrival` and `core.arrival.Remembering`."""
+
+    method = "POST"
+    path = "/v1/responses"
+    operation = Operation.CHAT.value
+
+    def __init__(
+        self, request: Request, response: Response, speech: ResponsesSpeech, kept: KeptResponses, *, id: str
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._speech = speech
+        self._kept = kept
+        self._fields: Mapping[str, Any] | None = None
+        self._tenant: Tenant | None = None
+        self._items: Sequence[Any] = ()
+        self._history: Sequence[Any] = ()
+        self.id = id
+        self.received = request.received
+        self.peer = request.peer
+        self.credential = bearer(request.headers)
+        self.context = span_context(request.headers)
+
+    async def recall(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        fields = self._parsed()
+        previous = fields.get("previous_response_id")
+        if previous is None:
+            return
+        if not isinstance(previous, str):
+            raise InvalidRequest("must be a string", code="invalid_type", param="previous_response_id")
+        found = await self._kept.find(tenant, previous)
+        if found is None:
+            raise NotFound(
+                f"there is no response {previous[:128]!r} to go on from",
+                code="previous_response_not_found",
+                param="previous_response_id",
+            )
+        self._history = found.conversation
+
+    def read(self, *, strict: bool) -> Call:
+        fields, request = self._parsed(), self._request
+        parameters.refuse(fields)
+        model = fields.get("model")
+        if not isinstance(model, str) or not model:
+            raise InvalidRequest("model is required", code="missing_required_parameter", param="model")
+        if not isinstance(fields.get("store"), bool | None):
+            raise InvalidRequest("store must be true or false", code="invalid_type", param="store")
+        self._items = [*self._history, *input_of(fields)]
+        if len(self._items) > _MAX_ITEMS:
+            raise InvalidRequest(f"at most {_MAX_ITEMS} items", code="too_many_messages", param="input")
+        reading = read(fields, self._history)
+        chat = reading.chat
+        parameters.check(chat, strict=False)
+        said = headers_of(request.headers)
+        template = reading.template or said.template
+        has = parameters.features(chat)
+        if chat["messages"] or (template is None and not model.startswith("template:")):
+            has |= messages.features(chat)
+        tools = [tool for tool in fields.get("tools") or () if isinstance(tool, dict)]
+        self._speech.asked(
+            fields,
+            custom=frozenset(str(tool.get("name")) for tool in tools if tool.get("type") == "custom"),
+            own=frozenset(str(tool["type"]) for tool in tools if tool.get("type") in OWN_TOOLS),
+            is_kept=self._is_kept,
+        )
+        return Call(
+            id=self.id,
+            operation=Operation.CHAT,
+            received=self.received,
+            model=model,
+            body=orjson.dumps(chat),
+            fields=chat,
+            stream=chat.get("stream") is True,
+            wants_usage=chat.get("stream") is True,
+            has=has,
+            tags=said.tags,
+            conversation=said.conversation,
+            template=template,
+            idempotency_key=said.idempotency_key,
+            headers=request.headers,
+            dialect=DIALECT,
+            native=self._native(),
+            dropped=tuple(reading.dropped),
+            strict=strict,
+        )
+
+    async def keep(self, last: bytes) -> None:
+        if not self._is_kept or self._tenant is None:
+            return
+        self._response.rehearse(last)
+        if (response := self._speech.response) is not None:
+            await self._kept.keep(self._tenant, response, self._items)
+
+    @property
+    def _is_kept(self) -> bool:
+        return self._parsed().get("store") is not False
+
+    def _parsed(self) -> Mapping[str, Any]:
+        if self._fields is None:
+            check_media(self._request.headers)
+            self._fields = json_body.parse(self._request.body)
+        return self._fields
+
+    def _native(self) -> bytes:
+        """What was sent; where it goes on from a response that we keep, with the items of that one before its own."""
+        if not self._parsed().get("previous_response_id"):
+            return self._request.body
+        sent = _members(self._request.body)
+        del sent["previous_response_id"]
+        sent["input"] = msgspec.Raw(orjson.dumps(self._items))
+        return msgspec.json.encode(sent)

@@ -1,0 +1,1 @@
+"""OpenAI's responses as providers speak them: requests written as items, answers read from events."""

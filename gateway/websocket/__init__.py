@@ -1,0 +1,1 @@
+"""WebSockets, whichever side we are: frames without I/O, and messages that are awaited."""

@@ -55,6 +55,7 @@ ALONE = (
     "store/test_sqlite.py",
     "trace/matrix",
     "trace/metrics/test_push.py",
+    "trace/metrics/test_workers.py",
     "trace/spans/test_tracer.py",
     "trace/test_call_file.py",
     "trace/test_content.py",

@@ -304,7 +304,7 @@ async def test_a_policy_can_be_checked_before_it_is_put_into_force(house: House,
             {name: ""}
             for name in ("../policy.yaml", "a/b.yaml", "policy.txt", "a\0.yaml", "a" * 300 + ".yaml", ".a.yaml")
         ),
-        {f"{number}.yaml": "" for number in range(101)},
+        {f"{number}.yaml": "" for number in range(501)},
         {"x.yaml": 1},
         {},
         [],

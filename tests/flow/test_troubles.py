@@ -25,12 +25,12 @@ INTERNAL = {"message": "internal error", "type": "server_error", "param": None, 
 STAGES = {
     "auth": "gateway.auth.keyring.Keyring.identify",
     "ingress": "gateway.ingress.openai.OpenAIArrival.read",
-    "template": "gateway.template.apply.template",
+    "template": "gateway.template.prompts.Prompts.apply",
     "budget": "gateway.budget.budgets.Budgets.hold",
     "cache": "gateway.cache.replay.Replays.claim",
     "route": "gateway.route.plan.settle",
     "upstream": "gateway.upstream.open.Upstream.asking",
-    "dialect": "gateway.upstream.dialects.openai.request_body",
+    "dialect": "gateway.upstream.dialects.openai.dialect.request_body",
     "meter": "gateway.meter.bill.Meter.bill",
 }
 

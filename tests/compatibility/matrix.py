@@ -62,6 +62,7 @@ providers:
   responses: {dialect: responses, base_url: MOCK/v1, key: mock-key, allow_private: true}
   gemini: {dialect: gemini, base_url: MOCK/v1beta, key: mock-key, allow_private: true}
   bedrock: {dialect: bedrock, base_url: MOCK, key: mock-key, region: us-east-1, allow_private: true}
+  litellm: {dialect: litellm, litellm: hosted_vllm, base_url: MOCK/v1, key: mock-key, allow_private: true}
 models:
   by-openai: {use: openai/gpt-4o}
   by-azure: {use: azure/gpt-4o}
@@ -69,6 +70,7 @@ models:
   by-responses: {use: responses/gpt-4o}
   by-gemini: {use: gemini/gemini-2.5-flash}
   by-bedrock: {use: "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0"}
+  by-litellm: {use: litellm/llama-3.3}
 """
 MODELS = tuple(re.findall(r"by-\w+", PROVIDERS))
 

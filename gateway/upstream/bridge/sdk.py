@@ -39,6 +39,7 @@ def load() -> None:
     litellm.drop_params = litellm.modify_params = False
     litellm.num_retries = litellm.cache = None
     litellm.disable_aiohttp_trust_env = True
+    litellm.disable_hf_tokenizer_download = True  # else it looks for the tokenizers of some models, for minutes
     for callbacks in (
         *(litellm.input_callback, litellm.success_callback, litellm.failure_callback, litellm.callbacks),
         *(litellm._async_success_callback, litellm._async_failure_callback, litellm.service_callback),

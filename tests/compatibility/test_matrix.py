@@ -6,7 +6,10 @@ import pytest
 
 from tests.compatibility.matrix import CELLS, MODELS, PAGE, PROGRAMS, Client, missing, outcome, page
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = [
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+    pytest.mark.filterwarnings("ignore"),  # of the litellm SDK, as it is imported
+]
 _seen: dict[tuple[str, str, str], str | None] = {}
 
 

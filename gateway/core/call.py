@@ -102,8 +102,9 @@ class Call:
 OUTPUT_CAPS: Mapping[Operation, tuple[str, ...]] = {
     Operation.CHAT: ("max_completion_tokens", "max_tokens"),
     Operation.COMPLETION: ("max_tokens",),
+    Operation.REALTIME: (),  # a session has one of its own
 }
-"""The fields in which a client may cap the output."""
+"""The fields in which a client may cap the output, of whatever makes tokens."""
 
 FEATURES = frozenset({"tools", "json_schema", "json_object", "image", "audio", "file", "n", "logprobs"})
 """What `Call.has` may name."""

@@ -160,6 +160,7 @@ async def test_usage_that_cannot_be_true_is_counted_here_and_marked(
     assert (record["estimated"], record["output_tokens"]) == (True, 3)
 
 
+@pytest.mark.alone  # its record is written in the moment after the answer
 async def test_the_record_of_an_answered_call_outlives_a_gateway_that_is_killed_at_once(
     tmp_path: Path, provider: Chaosprov, monkeypatch: pytest.MonkeyPatch
 ) -> None:

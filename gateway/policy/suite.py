@@ -15,12 +15,13 @@ from gateway.core.errors import CallerError
 from gateway.core.prompt import Prompt
 from gateway.core.tenant import Tenant, VirtualKey
 from gateway.policy import schema_tests
+from gateway.policy.judging import Judging
 from gateway.policy.mistakes import Place
 from gateway.policy.prompted import put
 from gateway.policy.sections.cases import Case
 from gateway.policy.shapes import listed
 from gateway.policy.snapshot import Snapshot
-from gateway.policy.template_suite import failures
+from gateway.policy.template_suite import outcomes
 from gateway.route import plan
 from gateway.route.candidates import Candidate, Cascade, Standing
 from gateway.route.cascade import why_not
@@ -51,7 +52,7 @@ TokensIn = Callable[[Call], int]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A test that did not come out as expected."""
+    """A test that did not come out as expected, or was skipped, and why."""
 
     place: Place
     name: str
@@ -61,14 +62,27 @@ class Failure:
         return f"{self.place}: test {self.name!r}: {self.message}"
 
 
-def run(cases: Sequence[Case], snapshot: Snapshot, tokens_in: TokensIn) -> list[Failure]:
-    """The tests that fail, those of templates last. `tokens_in` counts for tests that do not say how long their prompt is."""
-    found = [
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How many tests there are; those that failed, with each of its failures; and those that were skipped, and why."""
+
+    count: int
+    failures: Sequence[Failure] = ()
+    skipped: Sequence[Failure] = ()
+
+
+def run(cases: Sequence[Case], snapshot: Snapshot, tokens_in: TokensIn, judging: Judging | None = None) -> Ran:
+    """Those of templates last. `tokens_in` counts for tests that do not say how long their prompt is; without `judging` only the
+    built-in provider judges."""
+    failed = [
         Failure(case.place, case.name, message)
         for case in cases
         for message in _differences(case.expect, _outcome(case, snapshot, tokens_in), snapshot)
     ]
-    return found + [Failure(*each) for each in failures(snapshot.template_cases, snapshot.templates.engine)]
+    of_templates = list(outcomes(snapshot.template_cases, snapshot, judging or Judging()))
+    failed += [Failure(each.place, each.name, message) for each in of_templates for message in each.differences]
+    skipped = [Failure(each.place, each.name, each.skipped) for each in of_templates if each.skipped is not None]
+    return Ran(len(cases) + len(snapshot.template_cases), failed, skipped)
 
 
 def _outcome(case: Case, snapshot: Snapshot, tokens_in: TokensIn) -> _Outcome | CallerError:

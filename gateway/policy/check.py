@@ -14,6 +14,7 @@ from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy, rehearse
 from gateway.policy.mistakes import PolicyError
+from gateway.policy.source.folder import NONE_STORED
 from gateway.policy.suite import Failure, run
 
 
@@ -45,9 +46,11 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO) -> int:
     return 0
 
 
-def tried(folder: FilePath, environment: Mapping[str, str], table: ModelTable) -> tuple[int, Sequence[Failure]]:
+def tried(
+    folder: FilePath, environment: Mapping[str, str], table: ModelTable, stored: Mapping[str, bytes] = NONE_STORED
+) -> tuple[int, Sequence[Failure]]:
     """How many tests the policy has, and those that fail. It blocks, and must not run in an event loop. Raises PolicyError."""
-    rehearsal, cases = rehearse(folder, environment, table.abilities)
+    rehearsal, cases = rehearse(folder, environment, table.abilities, stored=stored)
     return len(cases) + len(rehearsal.template_cases), run(cases, rehearsal, _count)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -39,6 +39,7 @@ class StoredTemplates:
     def __init__(self, store: TemplateStore) -> None:
         self._store = store
         self._known: tuple[int, Mapping[str, Put]] = (0, {})
+        self._turn = asyncio.Lock()
 
     @property
     def number(self) -> int:
@@ -65,16 +66,10 @@ class StoredTemplates:
 
     async def load(self) -> tuple[int, Mapping[str, Put]]:
         """The number and all of them as the store has them now, which this worker then knows too. Raises Overloaded."""
-        number, values = await self._store.load()
-        found: dict[str, Put] = {}
-        for name, value in sorted(values.items()):
-            try:
-                found[name] = _decode(value)
-            except msgspec.DecodeError:
-                log.error("the stored template %r cannot be read, and does not count", name)
-        if number >= self.number:
-            self._known = number, found
-        return number, found
+        async with self._turn:  # so that what is known is never replaced by what was asked for before
+            number, values = await self._store.load()
+            self._known = number, dict(_read(values))
+            return self._known
 
     async def change(self, values: Mapping[str, Put | None], *, since: int) -> bool:
         """Puts these, removes those that are None, unless something changed after `since`; whether it did. Raises Overloaded."""
@@ -92,6 +87,14 @@ class StoredTemplates:
 def texts(named: Mapping[str, Put]) -> Mapping[str, bytes]:
     """What the policy is compiled with."""
     return {name: put.content for name, put in named.items()}
+
+
+def _read(values: Mapping[str, bytes]) -> Iterator[tuple[str, Put]]:
+    for name, value in sorted(values.items()):
+        try:
+            yield name, _decode(value)
+        except msgspec.DecodeError:
+            log.error("the stored template %r cannot be read, and does not count", name)
 
 
 _encode = msgspec.msgpack.Encoder().encode

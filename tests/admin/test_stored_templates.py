@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from gateway.policy.mistakes import PolicyError
 from tests.admin.conftest import admin_of, created, on_redis, opened, refused
 from tests.conftest import House, settings
 from tests.flow.client import post
@@ -321,7 +323,7 @@ async def test_a_preview_tells_what_would_be_sent_and_how_versions_differ(
     house: House, admin: aiohttp.ClientSession
 ) -> None:
     await put(admin, TWO, status=201)
-    asked = {"variables": {"product": "tea"}, "content": "hi"}
+    asked: dict[str, Any] = {"variables": {"product": "tea"}, "content": "hi"}
 
     _, told = await previewed(admin, **asked, version="staging", against=1)
     version = house.worker.policy.current.templates.named["support"].versions[2]
@@ -403,6 +405,79 @@ async def test_templates_outlive_a_restart_and_keep_a_gateway_from_starting_that
     async with opened(chosen) as house, admin_of(house) as admin:
         assert house.worker.policy.current.version == version
         assert (await source(admin))[1] == SUPPORT.encode()
+
+
+async def test_a_gateway_does_not_start_without_what_its_templates_need(tmp_path: Path, policies: Path) -> None:
+    chosen = settings(policies, tmp_path / "data")
+    partial = policies / "templates" / "partials" / "tone.txt"
+    partial.parent.mkdir(parents=True)
+    partial.write_text("Be kind.")
+    text = SUPPORT.replace("{{ product }}.", "{{ product }}. {% include 'tone' %}").partition("tests")[0]
+    async with opened(chosen) as house, admin_of(house) as admin:
+        await put(admin, text, status=201)
+    partial.unlink()
+
+    with pytest.raises(PolicyError, match=r"^stored/support.yaml:5:\d+: .*tone"):
+        async with opened(chosen):
+            pass
+    (policies / "templates" / "support.yaml").write_text(SUPPORT)
+    async with opened(chosen) as house:
+        assert await sold(house) == (200, "support@1")
+        assert dict(house.worker.policy.current.shadowed) == {"support": "templates/support.yaml"}
+
+
+async def test_another_worker_of_the_same_machine_hears_of_a_template(tmp_path: Path, policies: Path) -> None:
+    chosen = settings(policies, tmp_path / "data")
+    async with opened(chosen) as house, opened(chosen, number=1) as beside, admin_of(house) as admin:
+        _, told = await put(admin, status=201)
+        await until(beside, told["policy"])
+        assert await sold(beside) == (200, "support@1")
+
+        await delete(admin)
+        await until(beside, house.worker.policy.current.version)
+        assert await sold(beside) == (404, "template_not_found")
+
+
+async def test_where_the_folder_cannot_be_put_back_the_templates_stay_too(
+    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = "version: 1\nproviders: {demo: {dialect: demo}}\nmodels: {demo: {use: demo/demo}}\n"
+    (house.policies / "policy.yaml").write_text(plain)
+    _, first = await put(admin, status=201)
+    _, second = await put(admin, TWO, status=200, If_Match="*")
+    body = {"version": first["policy"], "reason": "back"}
+    (house.policies / "policy.yaml").write_text(plain + "# changed\n")
+    async with admin.post("/admin/v1/policies:reload") as reply:
+        version = (await reply.json())["version"]
+
+    def read_only(source: object, target: object) -> None:
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", read_only)
+    async with admin.post("/admin/v1/policies:rollback", json=body) as reply:
+        assert await refused(reply) == (409, "policies_read_only")
+    assert (await source(admin))[1:] == (TWO.encode(), second["etag"])
+    await until(house, version)
+
+    monkeypatch.undo()
+    async with admin.post("/admin/v1/policies:rollback", json=body) as reply:
+        assert (reply.status, (await reply.json())["version"]) == (200, first["policy"])
+    assert (await source(admin))[1] == SUPPORT.encode()
+
+
+async def test_who_edited_the_policy_before_a_template_was_put_is_told(
+    house: House, admin: aiohttp.ClientSession
+) -> None:
+    before = house.worker.policy.current.version
+    text = (house.policies / "policy.yaml").read_text()
+    _, told = await put(admin, status=201)
+    body = {"files": {"policy.yaml": text + "# more\n"}, "reason": "x"}
+
+    async with admin.post("/admin/v1/policies:apply", json=body, headers={"if-match": before}) as reply:
+        assert await refused(reply) == (412, "policy_changed")
+    async with admin.post("/admin/v1/policies:apply", json=body, headers={"if-match": told["policy"]}) as reply:
+        assert reply.status == 200
+    assert await sold(house) == (200, "support@1")
 
 
 @pytest.fixture

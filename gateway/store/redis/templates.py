@@ -39,6 +39,9 @@ class RedisTemplates:
         """One by one, so that each answer keeps within the deadline; again when something is changed meanwhile."""
         for _ in range(_TRIES):
             before = await self._number()
+            if not before and self._loaded[0]:
+                await self.restore()
+                continue
             values = {}
             for name in await self._server.command("HKEYS", TEMPLATES):
                 value = await self._server.command("HGET", TEMPLATES, name)

@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from gateway.policy.mistakes import PolicyError
-from tests.admin.conftest import admin_of, created, on_redis, opened, refused
-from tests.conftest import House, settings
+from tests.admin.conftest import refused
+from tests.conftest import House
 from tests.flow.client import post
-from tests.redis_server import RedisServer
 
 SUPPORT = """\
 mode: prepend
@@ -319,123 +315,11 @@ async def test_json_is_kept_as_yaml_that_says_the_same(house: House, admin: aioh
     assert (await source(admin))[1] == SUPPORT.encode()
 
 
-async def test_a_preview_tells_what_would_be_sent_and_how_versions_differ(
-    house: House, admin: aiohttp.ClientSession
-) -> None:
-    await put(admin, TWO, status=201)
-    asked: dict[str, Any] = {"variables": {"product": "tea"}, "content": "hi"}
-
-    _, told = await previewed(admin, **asked, version="staging", against=1)
-    version = house.worker.policy.current.templates.named["support"].versions[2]
-
-    assert told["messages"] == [
-        {"role": "system", "content": "You give tea away."},
-        {"role": "user", "content": "hi"},
-    ]
-    assert (told["version"], told["hash"], told["parameters"]) == (2, version.hash, {"temperature": 0.5})
-    assert told["input_tokens"] == 10 + 3 * 3  # the words of both messages, and what is round each
-    assert told["diff"].splitlines()[:3] == ["--- support@1", "+++ support@2", "@@ -1,4 +1,5 @@"]
-    assert "+You give tea away." in told["diff"]
-    assert (await previewed(admin, **asked, version=version.hash[:8]))[1]["version"] == 2
-    assert "+You give {{ product }} away." in (await previewed(admin, version=2, against="production"))[1]["diff"]
-    assert await house.records() == []
-
-
-async def test_an_editor_previews_a_text_before_it_is_put(house: House, admin: aiohttp.ClientSession) -> None:
-    status, told = await previewed(admin, name="new", source=SUPPORT, variables={"product": "tea"})
-    assert (status, told["messages"][0]["content"]) == (200, "You sell tea.")
-    await put(admin, status=201)
-    edited = SUPPORT.replace("You sell", "You rent")
-
-    status, told = await previewed(admin, source=edited, against=1, variables={"product": "tea"})
-
-    assert "-You sell tea." in told["diff"]
-    assert "+You rent tea." in told["diff"]
-    assert (await source(admin))[1] == SUPPORT.encode()
-    status, body = await previewed(admin, source=SUPPORT.replace("{{ product }}", "{{ produkt }}"))
-    assert (status, body["error"]["code"]) == (400, "template_invalid")
-    assert "stored/support.yaml:5:" in body["error"]["message"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "outcome"),
-    [
-        ({"variables": {}}, (400, "template_variable", "variables.product")),
-        ({"variables": {"product": 1}}, (400, "template_variable", "variables.product")),
-        ({"variables": {"product": "x" * 21}}, (400, "template_variable", "variables.product")),
-        ({"variables": {"product": "x", "tone": "y"}}, (400, "template_variable", "variables.tone")),
-        ({"variables": [1]}, (400, "invalid_type", "variables")),
-        ({"version": 7}, (404, "template_not_found", "template")),
-        ({"version": True}, (400, "invalid_type", "version")),
-        ({"against": "nobody"}, (404, "template_not_found", "template")),
-        ({"messages": [{"content": "x"}]}, (400, "invalid_value", "messages[0].role")),
-        ({"messages": [], "content": "x"}, (400, "invalid_value", "content")),
-        ({"content": 1}, (400, "invalid_type", "content")),
-        ({"source": ""}, (400, "invalid_type", "source")),
-        ({"wrong": 1}, (400, "unknown_parameter", "wrong")),
-    ],
-)
-async def test_a_preview_says_what_is_wrong(
-    admin: aiohttp.ClientSession, asked: dict[str, Any], outcome: tuple[int, str, str]
-) -> None:
-    await put(admin, status=201)
-
-    status, body = await previewed(admin, **asked)
-
-    assert (status, body["error"]["code"], body["error"]["param"]) == outcome
-    status, body = await previewed(admin, name="nobody")
-    assert (status, body["error"]["code"]) == (404, "template_not_found")
-
-
 async def test_a_template_of_another_organisation_is_not_there(house: House, admin: aiohttp.ClientSession) -> None:
     await put(admin, SUPPORT + "tenants: [elsewhere]\n", status=201)
 
     assert await sold(house) == (404, "template_not_found")
     assert (await previewed(admin, variables={"product": "x"}))[0] == 200
-
-
-async def test_templates_outlive_a_restart_and_keep_a_gateway_from_starting_that_would_do_without(
-    tmp_path: Path, policies: Path
-) -> None:
-    chosen = settings(policies, tmp_path / "data")
-    async with opened(chosen) as house, admin_of(house) as admin:
-        await put(admin, status=201)
-        version = house.worker.policy.current.version
-
-    async with opened(chosen) as house, admin_of(house) as admin:
-        assert house.worker.policy.current.version == version
-        assert (await source(admin))[1] == SUPPORT.encode()
-
-
-async def test_a_gateway_does_not_start_without_what_its_templates_need(tmp_path: Path, policies: Path) -> None:
-    chosen = settings(policies, tmp_path / "data")
-    partial = policies / "templates" / "partials" / "tone.txt"
-    partial.parent.mkdir(parents=True)
-    partial.write_text("Be kind.")
-    text = SUPPORT.replace("{{ product }}.", "{{ product }}. {% include 'tone' %}").partition("tests")[0]
-    async with opened(chosen) as house, admin_of(house) as admin:
-        await put(admin, text, status=201)
-    partial.unlink()
-
-    with pytest.raises(PolicyError, match=r"^stored/support.yaml:5:\d+: .*tone"):
-        async with opened(chosen):
-            pass
-    (policies / "templates" / "support.yaml").write_text(SUPPORT)
-    async with opened(chosen) as house:
-        assert await sold(house) == (200, "support@1")
-        assert dict(house.worker.policy.current.shadowed) == {"support": "templates/support.yaml"}
-
-
-async def test_another_worker_of_the_same_machine_hears_of_a_template(tmp_path: Path, policies: Path) -> None:
-    chosen = settings(policies, tmp_path / "data")
-    async with opened(chosen) as house, opened(chosen, number=1) as beside, admin_of(house) as admin:
-        _, told = await put(admin, status=201)
-        await until(beside, told["policy"])
-        assert await sold(beside) == (200, "support@1")
-
-        await delete(admin)
-        await until(beside, house.worker.policy.current.version)
-        assert await sold(beside) == (404, "template_not_found")
 
 
 async def test_where_the_folder_cannot_be_put_back_the_templates_stay_too(
@@ -478,64 +362,3 @@ async def test_who_edited_the_policy_before_a_template_was_put_is_told(
     async with admin.post("/admin/v1/policies:apply", json=body, headers={"if-match": told["policy"]}) as reply:
         assert reply.status == 200
     assert await sold(house) == (200, "support@1")
-
-
-@pytest.fixture
-async def pair(policies: Path, tmp_path: Path, redis: RedisServer) -> AsyncIterator[tuple[House, House]]:
-    """Two replicas that share a Redis."""
-    one, other = (on_redis(policies, tmp_path / name, redis) for name in ("one", "other"))
-    async with opened(one) as first, opened(other) as second:
-        yield first, second
-
-
-async def test_replicas_hear_of_templates_and_one_alone_of_two_writers_wins(
-    pair: tuple[House, House], redis: RedisServer
-) -> None:
-    first, second = pair
-    async with admin_of(first) as one, admin_of(second) as other:
-        key = (await created(one, name="both"))["key"]
-        _, told = await put(one, status=201)
-        await until(second, told["policy"])
-        assert await sold(second, key) == (200, "support@1")
-        assert await source(other) == (200, SUPPORT.encode(), told["etag"])
-
-        outcomes = await asyncio.gather(
-            *(
-                put(each, f"{TWO}# {number}\n", If_Match=told["etag"])
-                for number, each in enumerate((one, other, one, other))
-            )
-        )
-        assert sorted(status for status, _ in outcomes) == [200, 409, 409, 409]
-        (winner,) = (body for status, body in outcomes if status == 200)
-        await until(first, winner["policy"])
-        await until(second, winner["policy"])
-
-        redis.send("FLUSHALL")
-        async with asyncio.timeout(10):
-            while (await source(other))[0] != 200:
-                await asyncio.sleep(0.05)
-        assert (await source(other))[2] == winner["etag"]
-        assert await sold(first, key) == await sold(second, key) == (200, "support@1")
-
-        assert (await delete(other, winner["etag"]))[0] == 204
-        async with asyncio.timeout(10):
-            while (await sold(first, key))[0] != 404:
-                await asyncio.sleep(0.02)
-
-
-async def test_while_the_store_is_away_nothing_is_put_and_what_was_goes_on(
-    pair: tuple[House, House], redis: RedisServer
-) -> None:
-    house, _ = pair
-    async with admin_of(house) as admin:
-        _, told = await put(admin, status=201)
-        redis.kill()
-
-        status, body = await put(admin, TWO, If_Match=told["etag"])
-        assert (status, body["error"]["code"]) == (503, "store_unavailable")
-        assert (await delete(admin))[0] == 503
-        async with admin.get(PATH + "/source") as reply:
-            assert await refused(reply) == (503, "store_unavailable")
-        status, body = await previewed(admin, variables={"product": "tea"})
-        assert (status, body["messages"][0]["content"]) == (200, "You sell tea.")
-        assert house.worker.policy.current.version == told["policy"]

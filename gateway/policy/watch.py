@@ -23,8 +23,8 @@ PATIENCE = 0.5
 Signature = tuple[tuple[str, int, int, int, int], ...]
 """For each file its name, when its content and its inode changed (nanoseconds), its size and its inode."""
 
-
 Found = tuple[int, Signature]
+"""The number of the stored templates, and what the files look like."""
 
 
 class Watch:

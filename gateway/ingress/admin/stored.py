@@ -121,7 +121,7 @@ class StoredRoutes:
         raise InvalidRequest(tried.summary(), code="template_invalid", param="source")
 
     async def _note(self, name: str, put: Put | None, why: str, wanted: Mapping[str, bytes]) -> None:
-        """It is done; that the store is away by now does not undo it."""
+        """It is done: if the store is away by now, the history has it as a change of the folder, as soon as that is noticed."""
         what = "removed" if put is None else "put"
         told = {"template": name, "who": fields.WHO, "reason": why, "etag": None if put is None else put.etag}
         log.warning("a stored template was %s", what, extra=told)

@@ -1,7 +1,7 @@
 """Errors by fault, each carrying its answer as data.
 
 GatewayError
-  CallerError     InvalidRequest · KeyRefused (Unauthenticated · Forbidden) · NotFound · Conflict · RateLimited ·
+  CallerError     InvalidRequest (Unsayable) · KeyRefused (Unauthenticated · Forbidden) · NotFound · Conflict · RateLimited ·
                   BudgetExhausted: the caller can mend it
   UpstreamError   Rejected (their 4xx, final) · Unavailable · Timeout (retriable where nothing can have been done twice) ·
                   Broken (after the first chunk)
@@ -78,6 +78,10 @@ class CallerError(GatewayError):
 
 class InvalidRequest(CallerError):
     """The request is not one we can act on; `code` and `param` say why, `status` may narrow it (413, 415, 431, 505 …)."""
+
+
+class Unsayable(InvalidRequest):
+    """What the call asks for cannot be said to this provider; another may have words for it."""
 
 
 class KeyRefused(CallerError):

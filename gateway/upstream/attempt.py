@@ -23,6 +23,7 @@ from gateway.core.errors import (
     InvalidRequest,
     Timeout,
     Unavailable,
+    Unsayable,
     UpstreamError,
 )
 from gateway.core.span import SpanContext
@@ -163,12 +164,16 @@ class Try:
         return self._call.native is not None and self._call.dialect == self.deployment.provider.dialect
 
     def _request(self) -> bytes:
-        """Its bytes. Raises CallerError for a call that the provider's dialect cannot make, or not wholly where it must."""
+        """Its bytes. Raises Unsayable for a call that the provider's dialect cannot make; InvalidRequest where not all of it can
+        be said, and it must."""
         call, deployment = self._call, self.deployment
         if not serves(deployment.provider.dialect, call.operation):
             text = f"{deployment.name} cannot be asked for this: its provider's API has no {call.operation.value}"
-            raise InvalidRequest(text, code="unsupported_operation", param="model")
-        outgoing = self._dialect.request(call, deployment, self._cap, now=self._clock.now())
+            raise Unsayable(text, code="unsupported_operation", param="model")
+        try:
+            outgoing = self._dialect.request(call, deployment, self._cap, now=self._clock.now())
+        except InvalidRequest as error:
+            raise Unsayable(error.message, code=error.code, param=error.param, status=error.status) from None
         self.attempt.dropped = named(outgoing.dropped if self._is_native else (*call.dropped, *outgoing.dropped))
         if call.strict and self.attempt.dropped:
             lost = self.attempt.dropped[0]

@@ -13,7 +13,7 @@ from gateway.core.attempt import Attempt, Attempts
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment
-from gateway.core.errors import Overloaded, UpstreamError
+from gateway.core.errors import Overloaded, Unsayable, UpstreamError
 from gateway.upstream.answer import Answer
 from gateway.upstream.attempt import Try
 from gateway.upstream.health import Health
@@ -81,14 +81,20 @@ class Opening:
     async def __aenter__(self) -> Answer:
         """Tries each deployment that is not resting, and the last one again where that is safe.
 
-        Each try is added to the call's attempts. Raises UpstreamError, the last try's; Overloaded when no deployment may be
-        tried; and what the purse raises.
+        Each try is added to the call's attempts. Raises UpstreamError, the last try's; Unsayable, the first's, when the call can
+        be made of nobody; Overloaded when no deployment may be tried; and what the purse raises.
         """
         failure: UpstreamError | None = None
+        unsaid: Unsayable | None = None
         deployment = self.plan[0] if self.is_single else self.next()
         while deployment is not None:
             try:
                 return await self._start(deployment)
+            except Unsayable as error:
+                self._tries -= 1  # nobody was asked
+                unsaid = unsaid or error
+                deployment = None if self.is_single else self.next()
+                continue
             except UpstreamError as error:
                 failure = error
                 self._judge(deployment, error)
@@ -98,7 +104,7 @@ class Opening:
             if following is None and not await self._may_repeat(deployment, failure):
                 raise failure
             deployment = following or deployment
-        raise self._nobody()
+        raise failure or unsaid or self._nobody()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -11,6 +11,7 @@ import pytest
 from gateway.core.errors import Broken, GatewayError, Rejected, Unavailable, UpstreamError
 from gateway.upstream.dialects.bedrock.dialect import Bedrock
 from gateway.upstream.dialects.bedrock.eventstream import Decoder
+from gateway.upstream.dialects.bedrock.translation import Translation
 from gateway.upstream.dialects.openai import WholeAnswer, read_usage
 from tests.eventstream import event, exception
 from tests.upstream.translating import chat, fed, gathered, is_complete
@@ -58,7 +59,7 @@ USED = {  # prompt, completion, cached, cache_write
 
 
 def read(*pieces: bytes) -> tuple[bytes, UpstreamError | None]:
-    return fed(Bedrock().translation(CALL), pieces)
+    return fed(Translation(CALL, 7), pieces)
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import Broken, Unavailable, UpstreamError
-from gateway.upstream.dialects.gemini.dialect import Gemini
+from gateway.upstream.dialects.gemini.translation import Translation
 from tests.upstream.translating import chat, fed, gathered, is_complete
 
 FOLDER = Path(__file__).parent.parent.parent / "streams" / "gemini"
@@ -104,7 +104,7 @@ USED = {  # prompt, completion, cached, reasoning
 
 
 def read(*pieces: bytes) -> tuple[bytes, UpstreamError | None]:
-    return fed(Gemini().translation(CALL), pieces)
+    return fed(Translation(CALL, 7), pieces)
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -10,7 +10,8 @@ from gateway.core.call import Call
 from gateway.core.deployment import Deployment
 from gateway.core.errors import UpstreamError
 from gateway.upstream.dialects.anthropic.failure import failure
-from gateway.upstream.dialects.anthropic.request import body_of, relayed_body
+from gateway.upstream.dialects.anthropic.relayed import relayed_body
+from gateway.upstream.dialects.anthropic.request import body_of
 from gateway.upstream.dialects.anthropic.stream import Translated
 from gateway.upstream.dialects.dialect import Outgoing
 
@@ -27,11 +28,12 @@ class Anthropic:
     stream_type = b"text/event-stream"
 
     def request(self, call: Call, deployment: Deployment, cap: int | None, *, now: float) -> Outgoing:
+        dropped: list[str] = []
         if call.dialect == "anthropic" and call.native is not None:
             headers = _headers(call, deployment, _PASSED_ON)
-            return Outgoing(_PATH, relayed_body(call.native, call, deployment, cap), headers)
+            body = relayed_body(call.native, call, deployment, cap, dropped=dropped)
+            return Outgoing(_PATH, body, headers, tuple(dropped))
         headers = _headers(call, deployment, _PASSED_ON[:1])
-        dropped: list[str] = []
         body = body_of(call, deployment, cap, dropped=dropped)
         return Outgoing(_PATH, body, headers, tuple(dropped))
 

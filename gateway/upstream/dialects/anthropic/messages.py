@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.upstream.dialects.anthropic.parts import blocks_of, text_block
+from gateway.upstream.dialects.anthropic.thinking import THOUGHTS
 from gateway.upstream.dialects.anthropic.tools import tool_id
 
 _KNOWN = frozenset({"role", "content", "tool_calls", "tool_call_id", "is_error", "cache_control", "refusal"})
@@ -22,11 +23,13 @@ Block = dict[str, Any]
 
 
 class Turns:
-    """`system` and `messages` of the request; `dropped` gets the paths of what could not be said."""
+    """`system` and `messages` of the request; `dropped` gets the paths of what could not be said. `is_theirs`: the client speaks
+    Anthropic's dialect itself."""
 
-    def __init__(self, messages: list[dict[str, Any]], *, dropped: list[str]) -> None:
+    def __init__(self, messages: list[dict[str, Any]], *, dropped: list[str], is_theirs: bool = False) -> None:
         """Raises InvalidRequest."""
         self._dropped = dropped
+        self._is_theirs = is_theirs
         self.system: list[Block] = []
         self.messages: list[dict[str, Any]] = []
         for index, message in enumerate(messages):
@@ -80,7 +83,7 @@ class Turns:
         as_it_came = message.get("anthropic_content")
         if isinstance(as_it_came, list) and as_it_came:
             return as_it_came
-        blocks = [block for block in message.get("thinking_blocks") or () if isinstance(block, dict)]
+        blocks = [_unnumbered(block) for block in message.get("thinking_blocks") or () if isinstance(block, dict)]
         if not blocks:
             reasoning = [name for name in ("reasoning_content", "reasoning") if message.get(name)]
             self._dropped += [f"{where}.{name}" for name in reasoning]  # what is not signed is refused
@@ -91,6 +94,9 @@ class Turns:
             blocks.append(text_block(message["refusal"]))
         for place, call in enumerate(message.get("tool_calls") or ()):
             blocks.append(self._tool_use(call, f"{where}.tool_calls[{place}]"))
+        if blocks and blocks[-1]["type"] in THOUGHTS and not self._is_theirs:
+            self._dropped.append(f"{where}.thinking_blocks")  # nothing may end with them
+            return []
         return blocks
 
     def _tool_use(self, call: dict[str, Any], where: str) -> Block:
@@ -123,6 +129,11 @@ class Turns:
             return
         content = [*self.messages[-1]["content"], *blocks]
         self.messages[-1]["content"] = sorted(content, key=lambda block: block["type"] != "tool_result")
+
+
+def _unnumbered(block: Block) -> Block:
+    """Chunks number the blocks, and clients send back what they were given."""
+    return {name: value for name, value in block.items() if name != "index"} if "index" in block else block
 
 
 _OF_A_CALL = frozenset({"id", "type", "function", "custom", "index", "cache_control"})

@@ -1,11 +1,10 @@
-"""The request: the client's own bytes where it speaks this dialect, else what it said in chat's terms."""
+"""The request of a client of another dialect: what it said in chat's terms."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-import orjson
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import MAX_OUTPUT, Deployment
@@ -16,7 +15,6 @@ from gateway.upstream.dialects.anthropic.schema import closed
 from gateway.upstream.dialects.anthropic.thinking import is_thinking, takes_sampling, thinking_for
 
 _OWN_FIELD = "llmgw"
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _READ = frozenset(
     {
         *("model", "messages", "max_tokens", "max_completion_tokens", "stream", "stream_options", "stop", "user", "n"),
@@ -30,23 +28,6 @@ _NEVER = ("functions", "function_call", "audio")
 """Without these an answer is another one, and nothing here can stand for them."""
 
 
-def relayed_body(native: bytes, call: Call, deployment: Deployment, cap: int | None) -> bytes:
-    """The client's JSON, every value as it was written but for the provider's name of the model and the output cap."""
-    changes: dict[str, bytes] = {}
-    if deployment.upstream_model != call.model:
-        changes["model"] = orjson.dumps(deployment.upstream_model)
-    if cap is not None and cap != call.output_cap:
-        changes["max_tokens"] = b"%d" % cap
-    if not changes and _OWN_FIELD not in call.fields:
-        return native
-    parts = [
-        b"%b:%b" % (orjson.dumps(name), changes.get(name, value))
-        for name, value in _members(native).items()
-        if name != _OWN_FIELD
-    ]
-    return b"{" + b",".join(parts) + b"}"
-
-
 def body_of(call: Call, deployment: Deployment, cap: int | None, *, dropped: list[str]) -> bytes:
     """The request in Anthropic's words. `dropped` gets the paths of what it has no word for. Raises InvalidRequest."""
     fields = call.fields
@@ -55,7 +36,7 @@ def body_of(call: Call, deployment: Deployment, cap: int | None, *, dropped: lis
             f"{deployment.name} speaks Anthropic's messages: it only chats", code="unsupported_operation"
         )
     _refuse(fields)
-    turns = Turns(fields["messages"], dropped=dropped)
+    turns = Turns(fields["messages"], dropped=dropped, is_theirs=call.dialect == "anthropic")
     most = cap or call.output_cap or _most(deployment)
     request: dict[str, Any] = {"model": deployment.upstream_model, "max_tokens": most}
     if turns.system:

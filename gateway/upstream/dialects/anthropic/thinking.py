@@ -21,6 +21,8 @@ _EFFORTS: Mapping[str, str] = {
     "max": "max",
 }
 _LEAST = 1024
+THOUGHTS = ("thinking", "redacted_thinking")
+"""The kinds of blocks."""
 
 
 def takes_sampling(model: str) -> bool:
@@ -37,6 +39,14 @@ def thinking_for(effort: str, model: str, *, cap: int) -> dict[str, Any] | None:
         return {"thinking": {"type": "adaptive"}, "output_config": {"effort": _EFFORTS[effort]}}
     budget = min(_BUDGETS.get(effort, _BUDGETS["xhigh"]), cap - _LEAST)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _LEAST else None
+
+
+def fitted(thinking: dict[str, Any], *, cap: int | None) -> dict[str, Any] | None:
+    """With a budget below the output cap, as it has to be; the same where it fits, None where the cap leaves too little."""
+    budget = thinking.get("budget_tokens")
+    if cap is None or not isinstance(budget, int) or budget < cap:
+        return thinking
+    return {**thinking, "budget_tokens": cap - 1} if cap > _LEAST else None
 
 
 def is_thinking(thinking: Any) -> bool:

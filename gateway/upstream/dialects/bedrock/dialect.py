@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import time
 from urllib.parse import quote
 
 from gateway.core.call import Call
@@ -40,13 +41,9 @@ class Bedrock:
         return Outgoing(path, written, headers, dropped)
 
     def translation(self, call: Call) -> Translation:
-        return Translation(call, _CREATED)
+        return Translation(call, int(time()))
 
     def failure(
         self, status: int, body: bytes, headers: Mapping[bytes, bytes], *, secrets: tuple[str, ...], now: float
     ) -> UpstreamError:
         return failure(status, body, headers, secrets=secrets, now=now)
-
-
-_CREATED = 0
-"""Neither Amazon nor this codec knows when."""

@@ -62,6 +62,9 @@ class Turns:
             said.append({"text": refusal})
         if calls:
             self.unexplained = not thinking
+        if thinking and not (said or calls):
+            message.lose("thinking_blocks")  # nothing may end with them
+            return
         self._put("assistant", [*thinking, *(block for block in said if "cachePoint" not in block), *calls])
         self._put("assistant", [block for block in said if "cachePoint" in block])
 
@@ -73,6 +76,7 @@ class Turns:
             block = message.item("thinking_blocks", index, value)
             kind, text, signature = block.text("type"), block.text("thinking"), block.text("signature")
             hidden = block.text("data")
+            block.any("index")
             if kind == "thinking" and signature:
                 made.append({"reasoningContent": {"reasoningText": {"text": text or "", "signature": signature}}})
             elif kind == "redacted_thinking" and hidden:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import time
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Deployment
@@ -23,13 +24,9 @@ class Gemini:
         return request(call, deployment.upstream_model, cap)
 
     def translation(self, call: Call) -> Translation:
-        return Embeddings(call) if call.operation is Operation.EMBEDDINGS else ChatTranslation(call, _CREATED)
+        return Embeddings(call) if call.operation is Operation.EMBEDDINGS else ChatTranslation(call, int(time()))
 
     def failure(
         self, status: int, body: bytes, headers: Mapping[bytes, bytes], *, secrets: tuple[str, ...], now: float
     ) -> UpstreamError:
         return failure(status, body, headers, secrets=secrets, now=now)
-
-
-_CREATED = 0
-"""Neither Google nor this codec knows when."""

@@ -20,10 +20,12 @@ class OpenAI:
 
     def request(self, call: Call, deployment: Deployment, cap: int | None, *, now: float) -> Outgoing:
         if call.dialect != "openai":
-            body, dropped = plain_body(call, deployment, cap)
-            return Outgoing(PATHS[call.operation], body, dropped=dropped)
+            body, lost = plain_body(call, deployment, cap)
+            return Outgoing(PATHS[call.operation], body, dropped=lost)
         media = "application/json" if call.form is None else call.form.media
-        return Outgoing(PATHS[call.operation], request_body(call, deployment, cap), media=media)
+        dropped: list[str] = []
+        body = request_body(call, deployment, cap, dropped=dropped)
+        return Outgoing(PATHS[call.operation], body, dropped=tuple(dropped), media=media)
 
     def translation(self, call: Call) -> None:
         return None

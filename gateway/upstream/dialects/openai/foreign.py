@@ -14,6 +14,7 @@ import orjson
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
+from gateway.upstream.dialects.openai.carried import keeps_signatures, tool_id
 
 _CALL = frozenset({"thinking", "top_k", "cache_control"})
 _MESSAGE = frozenset(
@@ -40,7 +41,6 @@ _WORDS = {
 }
 """What calls of a dialect may say in chat's words, where all else they say is in its own."""
 _INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
-_GOOGLE = "googleapis.com"
 _CAPS = ("max_completion_tokens", "max_tokens")
 _SEEN_BELOW = {"type": "text", "text": "(see the next message)"}
 
@@ -50,7 +50,8 @@ class _Plain:
 
     def __init__(self, deployment: Deployment) -> None:
         self.dropped: list[str] = []
-        self._keeps_extra = deployment.provider.host.endswith(_GOOGLE)
+        self._provider = deployment.provider
+        self._keeps_extra = keeps_signatures(deployment)
 
     def messages(self, messages: list[Any]) -> list[Any]:
         """Pictures that a tool has given follow its result: as a user's, for tools give only text."""
@@ -59,6 +60,8 @@ class _Plain:
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
             plain = {name: self._value(name, value, where) for name, value in message.items() if self._has(name, where)}
+            if plain.get("content") is None and not (plain.get("tool_calls") or plain.get("refusal")):
+                plain["content"] = ""  # it was thought, and nothing said
             if pictures and message.get("role") != "tool":
                 told.append({"role": "user", "content": pictures})
                 pictures = []
@@ -96,13 +99,15 @@ class _Plain:
     def _value(self, name: str, value: Any, where: str) -> Any:
         if name == "tool_calls" and isinstance(value, list):
             return [self._call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(value)]
+        if name == "tool_call_id":
+            return tool_id(value, self._provider)
         if name == "content" and isinstance(value, list):
             parts = [self._part(part, f"{where}.content[{number}]") for number, part in enumerate(value)]
             return _together([part for part in parts if part is not None])
         return value
 
     def _call(self, call: Mapping[str, Any], where: str) -> dict[str, Any]:
-        told = dict(call)
+        told = {**call, "id": tool_id(call["id"], self._provider)}
         if "extra_content" in told and not self._keeps_extra:
             del told["extra_content"]
             self.dropped.append(f"{where}.extra_content")

@@ -10,6 +10,7 @@ import orjson
 
 from gateway.core.call import TEXT, Call, Operation
 from gateway.core.deployment import Deployment
+from gateway.upstream.dialects.openai.carried import carried
 
 PATHS = {
     Operation.CHAT: "/chat/completions",
@@ -29,17 +30,21 @@ PATHS = {
 _OWN_FIELD = "llmgw"
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 _CAPS = ("max_completion_tokens", "max_tokens")
 
 
-def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> bytes:
+def request_body(
+    call: Call, deployment: Deployment, cap: int | None = None, *, dropped: list[str] | None = None
+) -> bytes:
     """The client's JSON with the provider's model name, usage asked for on streams, and our own field taken out.
 
     `cap` is the output cap to be written, in the field that the provider reads and in the place of the client's own.
 
-    Every other value stays as it was written, byte for byte.
+    What other dialects' answers have left in a chat goes, too, and its names are added to `dropped`. Every other value stays as
+    it was written, byte for byte.
     """
     if call.form is not None:
         begin, end = call.form.model
@@ -53,6 +58,8 @@ def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> 
     if cap is not None:
         field = deployment.provider.output_cap if call.operation is Operation.CHAT else "max_tokens"
         changes[field] = b"%d" % cap
+    if call.operation is Operation.CHAT and (written := _messages(call, deployment, dropped)) is not None:
+        changes["messages"] = written
     if _OWN_FIELD not in call.fields and changes.keys().isdisjoint(call.fields) and not _is_capped_twice(call, cap):
         return _with_members(call.body, changes) if changes else call.body
     parts = []
@@ -61,6 +68,19 @@ def request_body(call: Call, deployment: Deployment, cap: int | None = None) -> 
             parts.append(b"%b:%b" % (orjson.dumps(name), changes.pop(name, value)))
     parts += [b"%b:%b" % (orjson.dumps(name), value) for name, value in changes.items()]
     return b"{" + b",".join(parts) + b"}"
+
+
+def _messages(call: Call, deployment: Deployment, dropped: list[str] | None) -> bytes | None:
+    """None: they stay as they are."""
+    changed, lost = carried(call.fields.get("messages", ()), deployment)
+    if not changed:
+        return None
+    if dropped is not None:
+        dropped += lost
+    written = _list.decode(_members.decode(call.body)["messages"])
+    return (
+        b"[" + b",".join([orjson.dumps(changed[n]) if n in changed else bytes(w) for n, w in enumerate(written)]) + b"]"
+    )
 
 
 def _with_members(body: bytes, members: Mapping[str, bytes | msgspec.Raw]) -> bytes:

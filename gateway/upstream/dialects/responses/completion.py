@@ -10,15 +10,16 @@ from gateway.upstream.dialects.responses.usage import chat_usage
 _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
-def completion(response: Mapping[str, Any]) -> dict[str, Any]:
-    """A response that has failed is an error; one that has not come to its end has no finish reason."""
+def completion(response: Mapping[str, Any], created: int) -> dict[str, Any]:
+    """A response that has failed is an error; one that has not come to its end has no finish reason. `created` is when, in the
+    place of what the response does not say."""
     if response.get("error") or response.get("status") in ("failed", "cancelled"):
         return {"error": response.get("error") or {"message": "the response has failed"}}
     message = _message(response.get("output"))
     told: dict[str, Any] = {
         "id": response.get("id"),
         "object": "chat.completion",
-        "created": response.get("created_at"),
+        "created": int(response.get("created_at") or created),
         "model": response.get("model"),
         "choices": [
             {"index": 0, "message": message, "finish_reason": finish_reason(response, calls="tool_calls" in message)}

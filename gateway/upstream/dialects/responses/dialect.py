@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import time
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Deployment
@@ -31,7 +32,7 @@ class Responses:
         return Outgoing(_PATH, body, dropped=dropped)
 
     def translation(self, call: Call) -> ResponsesTranslation | None:
-        return ResponsesTranslation() if call.operation is Operation.CHAT else None
+        return ResponsesTranslation(int(time())) if call.operation is Operation.CHAT else None
 
     def failure(
         self, status: int, body: bytes, headers: Mapping[bytes, bytes], *, secrets: tuple[str, ...], now: float

@@ -36,8 +36,9 @@ class Items:
                     self.items.append({"type": "message", "role": role, "content": content})
 
     def _assistant(self, message: Mapping[str, Any], where: str) -> None:
+        is_followed = bool(message.get("content") or message.get("refusal") or message.get("tool_calls"))
         for number, item in enumerate(message.get("reasoning_items") or ()):
-            if is_sealed(item):
+            if is_sealed(item) and is_followed:  # alone it is refused
                 self.items.append(item)
             else:
                 self.dropped.append(f"{where}.reasoning_items[{number}]")

@@ -22,14 +22,15 @@ _decode = msgspec.json.Decoder(Event).decode
 
 
 class ResponsesTranslation:
-    """Implements `dialects.dialect.Translation`."""
+    """Implements `dialects.dialect.Translation`. `created` is when, for a provider that does not say it: UTC seconds."""
 
-    __slots__ = ("_calls", "_has_ended", "_head", "_heard", "_is_begun", "_splitter", "_spoken")
+    __slots__ = ("_began", "_calls", "_has_ended", "_head", "_heard", "_is_begun", "_splitter", "_spoken")
 
-    def __init__(self) -> None:
+    def __init__(self, created: int = 0) -> None:
+        self._began = created
         self._splitter = sse.Splitter(limit=sse.MAX_DOCUMENT)
         self._heard = Heard()
-        self._head = _head({})
+        self._head = _head({}, created)
         self._calls: dict[int, int] = {}
         self._spoken: set[int] = set()
         self._is_begun = False
@@ -49,14 +50,15 @@ class ResponsesTranslation:
             response = orjson.loads(body)
         except orjson.JSONDecodeError:
             return body
-        return orjson.dumps(completion(response)) if isinstance(response, dict) and "output" in response else body
+        is_response = isinstance(response, dict) and "output" in response
+        return orjson.dumps(completion(response, self._began)) if is_response else body
 
     def unfinished(self, body: bytes) -> bytes:
         try:
             response = jiter.from_json(body, partial_mode="trailing-strings")
         except ValueError:
             return b"{}"
-        return orjson.dumps(completion(response)) if isinstance(response, dict) else b"{}"
+        return orjson.dumps(completion(response, self._began)) if isinstance(response, dict) else b"{}"
 
     def closing(self) -> bytes:
         """Before the last event, which is the one that was too much and is not delivered."""
@@ -79,7 +81,7 @@ class ResponsesTranslation:
         return b"" if handler is None else handler(self, told)
 
     def _created(self, event: Event) -> bytes:
-        self._head = _head(orjson.loads(bytes(event.response)) or {})
+        self._head = _head(orjson.loads(bytes(event.response)) or {}, self._began)
         return b""
 
     def _content(self, event: Event) -> bytes:
@@ -197,12 +199,12 @@ _HANDLERS: Mapping[str, Callable[[ResponsesTranslation, Event], bytes]] = {
 """By the type of an event; all others tell nothing that a chat has a word for."""
 
 
-def _head(response: dict[str, Any]) -> bytes:
+def _head(response: dict[str, Any], created: int) -> bytes:
     """How every chunk begins."""
     told = {
         "id": response.get("id") or "resp",
         "object": "chat.completion.chunk",
-        "created": int(response.get("created_at") or 0),
+        "created": int(response.get("created_at") or created),
         "model": response.get("model") or "",
     }
     return b"data: %b," % orjson.dumps(told)[:-1]

@@ -1,0 +1,91 @@
+"""What the answers of other dialects leave in a chat client's conversation, made fit for a provider of OpenAI's.
+
+Whoever wants such members back is known by the name of the model: there are gateways in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from gateway.core.deployment import Deployment, Provider
+
+_OURS: Mapping[str, str] = {
+    "thinking_blocks": "claude",
+    "reasoning_items": "\0",
+    "reasoning_item_id": "\0",
+}
+"""Members of a message, and whose models may want them back."""
+_STRICT = ("openai.com", "azure.com", "groq.com", "mistral.ai", "cerebras.ai")
+"""Hosts that refuse members they do not know, and so readable reasoning."""
+_INSTEAD = ("tool_calls", "refusal", "function_call", "audio")
+"""Without one of these there has to be content."""
+_LONGEST_ID = 40
+_MISTRAL = "mistral.ai"
+_MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
+
+
+def tool_id(id: str, provider: Provider) -> str:
+    """The id of a call as the provider takes it: always the same for the same one, and another for another."""
+    is_mistral = provider.host.endswith(_MISTRAL)
+    if _MISTRAL_ID.fullmatch(id) if is_mistral else len(id) <= _LONGEST_ID:
+        return id
+    digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return digest[:9] if is_mistral else f"call_{digest}"
+
+
+def keeps_signatures(deployment: Deployment) -> bool:
+    """Whether the model is one of Google's, which sign their calls and want to see that again."""
+    return deployment.provider.host.endswith("googleapis.com") or "gemini" in deployment.upstream_model
+
+
+def carried(messages: Sequence[Any], deployment: Deployment) -> tuple[dict[int, dict[str, Any]], list[str]]:
+    """The messages that have to be written anew, by their places, and what was left out of them."""
+    changed: dict[int, dict[str, Any]] = {}
+    dropped: list[str] = []
+    for index, message in enumerate(messages):
+        role = message.get("role")
+        if role == "assistant":
+            told = _said(message, deployment, f"messages[{index}]", dropped)
+        elif role == "tool" and isinstance(id := message.get("tool_call_id"), str):
+            fit = tool_id(id, deployment.provider)
+            told = message if fit == id else {**message, "tool_call_id": fit}
+        else:
+            continue
+        if told is not message:
+            changed[index] = told
+    return changed, dropped
+
+
+def _said(message: dict[str, Any], deployment: Deployment, where: str, dropped: list[str]) -> dict[str, Any]:
+    """The message itself where there is nothing to change."""
+    unknown = [name for name, wanted in _OURS.items() if name in message and wanted not in deployment.upstream_model]
+    if deployment.provider.host.endswith(_STRICT):
+        unknown += [name for name in ("reasoning_content", "reasoning") if name in message]
+    told = message
+    if unknown:
+        told = {name: value for name, value in message.items() if name not in unknown}
+        dropped += [f"{where}.{name}" for name in unknown if message[name]]
+    if message.get("content") is None and not any(message.get(name) for name in _INSTEAD):
+        told = {**told, "content": ""}  # as an answer was that somebody's filter kept back
+    calls = message.get("tool_calls")
+    if isinstance(calls, list):
+        fit = [_call(call, deployment, f"{where}.tool_calls[{n}]", dropped) for n, call in enumerate(calls)]
+        if any(one is not other for one, other in zip(calls, fit, strict=True)):
+            told = {**told, "tool_calls": fit}
+    return told
+
+
+def _call(call: Any, deployment: Deployment, where: str, dropped: list[str]) -> Any:
+    if not isinstance(call, dict):
+        return call
+    id = call.get("id")
+    fit = tool_id(id, deployment.provider) if isinstance(id, str) else id
+    is_signed = "extra_content" in call and not keeps_signatures(deployment)
+    if fit == id and not is_signed:
+        return call
+    if is_signed:
+        dropped.append(f"{where}.extra_content")
+    return {**{name: value for name, value in call.items() if name != "extra_content" or not is_signed}, "id": fit}

@@ -39,8 +39,8 @@ from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.filing.filing import Filing
 from gateway.flow import Flow
+from gateway.in_force import put_into_force
 from gateway.ingress.admin.api import Admin
-from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.server import serve
 from gateway.ingress.anthropic.endpoints import SPEECHES
 from gateway.ingress.data_plane import DataPlane
@@ -51,15 +51,9 @@ from gateway.ingress.responses.kept import KeptResponses
 from gateway.ingress.server import Server
 from gateway.meter.bill import Meter
 from gateway.meter.bound import Bounds
-from gateway.meter.model_table import ModelTable
-from gateway.meter.price import PriceTable
 from gateway.meter.tokens import Tokens
 from gateway.own_calls import ORGANISATION, OwnCalls
-from gateway.policy.check import tried
-from gateway.policy.compile import compile_policy
 from gateway.policy.current import Current
-from gateway.policy.history import History
-from gateway.policy.snapshot import Snapshot
 from gateway.policy.watch import Watch
 from gateway.realtime.flow import RealtimeFlow
 from gateway.route.certificate.certificates import Certificates
@@ -133,23 +127,15 @@ async def running(
     """Worker `number`, serving until the block is left. `records_to` is the descriptor that gets a line for each call,
     `shared` the folder where workers tell each other their metrics, if there are several.
 
-    Raises PolicyError, OpenError (the store), OSError (a port that is taken).
+    Raises OpenError (the store), PolicyError, OSError (a port that is taken).
     """
     clock, random, tasks = Clock(), Random(), Tasks()
     async with AsyncExitStack() as closing:
-        tokens, prices, table = Tokens(), PriceTable(clock), ModelTable()
-
-        def compile_folder(folder: Path = settings.policies) -> Snapshot:
-            snapshot = compile_policy(folder, settings.environment, prices.price, table.abilities)
-            if snapshot.routes.counts_tokens or not snapshot.limits.is_empty:
-                tokens.load("")  # before calls come: it holds the interpreter for a tenth of a second
-            return snapshot
-
-        policy = Current(await asyncio.to_thread(compile_folder), loaded_at=clock.now())
-        watch = Watch(settings.policies, policy, compile_folder, clock)
-
+        tokens = Tokens()
         store = await open_store(settings.store, settings.data, pepper=settings.pepper, clock=clock)
         closing.push_async_callback(store.close)
+        in_force = await put_into_force(settings, store, tokens, clock)
+        policy, watch = in_force.policy, in_force.watch
         instance = f"{socket.gethostname()}:{os.getpid()}"
         told_by = Worker(number, instance, shared, records_to)
         pool, fleet = Pool(), Fleet(store.versions)
@@ -170,7 +156,7 @@ async def running(
             tasks.start(_unless_away(store.cooldowns.publish(deployment, until, reason)), name="cooldown")
 
         health, observed, refused = Health(clock, publish), Observed(clock), Counter[str]()
-        pool, bridge, fleet = Pool(), Bridge(tasks), Fleet(store.versions)
+        bridge = Bridge(tasks)
         closing.callback(pool.close)
         budgets = _open_budgets(
             settings, policy, store, instance, tokens=tokens, fleet=fleet, pool=pool, tasks=tasks, clock=clock
@@ -271,11 +257,10 @@ async def running(
             rollouts=rollouts,
             tasks=tasks,
         )
-        history = History(settings.policies, store.policies, policy, clock)
         loops: dict[str, Coroutine[Any, Any, None]] = {
             "policy watch": watch.run(),
-            **({"policy history": history.run()} if number == 0 else {}),
-            "synchronise": await begin(store, Followers(keyring, health.hear, purges)),
+            **({"policy history": in_force.history.run()} if number == 0 else {}),
+            "synchronise": await begin(store, Followers(keyring, health.hear, purges, in_force.stored)),
             "announce": announce(store, instance, lambda: policy.current.version),
             "fleet": fleet.run(),
             "budgets": budgets.run(settings.data),
@@ -300,8 +285,10 @@ async def running(
                 policy=policy,
                 watch=watch,
                 folder=settings.policies,
-                trying=Trying(compile_folder, lambda folder: tried(folder, settings.environment, table)),
-                history=history,
+                trying=in_force.trying,
+                stored=in_force.stored,
+                tokens=tokens,
+                history=in_force.history,
                 resting=health.resting,
                 observed=observed.all,
                 budgets=budgets,

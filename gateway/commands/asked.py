@@ -36,25 +36,44 @@ class AdminApi:
 
     def post(self, path: str, body: object, **headers: str) -> Any:
         """Names of headers have `_` for `-`."""
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._ask("POST", path, orjson.dumps(body), told)
+        return self._ask("POST", path, orjson.dumps(body), _named(headers, "application/json"))
+
+    def fetch(self, *path: str) -> bytes:
+        """What is there, as it is."""
+        return self._told("GET", "/".join(quote(each, safe="") for each in path))
+
+    def put_file(self, path: tuple[str, ...], content: bytes, reason: str, **headers: str) -> Any:
+        """Names of headers have `_` for `-`."""
+        return orjson.loads(self._told("PUT", _path(path, reason), content, _named(headers, "application/yaml")))
+
+    def delete(self, path: tuple[str, ...], reason: str, **headers: str) -> None:
+        self._told("DELETE", _path(path, reason), None, _named(headers, "application/json"))
 
     def post_to(self, path: tuple[str, ...], verb: str, body: object, **headers: str) -> Any:
         """An order (`verb`) to the thing at a path."""
         return self.post("/".join(quote(each, safe="") for each in path) + f":{verb}", body, **headers)
 
     def _ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
+        try:
+            return orjson.loads(self._told(method, path, body, headers))
+        except orjson.JSONDecodeError as error:
+            raise RefusedError(f"{self.url} gave no answer: {error}") from None
+
+    def _told(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> bytes:
         if not self.url.startswith(("http://", "https://")):
             raise RefusedError("--url must be an http:// or https:// address")
         key = os.environ.get("LLMGW_ADMIN_KEY")
         if not key:
             raise RefusedError("set LLMGW_ADMIN_KEY to the gateway's admin key")
-        sent = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **(headers or {})}
+        sent = {"Authorization": f"Bearer {key}", **(headers or {"Content-Type": "application/json"})}
         url = f"{self.url.rstrip('/')}/admin/v1/{path}"
         try:
             request = urllib.request.Request(url, data=body, headers=sent, method=method)
             with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
-                return orjson.loads(reply.read())
+                told: bytes = reply.read()
+                return told
         except urllib.error.HTTPError as error:
             raise RefusedError(_message(error)) from None
         except urllib.error.URLError as error:
@@ -87,6 +106,14 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
 def printable(text: object) -> str:
     """A terminal obeys some characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+
+
+def _named(headers: Mapping[str, str], media_type: str) -> Mapping[str, str]:
+    return {"Content-Type": media_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
+
+
+def _path(parts: tuple[str, ...], reason: str) -> str:
+    return "/".join(quote(each, safe="") for each in parts) + "?" + urlencode({"reason": reason})
 
 
 def _message(error: urllib.error.HTTPError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,21 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.errors import CallerError
 from gateway.meter.model_table import ModelTable
 from gateway.meter.price import PriceTable
 from gateway.policy.compile import compile_policy
 from gateway.policy.mistakes import PolicyError
-from gateway.policy.sections.template_versions import sample
+from gateway.policy.sections.template_versions import examples
 from gateway.settings import policy_environment, shipped_policies
-from gateway.template.apply import apply
 from gateway.template.choose import Choice
 from gateway.template.choose import named as chosen
+from gateway.template.preview import difference, rendered, source, text
 from gateway.template.prompts import Templates
-from gateway.template.rules import Mode, Template
-from gateway.template.wanted import Wanted, split, unknown
+from gateway.template.rules import Template
+from gateway.template.wanted import split, unknown
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -64,7 +62,7 @@ def _render(args: argparse.Namespace) -> int:
     if args.against is None:
         template, choice = _find(templates, args.template)
         print(f"# {template.name}@{choice.version.number} {choice.version.hash}")
-        print(_text(_rendered(template, choice, templates, variables, body)))
+        print(_text(template, choice, templates, variables, body))
         return 0
     for line in _difference(args, templates, variables, body):
         print(line)
@@ -80,9 +78,8 @@ def _difference(
         template, choice = _find(templates, named)
         names.append(f"{template.name}@{choice.version.number}")
         is_rendered = args.vars is not None
-        texts.append(_text(_rendered(template, choice, templates, variables, body)) if is_rendered else _source(choice))
-    before, after = (text.splitlines() for text in texts)
-    return list(difflib.unified_diff(before, after, names[0], names[1], lineterm=""))
+        texts.append(_text(template, choice, templates, variables, body) if is_rendered else source(choice))
+    return difference(texts[0], texts[1], (names[0], names[1]))
 
 
 def _find(templates: Templates, named: str) -> tuple[Template, Choice]:
@@ -95,55 +92,20 @@ def _find(templates: Templates, named: str) -> tuple[Template, Choice]:
     return template, choice
 
 
-def _rendered(
+def _text(
     template: Template,
     choice: Choice,
     templates: Templates,
     variables: Mapping[str, Any] | None,
     body: Mapping[str, Any],
-) -> Mapping[str, Any]:
-    fields = {"model": choice.version.model or "model", **body}
-    if not body and template.mode is not Mode.WHOLE:
-        fields["messages"] = [{"role": "user", "content": "…"}]
+) -> str:
     given = variables
     if given is None and body:
         own = body.get("llmgw")
         given = (own.get("variables") or {}) if isinstance(own, dict) else {}
     if given is None:
-        given = {each.name: sample(each) for each in template.variables.values() if each.required}
-    call = Call(
-        id="rendered",
-        operation=Operation.CHAT,
-        received=0.0,
-        model=str(fields["model"]),
-        body=orjson.dumps(fields),
-        fields=fields,
-    )
-    return apply(call, Wanted(template.name, None, given), template, choice, templates.engine).fields
-
-
-def _text(fields: Mapping[str, Any]) -> str:
-    lines = []
-    for message in fields["messages"]:
-        content = message.get("content")
-        lines.append(f"--- {message['role']}")
-        lines.append(content if isinstance(content, str) else orjson.dumps(content).decode())
-    for name, value in fields.items():
-        if name not in ("messages", "model"):
-            lines.append(f"--- {name}: {orjson.dumps(value).decode()}")
-    return "\n".join(lines)
-
-
-def _source(choice: Choice) -> str:
-    version = choice.version
-    lines = []
-    for message in version.messages:
-        lines += [f"--- {message.role}", message.source]
-    told = {"tools": list(version.tools), "response_format": version.response_format, "model": version.model}
-    for name, value in {**told, **version.parameters}.items():
-        if value:
-            lines.append(f"--- {name}: {orjson.dumps(value).decode()}")
-    return "\n".join(lines)
+        given = examples(template.variables)
+    return text(rendered(template, choice, templates.engine, given, body).fields)
 
 
 def _object(file: Path) -> Mapping[str, Any]:

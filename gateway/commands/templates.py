@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from gateway.commands import stored_templates
 from gateway.commands.asked import AdminApi, add_api_flags, answered, print_table, printable
 from gateway.core.money import usd
 
@@ -35,13 +36,14 @@ def add_parser(subparsers: Subparsers) -> None:
         action.add_argument(
             "--if-match", metavar="ETAG", help="only if nobody has changed it since `show` told this etag"
         )
-    for action in (listing, show, promote, rollback, reset):
+    for action in (listing, show, promote, rollback, reset, *stored_templates.add_parsers(actions)):
         add_api_flags(action)
 
 
 def run(args: argparse.Namespace) -> int:
     """Does what was asked; 0: done, 1: not, for a reason printed on stderr."""
     actions = {"list": _list, "show": _show, "promote": _order, "rollback": _order, "reset": _order}
+    actions |= stored_templates.ACTIONS
     return answered("templates", actions[args.action], args)
 
 
@@ -50,7 +52,7 @@ def _list(args: argparse.Namespace, api: AdminApi) -> int:
     if args.json:
         print(orjson.dumps(found).decode())
         return 0
-    head = ("TEMPLATE", "VERSION", "HASH", "LABELS", "SHARE", "STATE")
+    head = ("TEMPLATE", "SOURCE", "VERSION", "HASH", "LABELS", "SHARE", "STATE")
     rows = [_version(each, version) for each in found for version in each["versions"] if _is_of_interest(version)]
     print_table([head, *rows])
     return 0
@@ -108,6 +110,7 @@ def _is_of_interest(version: Mapping[str, Any]) -> bool:
 def _version(template: Mapping[str, Any], version: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         printable(template["template"]),
+        template["source"],
         str(version["version"]),
         version["hash"],
         printable(",".join(version["labels"])),

@@ -16,6 +16,7 @@ from gateway.meter.tokens import Tokens
 from gateway.policy.compile import compile_policy, rehearse
 from gateway.policy.judging import Asks, Judging
 from gateway.policy.mistakes import PolicyError
+from gateway.policy.source.folder import NONE_STORED
 from gateway.policy.suite import Ran, run
 
 
@@ -29,7 +30,7 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO, asks: A
     try:
         snapshot = compile_policy(folder, environment, PriceTable(Clock()).price, table.abilities)
         judging = Judging(snapshot.routes, asks)
-        ran = tried(folder, environment, table, judging)
+        ran = tried(folder, environment, table, judging=judging)
     except PolicyError as error:
         print(error, file=out)
         return 1
@@ -55,9 +56,15 @@ def check(folder: FilePath, environment: Mapping[str, str], out: TextIO, asks: A
     return 0
 
 
-def tried(folder: FilePath, environment: Mapping[str, str], table: ModelTable, judging: Judging | None = None) -> Ran:
+def tried(
+    folder: FilePath,
+    environment: Mapping[str, str],
+    table: ModelTable,
+    stored: Mapping[str, bytes] = NONE_STORED,
+    judging: Judging | None = None,
+) -> Ran:
     """What comes of the policy's tests. It blocks, and must not run in an event loop. Raises PolicyError."""
-    rehearsal, cases = rehearse(folder, environment, table.abilities)
+    rehearsal, cases = rehearse(folder, environment, table.abilities, stored=stored)
     return run(cases, rehearsal, _count, judging)
 
 

@@ -25,33 +25,41 @@ from gateway.policy.sections.templates import Compiled, check_models, compile_te
 from gateway.policy.sections.tenants import compile_tenants
 from gateway.policy.sections.trace import compile_trace
 from gateway.policy.snapshot import Snapshot
-from gateway.policy.source.folder import Source, read
+from gateway.policy.source.folder import NONE_STORED, Source, read
 from gateway.policy.validate import Valid, validate
 
 
 def compile_policy(
-    folder: FilePath, environment: Mapping[str, str], prices: Prices, able: Able = unknown_abilities
+    folder: FilePath,
+    environment: Mapping[str, str],
+    prices: Prices,
+    able: Able = unknown_abilities,
+    stored: Mapping[str, bytes] = NONE_STORED,
 ) -> Snapshot:
     """The policy of a folder, frozen and fully resolved. Raises PolicyError with every mistake.
 
     `environment` is what `${NAME}` stands for, `prices` gives the list price of deployments without one of their own, and
-    `able` what they can do.
+    `able` what they can do. `stored` are the files of the templates that the store has.
     """
-    draft = _draft(folder, environment)
+    draft = _draft(folder, environment, stored)
     snapshot = _assemble(draft, draft.providers, Tables(prices, able))
     draft.mistakes.raise_if_any()
     return snapshot
 
 
 def rehearse(
-    folder: FilePath, environment: Mapping[str, str], able: Able = unknown_abilities, prices: Prices | None = None
+    folder: FilePath,
+    environment: Mapping[str, str],
+    able: Able = unknown_abilities,
+    prices: Prices | None = None,
+    stored: Mapping[str, bytes] = NONE_STORED,
 ) -> tuple[Snapshot, tuple[Case, ...]]:
     """The policy with every provider on, and its own tests, whose outcome thus needs no keys. Without `prices` only what has one
     of its own is priced.
 
     Raises PolicyError with every mistake.
     """
-    draft = _draft(folder, environment)
+    draft = _draft(folder, environment, stored)
     snapshot = _assemble(draft, switched_on(draft.providers), Tables(prices or _unpriced, able))
     draft.mistakes.raise_if_any()
     return snapshot, draft.cases
@@ -70,8 +78,8 @@ class _Draft:
     templates: Compiled
 
 
-def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
-    source = read(folder, environment)
+def _draft(folder: FilePath, environment: Mapping[str, str], stored: Mapping[str, bytes]) -> _Draft:
+    source = read(folder, environment, stored)
     mistakes = Mistakes(source.document.places, source.document.filled)
     if "version" not in source.document.root:
         mistakes.add((), "'version' is missing; the first line of a policy is `version: 1`")
@@ -91,7 +99,14 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
     check_models(draft.templates, models, routes.aliases, mistakes)
     alerts = compile_alerts(policy, document, mistakes)
     limits = compile_limits(policy, models, routes, draft.templates.templates, alerts.webhook, mistakes)
-    notes = (providers.notes(), models.notes(), route_notes(routes), limit_notes(policy, limits, models))
+    templates = draft.templates
+    notes = (
+        providers.notes(),
+        models.notes(),
+        route_notes(routes),
+        limit_notes(policy, limits, models),
+        templates.notes(),
+    )
     return Snapshot(
         version=draft.source.version,
         providers=providers.on,
@@ -104,8 +119,9 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
         trace=compile_trace(policy, mistakes),
         notes=(*chain.from_iterable(notes), *alerts.notes),
         promises=draft.promises,
-        templates=draft.templates.templates,
-        template_cases=tuple([case for each in draft.templates.written for case in each.cases]),
+        templates=templates.templates,
+        template_cases=tuple([case for each in templates.written for case in each.cases]),
+        shadowed=templates.shadowed,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Protocol
@@ -15,7 +15,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.policy.current import Current
 from gateway.policy.mistakes import PolicyError
-from gateway.policy.source.folder import contents, version_of
+from gateway.policy.source.folder import contents, version_of, with_stored
 from gateway.policy.source.written_out import masked
 from gateway.store.contract import FILES
 
@@ -51,13 +51,21 @@ class Policies(Protocol):
 
 
 class History:
-    """One worker of each machine runs it."""
+    """One worker of each machine runs it. The files of a version are those of `folder.with_stored`."""
 
-    def __init__(self, folder: FilePath, store: Policies, current: Current, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: FilePath,
+        store: Policies,
+        current: Current,
+        clock: Clock,
+        stored: Callable[[], Mapping[str, bytes]] = dict,
+    ) -> None:
         self._folder = folder
         self._store = store
         self._current = current
         self._clock = clock
+        self._stored = stored
 
     async def run(self) -> None:
         """Notes what is put into force by changing the folder, until it is cancelled."""
@@ -66,7 +74,7 @@ class History:
             version = self._current.current.version
             if version != noted:
                 with suppress(Overloaded, PolicyError):
-                    files = await asyncio.to_thread(contents, self._folder)
+                    files = with_stored(await asyncio.to_thread(contents, self._folder), self._stored())
                     if version_of(files.items()) == version:
                         await self.note(files, who=FILES, why=why)
                         noted, why = version, BY_HAND

@@ -19,7 +19,8 @@ from gateway.trace.rules import TraceRules
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`version` is a hash of the files. `notes` say what was left out and why, such as a provider without its key. `promises` are
+    """`version` is a hash of the files and of the stored templates; `shadowed` names those of these that do not count, and the
+    file that counts in their place. `notes` say what was left out and why, such as a provider without its key. `promises` are
     what `llmgw replay` is to check, and `template_cases` the tests of templates."""
 
     version: str
@@ -35,3 +36,4 @@ class Snapshot:
     promises: tuple[Promise, ...] = ()
     templates: Templates = field(default_factory=Templates)
     template_cases: tuple[TemplateCase, ...] = ()
+    shadowed: Mapping[str, str] = field(default_factory=dict)

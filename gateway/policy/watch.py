@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
+from types import MappingProxyType
 
 from gateway.core.clock import Clock
 from gateway.policy.current import Current
@@ -22,31 +23,41 @@ PATIENCE = 0.5
 Signature = tuple[tuple[str, int, int, int, int], ...]
 """For each file its name, when its content and its inode changed (nanoseconds), its size and its inode."""
 
+Found = tuple[int, Signature]
+"""The number of the stored templates, and what the files look like."""
+
 
 class Watch:
-    """Looks at the folder every 150 ms, and compiles in a thread, so that calls go on meanwhile.
+    """Looks at the folder, and at the number of the stored templates, every 150 ms, and compiles in a thread, so that calls go on
+    meanwhile.
 
     A change is taken up when two looks running find the same, and nothing changed while it was read, so that half-written
     files are passed over. Mistakes, or a folder that is gone, leave the snapshot in force and are logged once.
     """
 
     def __init__(
-        self, folder: FilePath, current: Current, compile_folder: Callable[[], Snapshot], clock: Clock
+        self,
+        folder: FilePath,
+        current: Current,
+        compile_folder: Callable[[], Snapshot],
+        clock: Clock,
+        stored: Callable[[], int] = int,
     ) -> None:
         self._folder = folder
         self._current = current
         self._compile = compile_folder
         self._clock = clock
-        self._taken_up: Signature | None = None
+        self._stored = stored
+        self._taken_up: Found | None = None
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
-        before: Signature | None = None
+        before: Found | None = None
         rested = self._clock.monotonic()
         while True:
             await asyncio.sleep(INTERVAL)
-            found = await asyncio.to_thread(signature, self._folder)
+            found = await self._look()
             impatient = self._clock.monotonic() - rested > PATIENCE
             if found != self._taken_up and (found == before or impatient):
                 await self._take_up(found, impatient=impatient)
@@ -59,10 +70,13 @@ class Watch:
         async with self._turn:
             self._apply(await asyncio.to_thread(self._outcome), always_log=True)
 
-    async def _take_up(self, found: Signature, *, impatient: bool) -> None:
+    async def _look(self) -> Found:
+        return self._stored(), await asyncio.to_thread(signature, self._folder)
+
+    async def _take_up(self, found: Found, *, impatient: bool) -> None:
         async with self._turn:
             outcome = await asyncio.to_thread(self._outcome)
-            if await asyncio.to_thread(signature, self._folder) == found:
+            if await self._look() == found:
                 self._taken_up = found
             elif not impatient:
                 return
@@ -81,11 +95,20 @@ class Watch:
                 log.error("the policy has mistakes; %s stays in force\n%s", current.current.version, outcome)
             current.refuse(outcome)
         elif outcome.version != current.current.version:
+            tell_shadowed(outcome, current.current.shadowed)
             current.replace(outcome, loaded_at=self._clock.now())
             log.info("policy %s is in force", outcome.version, extra={"notes": outcome.notes})
         elif always_log or current.last_error is not None:
             current.keep()
             log.info("policy %s is in force, unchanged", outcome.version)
+
+
+def tell_shadowed(snapshot: Snapshot, before: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Logs which stored templates do not count any more."""
+    for name in snapshot.shadowed.keys() - before.keys():
+        log.warning(
+            "the template %r is in the file %s now: the stored one does not count", name, snapshot.shadowed[name]
+        )
 
 
 def signature(folder: FilePath) -> Signature:

@@ -20,6 +20,7 @@ from gateway.core.secret import Secret
 from gateway.core.tenant import VirtualKey
 from gateway.store.kinds.pins import PinStore
 from gateway.store.kinds.responses import ResponseStore
+from gateway.store.kinds.templates import TemplateStore
 
 REPLAY_TTL = 24 * 3600.0
 """Seconds for which an answer is kept for its Idempotency-Key."""
@@ -57,6 +58,7 @@ class Changes:
     cooldowns: int
     purges: int | None = 0
     """The number of the last order to forget answers; None: it cannot be told now."""
+    templates: int = 0
 
 
 class KeyStore(Protocol):
@@ -344,6 +346,9 @@ class Store(Protocol):
 
     @property
     def policies(self) -> PolicyStore: ...
+
+    @property
+    def templates(self) -> TemplateStore: ...
 
     @property
     def ledger(self) -> LedgerStore: ...

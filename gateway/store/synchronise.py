@@ -32,6 +32,12 @@ class Purges(Protocol):
     def confirm(self, asked: float) -> None: ...
 
 
+class Templates(Protocol):
+    """The worker's copy of the templates that admins put."""
+
+    async def refresh(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Followers:
     """Who wants to know. `cooldowns` gets all deployments at rest and until when (UTC seconds) after every change."""
@@ -39,6 +45,7 @@ class Followers:
     keys: Keys
     cooldowns: Callable[[Mapping[str, float]], None]
     purges: Purges
+    templates: Templates
 
 
 async def begin(store: Store, followers: Followers) -> Coroutine[Any, Any, None]:
@@ -69,6 +76,8 @@ async def _catch_up(store: Store, followers: Followers, seen: Changes | None) ->
         followers.keys.confirm(asked)
     if seen is None or changes.cooldowns != seen.cooldowns:
         followers.cooldowns(await store.cooldowns.cooldowns())
+    if seen is None or changes.templates != seen.templates:
+        await followers.templates.refresh()
     if changes.purges is None:
         return changes
     if seen is None or changes.purges != seen.purges:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -15,8 +16,10 @@ from gateway.ingress.admin.api import Admin
 from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.openapi import OPERATIONS, document
 from gateway.ingress.admin.server import PREFIX
+from gateway.meter.tokens import Tokens
 from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
+from gateway.policy.stored import StoredTemplates
 from gateway.policy.suite import Ran
 from gateway.route.certificate.certificates import Certificates
 from gateway.store.open import open_store
@@ -42,7 +45,7 @@ class NoReports:
 async def test_the_document_names_what_is_served_and_nothing_else(house: House, tmp_path: Path) -> None:
     worker = house.worker
 
-    def compile_folder(folder: Path) -> Snapshot:
+    def compile_folder(folder: Path, stored: Mapping[str, bytes]) -> Snapshot:
         return worker.policy.current
 
     store = await open_store("embedded", tmp_path / "other")
@@ -53,7 +56,9 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         policy=worker.policy,
         watch=worker.watch,
         folder=house.policies,
-        trying=Trying(compile_folder, lambda folder: Ran(0)),
+        trying=Trying(compile_folder, lambda folder, stored: Ran(0)),
+        stored=StoredTemplates(store.templates),
+        tokens=Tokens(),
         history=History(house.policies, store.policies, worker.policy, Clock()),
         resting=dict,
         observed=dict,
@@ -97,7 +102,7 @@ async def test_every_parameter_that_is_named_is_taken_and_no_other(admin: aiohtt
 
 
 @pytest.mark.parametrize(
-    "path", [each.path.format(id="x") for each in OPERATIONS if each.method == "get" and not each.query]
+    "path", [each.path.format(id="x", name="x") for each in OPERATIONS if each.method == "get" and not each.query]
 )
 async def test_what_has_no_parameters_takes_none(admin: aiohttp.ClientSession, path: str) -> None:
     async with admin.get(PREFIX + path, params={"figures": "1"}) as reply:

@@ -13,6 +13,7 @@ from gateway.cache.purges import Purges
 from gateway.core.clock import Clock
 from gateway.core.purge import Purge
 from gateway.core.tasks import Tasks
+from gateway.policy.stored import StoredTemplates
 from gateway.store.contract import PURGE_TTL, PURGES, CacheStore, Store
 from gateway.store.synchronise import Followers, synchronise
 from tests.store.conftest import Opens
@@ -265,7 +266,9 @@ async def test_a_purge_is_known_to_every_worker_within_a_second(store: Store, ot
     tasks = Tasks()
     copies = [Purges(each.cache) for each in (store, other)]
     for each, copy in zip((store, other), copies, strict=True):
-        tasks.start(synchronise(each, Followers(Keys(), _ignore, copy)), name="synchronise")
+        tasks.start(
+            synchronise(each, Followers(Keys(), _ignore, copy, StoredTemplates(each.templates))), name="synchronise"
+        )
     async with asyncio.timeout(10.0):
         await _until(lambda: all(copy.is_current(time.monotonic()) for copy in copies))
     made = copies[0].number

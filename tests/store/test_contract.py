@@ -15,6 +15,7 @@ from gateway.core.claim import Conflict, Fresh, Pending, Stored
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import VirtualKey
+from gateway.policy.stored import StoredTemplates
 from gateway.store.contract import FILES, POLICIES, REPLAY_LIMIT, OpenError, Store
 from gateway.store.open import open_store
 from gateway.store.synchronise import Followers, announce, synchronise
@@ -275,7 +276,7 @@ class Watched:
 async def test_a_worker_hears_of_revocations_and_cooldowns_within_a_second(store: Store, other: Store) -> None:
     tasks = Tasks()
     watched = Watched(other)
-    followers = Followers(watched, watched.resting.put_nowait, Purges(other.cache))
+    followers = Followers(watched, watched.resting.put_nowait, Purges(other.cache), StoredTemplates(other.templates))
     tasks.start(synchronise(other, followers), name="synchronise")
     await store.keys.create(KEY)
     assert await watched.resting.get() == {}

@@ -15,6 +15,7 @@ from gateway.cache.purges import Purges
 from gateway.core.errors import Overloaded
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import VirtualKey
+from gateway.policy.stored import StoredTemplates
 from gateway.store.contract import CLAIM_LEASE, Changes, OpenError, Store
 from gateway.store.open import open_store
 from gateway.store.redis import store as redis_store
@@ -152,7 +153,10 @@ async def test_revocations_arrive_with_the_push_connection_dead(
             """Nothing new."""
 
     tasks = Tasks()
-    tasks.start(synchronise(other, Followers(Keys(), lambda _: None, Purges(other.cache))), name="synchronise")
+    tasks.start(
+        synchronise(other, Followers(Keys(), lambda _: None, Purges(other.cache), StoredTemplates(other.templates))),
+        name="synchronise",
+    )
     await seen.get()
     await answers(_two_listeners(server))
 

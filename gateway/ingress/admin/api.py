@@ -31,12 +31,16 @@ from gateway.ingress.admin.draft import Trying
 from gateway.ingress.admin.meanings import MeaningRoutes, Reports
 from gateway.ingress.admin.parameters import known_parameters
 from gateway.ingress.admin.policies import PolicyRoutes
+from gateway.ingress.admin.preview import PreviewRoutes
 from gateway.ingress.admin.replay import ReplayRoutes
 from gateway.ingress.admin.rollouts import RolloutRoutes
 from gateway.ingress.admin.server import PREFIX, doorkeeper
 from gateway.ingress.admin.statistics import StatisticsRoutes
+from gateway.ingress.admin.stored import StoredRoutes
+from gateway.meter.tokens import Tokens
 from gateway.policy.current import Current
 from gateway.policy.history import History
+from gateway.policy.stored import StoredTemplates
 from gateway.policy.watch import Watch
 from gateway.route.certificate.certificates import Certificates
 from gateway.store.contract import Store
@@ -80,6 +84,8 @@ class Admin:
     watch: Watch
     folder: Path
     trying: Trying
+    stored: StoredTemplates
+    tokens: Tokens
     history: History
     resting: Resting
     observed: Observed
@@ -118,6 +124,8 @@ class Admin:
                 *self._meanings().routes(),
                 *self._certificates().routes(),
                 *self._rollouts().routes(),
+                *self._stored_templates().routes(),
+                *PreviewRoutes(self.folder, self.policy, self.tokens).routes(),
                 web.get(PREFIX + "deployments", self._deployments),
                 web.get(PREFIX + "budgets", self._budgets),
                 web.get(PREFIX + "telemetry", self._telemetry),
@@ -131,7 +139,7 @@ class Admin:
         return CacheRoutes(self.store.cache, kept, self.journal.calls, self.clock)
 
     def _replay(self) -> ReplayRoutes:
-        return ReplayRoutes(self.journal.calls, self.clock, lambda: self.policy.current, self.trying.compile)
+        return ReplayRoutes(self.journal.calls, self.clock, lambda: self.policy.current, self.trying.snapshot)
 
     def _meanings(self) -> MeaningRoutes:
         return MeaningRoutes(
@@ -139,13 +147,20 @@ class Admin:
         )
 
     def _policies(self) -> PolicyRoutes:
-        return PolicyRoutes(self.folder, self.policy, self.watch, self.trying, self.history, self.store)
+        return PolicyRoutes(
+            self.folder, self.policy, self.watch, self.trying, self.history, self.stored, self.store, self.clock.now
+        )
 
     def _certificates(self) -> CertificateRoutes:
         return CertificateRoutes(self.certificates, self.budgets, lambda: self.policy.current, self.clock.now)
 
     def _rollouts(self) -> RolloutRoutes:
-        return RolloutRoutes(self.rollouts, self.policy, lambda: self.policy.current.templates.named, self.clock)
+        return RolloutRoutes(self.rollouts, self.policy, self.stored.named, self.clock)
+
+    def _stored_templates(self) -> StoredRoutes:
+        return StoredRoutes(
+            self.folder, self.policy, self.watch, self.trying, self.history, self.stored, self.clock.now
+        )
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return fields.json({"status": "ok"})

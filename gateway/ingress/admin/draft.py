@@ -23,11 +23,16 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """`compile` makes a snapshot of a folder, `test` what comes of its tests. Both block, and
-    raise PolicyError."""
+    """`compile` makes a snapshot of a folder and the stored templates (which `stored` tells), `test` what comes of its tests.
+    Both block, and raise PolicyError."""
 
-    compile: Callable[[Path], Snapshot]
-    test: Callable[[Path], Ran]
+    compile: Callable[[Path, Mapping[str, bytes]], Snapshot]
+    test: Callable[[Path, Mapping[str, bytes]], Ran]
+    stored: Callable[[], Mapping[str, bytes]] = dict
+
+    def snapshot(self, folder: Path) -> Snapshot:
+        """As `compile`, with the templates that are stored now."""
+        return self.compile(folder, self.stored())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +66,18 @@ class Tried:
         return "\n".join(map(str, (*self.mistakes, *self.failures)))
 
 
-def try_out(files: Mapping[str, str], trying: Trying) -> Tried:
+def try_out(files: Mapping[str, str], trying: Trying, stored: Mapping[str, bytes] | None = None) -> Tried:
     """What these files (name, text) as one policy give. It blocks. Raises InvalidRequest."""
     with _folder(files) as folder:
-        return try_folder(folder, trying)
+        return try_folder(folder, trying, stored)
 
 
-def try_folder(folder: Path, trying: Trying) -> Tried:
-    """What a folder gives; places in it are told without its name. It blocks."""
+def try_folder(folder: Path, trying: Trying, stored: Mapping[str, bytes] | None = None) -> Tried:
+    """What a folder gives; places in it are told without its name. It blocks. `stored` None: those of now."""
+    beside = trying.stored() if stored is None else stored
     try:
-        snapshot = trying.compile(folder)
-        ran = trying.test(folder)
+        snapshot = trying.compile(folder, beside)
+        ran = trying.test(folder, beside)
     except PolicyError as error:
         return Tried(None, mistakes=[_inside(mistake, f"{folder}/") for mistake in error.mistakes])
     failed, skipped = (

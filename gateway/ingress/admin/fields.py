@@ -24,12 +24,32 @@ _MOST = 10**18  # fits SQLite's integers
 
 async def read_fields(request: web.Request, known: set[str]) -> dict[str, Any]:
     """The body's object, empty when there is no body. Raises InvalidRequest, for members that are not known too."""
-    body = await _body(request)
+    body = await read_body(request)
     fields = json_body.parse(body) if body else {}
     if unknown := fields.keys() - known:
         name = min(unknown)[:64]
         raise InvalidRequest(f"{name!r} is not known here", code="unknown_parameter", param=name)
     return fields
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Raises InvalidRequest, and aiohttp's HTTPRequestEntityTooLarge."""
+    if "Content-Encoding" in request.headers:
+        raise InvalidRequest("the body must not be compressed", code="unsupported_encoding", status=415)
+    if (request.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await request.read()
+    except TimeoutError:
+        raise InvalidRequest("the body did not come in time", code="request_timeout", status=408) from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise InvalidRequest("the body is broken or ends too early", code="incomplete_body") from None
+
+
+def seen(request: web.Request) -> str:
+    """What If-Match says was seen, without its quotes; "" where it says nothing."""
+    return request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
 
 
 def text(fields: Mapping[str, Any], name: str, default: str = "") -> str:
@@ -95,17 +115,3 @@ def single(query: Mapping[str, str]) -> Mapping[str, str]:
             raise InvalidRequest(f"{name[:64]!r} stands there twice", code="invalid_value", param=name[:64])
         found[name] = value
     return found
-
-
-async def _body(request: web.Request) -> bytes:
-    if "Content-Encoding" in request.headers:
-        raise InvalidRequest("the body must not be compressed", code="unsupported_encoding", status=415)
-    if (request.content_length or 0) > MAX_BODY:
-        raise web.HTTPRequestEntityTooLarge(MAX_BODY)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await request.read()
-    except TimeoutError:
-        raise InvalidRequest("the body did not come in time", code="request_timeout", status=408) from None
-    except (web.RequestPayloadError, ConnectionError):
-        raise InvalidRequest("the body is broken or ends too early", code="incomplete_body") from None

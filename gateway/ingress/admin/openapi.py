@@ -18,6 +18,7 @@ _INTEGER: Schema = {"type": "integer", "minimum": 0}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 _REASON: Schema = {**_TEXT, "maxLength": LONGEST_REASON}
 _FILES: Schema = {"type": "object", "additionalProperties": _TEXT, "minProperties": 1, "maxProperties": 100}
+_VERSION: Schema = {"type": ["integer", "string", "null"]}
 _TIME: Schema = {"type": "string", "description": MOMENTS, "example": "-7d"}
 _AMOUNT: Schema = {"type": "number", "minimum": 0}
 _TIMES = dict.fromkeys(TIMES, _TIME)
@@ -46,6 +47,8 @@ class Operation:
     query: Mapping[str, Schema] = field(default_factory=dict)
     body: Mapping[str, Schema] = field(default_factory=dict)
     required: Sequence[str] = ()
+    text: str = ""
+    """The media type of a body that is no JSON, if it may be."""
 
 
 OPERATIONS = (
@@ -222,6 +225,41 @@ OPERATIONS = (
         body={"reason": _REASON},
         required=("reason",),
     ),
+    Operation(
+        "put",
+        "templates/{name}",
+        "Puts a template into the store, once it has been tried out with the policy; If-Match says which etag was edited, "
+        "If-None-Match: * that there is none",
+        query={"reason": {**_REASON, "description": "why, where the body is the file itself"}},
+        body={"source": {"type": ["string", "object"], "description": "the file, or what it says"}, "reason": _REASON},
+        required=("source", "reason"),
+        text="application/yaml",
+    ),
+    Operation(
+        "delete",
+        "templates/{name}",
+        "Removes a template from the store, unless the policy needs it; If-Match as above",
+        status=204,
+        query={"reason": _REASON},
+    ),
+    Operation("get", "templates/{name}/source", "A stored template's file as it was put, with its etag"),
+    Operation(
+        "post",
+        "templates/{name}:preview",
+        "What a version makes of variables, its tokens, and how that differs from another version; nobody is called",
+        body={
+            "variables": {"type": "object", "description": "none: examples"},
+            "version": {
+                **_VERSION,
+                "description": "a number, a label or a hash; none: the one that stands for the template",
+            },
+            "messages": {"type": "array", "items": {"type": "object"}, "description": "the client's"},
+            "content": {**_OPTIONAL_TEXT, "description": "the client's one message"},
+            "model": {**_OPTIONAL_TEXT, "description": "the client's"},
+            "source": {"type": ["string", "object"], "description": "a file that has not been put"},
+            "against": {**_VERSION, "description": "a version to compare with"},
+        },
+    ),
     Operation("get", "deployments", "The deployments of the policy, how they do, and until when and why one rests"),
     Operation(
         "get", "budgets", "Every budget and rate in use: limit, settled, held, escrowed, left, and when it resets"
@@ -264,7 +302,10 @@ def _described(operation: Operation) -> dict[str, object]:
     if parameters:
         described["parameters"] = parameters
     if operation.body:
-        described["requestBody"] = {"content": {"application/json": {"schema": _object(operation)}}}
+        content: dict[str, object] = {"application/json": {"schema": _object(operation)}}
+        if operation.text:
+            content[operation.text] = {"schema": _TEXT}
+        described["requestBody"] = {"content": content}
     return described
 
 

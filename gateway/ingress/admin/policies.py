@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -16,8 +17,9 @@ from gateway.ingress.admin.server import PREFIX
 from gateway.policy.current import Current
 from gateway.policy.history import History, Version
 from gateway.policy.mistakes import PolicyError
-from gateway.policy.source.folder import contents, policy_files, version_of
+from gateway.policy.source.folder import apart, contents, policy_files, version_of, with_stored
 from gateway.policy.source.replacing import alone, replace
+from gateway.policy.stored import Put, StoredTemplates, texts
 from gateway.policy.watch import Watch
 from gateway.store.contract import Store
 
@@ -31,14 +33,24 @@ class PolicyRoutes:
     """`folder` is the policy's."""
 
     def __init__(
-        self, folder: Path, policy: Current, watch: Watch, trying: draft.Trying, history: History, store: Store
+        self,
+        folder: Path,
+        policy: Current,
+        watch: Watch,
+        trying: draft.Trying,
+        history: History,
+        stored: StoredTemplates,
+        store: Store,
+        now: Callable[[], float],
     ) -> None:
         self._folder = folder
         self._policy = policy
         self._watch = watch
         self._trying = trying
         self._history = history
+        self._stored = stored
         self._store = store
+        self._now = now
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (
@@ -109,7 +121,7 @@ class PolicyRoutes:
         files, reason, removes = fields.texts(asked, "files"), fields.reason(asked), asked.get("removes", False)
         if not isinstance(removes, bool):
             raise InvalidRequest("removes must be true or false", code="invalid_type", param="removes")
-        base = request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+        base = fields.seen(request)
         if not base:
             message = "say in If-Match which version was edited, or * to overwrite whatever is there"
             raise InvalidRequest(message, code="missing_if_match", status=428)
@@ -126,28 +138,65 @@ class PolicyRoutes:
         if not found.is_whole:
             message = "this version had credentials written out, which are not kept: it cannot be put into force again"
             raise Conflict(message, code="policy_not_whole", param="version")
-        await self._change(found.files(), base=ANY, removes=True, why=f"back to this version: {reason}")
+        why = f"back to this version: {reason}"
+        files, stored_then = apart(found.files())
+        number, there = await self._stored.load()
+        puts = {name: Put(text.encode(), fields.WHO, why, self._now()) for name, text in stored_then.items()}
+        beside = texts(puts)
+        changes: dict[str, Put | None] = {**dict.fromkeys(there), **puts}
+        changes = {name: put for name, put in changes.items() if texts(there).get(name) != beside.get(name)}
+        await self._try_out(files, beside)
+        async with self._stored_changed(changes, there, number):
+            await self._write(files, beside, base=ANY, removes=True, why=why)
         return await self._state(request)
 
     async def _change(self, files: Mapping[str, str], *, base: str, removes: bool, why: str) -> None:
         """Raises InvalidRequest for what is no policy, Conflict where it does not fit what is there, Overloaded."""
-        tried = await asyncio.to_thread(draft.try_out, files, self._trying)
+        stored = texts((await self._stored.load())[1])
+        await self._try_out(files, stored)
+        await self._write(files, stored, base=base, removes=removes, why=why)
+
+    async def _try_out(self, files: Mapping[str, str], stored: Mapping[str, bytes]) -> None:
+        tried = await asyncio.to_thread(draft.try_out, files, self._trying, stored)
         if not tried.is_good:
             raise InvalidRequest(tried.summary(), code="policy_invalid", param="files")
         await self._history.versions()  # what cannot be kept is not changed
+
+    async def _write(
+        self, files: Mapping[str, str], stored: Mapping[str, bytes], *, base: str, removes: bool, why: str
+    ) -> None:
         new = {name: text.encode() for name, text in files.items()}
-        await asyncio.to_thread(_write, self._folder, new, base, removes)
-        log.warning("the policy was changed", extra={"version": tried.version, "who": fields.WHO, "reason": why})
-        await self._history.note(dict(sorted(new.items())), who=fields.WHO, why=why)
+        await asyncio.to_thread(_replace, self._folder, new, stored, base, removes)
+        whole = with_stored(new, stored)
+        version = version_of(whole.items())
+        log.warning("the policy was changed", extra={"version": version, "who": fields.WHO, "reason": why})
+        await self._history.note(whole, who=fields.WHO, why=why)
         await self._watch.reload()
 
+    @asynccontextmanager
+    async def _stored_changed(
+        self, changes: Mapping[str, Put | None], there: Mapping[str, Put], number: int
+    ) -> AsyncIterator[None]:
+        """Changes stored templates, and puts them back should what is done within the block be refused."""
+        if changes and not await self._stored.change(changes, since=number):
+            message = "the stored templates were changed meanwhile; try again"
+            raise Conflict(message, code="version_conflict", param="version")
+        try:
+            await self._stored.refresh()
+            yield
+        except Conflict:
+            if changes:
+                await self._stored.change({name: there.get(name) for name in changes}, since=number + 1)
+                await self._stored.refresh()
+            raise
 
-def _write(folder: Path, files: Mapping[str, bytes], base: str, removes: bool) -> None:
+
+def _replace(folder: Path, files: Mapping[str, bytes], stored: Mapping[str, bytes], base: str, removes: bool) -> None:
     """It blocks."""
     try:
         with alone(folder):
             before = contents(folder) if policy_files(folder) else {}
-            there = version_of(before.items())
+            there = version_of(with_stored(before, stored).items())
             if base not in (ANY, there):
                 message = f"the policy was changed meanwhile: its folder has {there}, and {base[:64]} was edited"
                 raise Conflict(message, code="policy_changed", status=412)

@@ -14,12 +14,15 @@ from gateway.core.errors import Conflict, InvalidRequest, NotFound
 from gateway.ingress.admin import fields
 from gateway.ingress.admin.policies import ANY
 from gateway.ingress.admin.server import PREFIX
+from gateway.ingress.admin.stored import stored_row
 from gateway.policy.current import Current
+from gateway.policy.source.folder import is_stored
+from gateway.policy.stored import Put
 from gateway.template.rollout import orders
 from gateway.template.rollout.bounds import written
 from gateway.template.rollout.counted import HOUR, KEPT, SHADOW
 from gateway.template.rollout.intervals import figures
-from gateway.template.rollout.rollouts import Followed, Rollouts, Templates, number_of, shares
+from gateway.template.rollout.rollouts import Followed, Rollouts, number_of, shares
 from gateway.template.rollout.standing import Standing, Stepped
 from gateway.template.rollout.tally import Tally
 from gateway.trace.reading.search import LONGEST, moment
@@ -33,10 +36,12 @@ Ordered = Callable[[Standing], Standing]
 
 
 class RolloutRoutes:
-    def __init__(self, rollouts: Rollouts, policy: Current, templates: Callable[[], Templates], clock: Clock) -> None:
+    def __init__(
+        self, rollouts: Rollouts, policy: Current, stored: Callable[[], Mapping[str, Put]], clock: Clock
+    ) -> None:
         self._rollouts = rollouts
         self._policy = policy
-        self._templates = templates
+        self._stored = stored
         self._clock = clock
 
     def routes(self) -> Sequence[web.RouteDef]:
@@ -49,7 +54,9 @@ class RolloutRoutes:
         )
 
     async def _list(self, request: web.Request) -> web.Response:
-        return fields.json({"templates": [self._row(each) for each in await self._known()]})
+        known = [self._row(each) for each in await self._known()]
+        stored = [stored_row(name, put) for name, put in self._stored().items()]
+        return fields.json({"templates": known, "stored": stored})
 
     async def _one(self, request: web.Request) -> web.Response:
         query, now = fields.single(request.query), self._clock.now()
@@ -85,7 +92,7 @@ class RolloutRoutes:
     async def _order(
         self, request: web.Request, followed: Followed, change: Ordered, word: orders.Word
     ) -> web.Response:
-        seen = request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+        seen = fields.seen(request)
 
         def checked(there: Standing) -> Standing:
             etag = there.etag(followed.basis)
@@ -102,7 +109,7 @@ class RolloutRoutes:
 
     async def _known(self) -> list[Followed]:
         """With what other workers have told the store."""
-        await self._rollouts.flush(self._templates(), everything=True)
+        await self._rollouts.flush(self._policy.current.templates.named, everything=True)
         return sorted(self._rollouts, key=lambda each: each.template.name)
 
     async def _find(self, request: web.Request) -> Followed:
@@ -123,10 +130,13 @@ class RolloutRoutes:
 
     def _row(self, followed: Followed) -> dict[str, object]:
         template, standing = followed.template, followed.standing
+        put = self._stored().get(template.name)
         return {
             "template": template.name,
             "description": template.description,
             "file": template.file,
+            "source": "stored" if is_stored(template.file) else "file",
+            "stored": None if put is None else stored_row(template.name, put),
             "labels": dict(template.labels),
             "standing": template.standing,
             "versions": [self._version(followed, number) for number in sorted(template.versions, reverse=True)],

@@ -145,6 +145,11 @@ def _try_out(
             mistakes.add((*path, "messages"), f"template_invalid: tried with examples, {error.message}", key=True)
 
 
+def examples(variables: Mapping[str, Variable]) -> Mapping[str, Any]:
+    """A value for each variable that is required."""
+    return {each.name: sample(each) for each in variables.values() if each.required}
+
+
 def sample(variable: Variable) -> Any:
     """A value to try a template with."""
     if variable.example is not None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 
 from gateway.policy import schema
-from gateway.policy.mistakes import Mistakes, Path, Place, Places, nearest
+from gateway.policy.mistakes import Mistake, Mistakes, Path, Place, Places, PolicyError, nearest
 from gateway.policy.schema_template import TemplateText
 from gateway.policy.sections.models import Models, unknown
 from gateway.policy.sections.template_cases import TemplateCase, compile_template_cases
 from gateway.policy.sections.template_versions import compile_versions, standing_of
 from gateway.policy.shapes import listed
 from gateway.policy.source.document import Document, parse
-from gateway.policy.source.folder import PARTIALS, TEMPLATES, Source
+from gateway.policy.source.folder import PARTIALS, TEMPLATES, Source, stored_file
 from gateway.policy.validate import validate_whole
 from gateway.template.choose import named
 from gateway.template.engine import Engine
@@ -25,7 +26,7 @@ from gateway.template.rules import Mode, Rollout, Shadow, Template, Unit
 from gateway.template.wanted import split
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NAMED = "a template's name is made of letters, digits, `.`, `_` and `-`, 64 at most"
+NAMED = "a template's name is made of letters, digits, `.`, `_` and `-`, 64 at most"
 _FOLDER = f"{TEMPLATES}/{PARTIALS}/"
 _LARGEST_PARTIAL = 64 * 1024
 
@@ -42,21 +43,56 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
+    """`shadowed`: the stored templates that do not count, since there is a file for their names, and that file."""
+
     templates: Templates
     written: tuple[Written, ...] = ()
+    shadowed: Mapping[str, str] = field(default_factory=dict)
+
+    def notes(self) -> tuple[str, ...]:
+        return tuple(
+            f"the template {name!r} is in the file {file}: the stored one of that name does not count"
+            for name, file in self.shadowed.items()
+        )
 
 
 def compile_templates(policy: schema.Policy, source: Source, mistakes: Mistakes) -> Compiled:
-    """Those that the policy names, and every other file that is right in templates/ by its own name."""
+    """Those that the policy names, every other file that is right in templates/ by its own name, and those that the store has
+    and no file."""
     engine = Engine()
     partials = _partials(source, engine, mistakes)
+    files = dict(_files(policy, source, mistakes))
+    stored = {name: stored_file(name) for name in source.stored if name not in files}
     written = []
-    for name, file in _files(policy, source, mistakes):
-        document, wrong = parse(source.below[file], str(source.folder / file), None)
+    for name, file in (files | stored).items():
+        content, place = (
+            (source.stored[name], file) if name in stored else (source.below[file], str(source.folder / file))
+        )
+        document, wrong = parse(content, place, None)
         if not wrong.found and (found := _template(name, file, document, partials, engine, wrong)) is not None:
             written.append(found)
         mistakes.found.extend(wrong.found)
-    return Compiled(Templates({each.template.name: each.template for each in written}, engine), tuple(written))
+    shadowed = {name: file for name, file in files.items() if name in source.stored}
+    named = {each.template.name: each.template for each in written}
+    return Compiled(Templates(named, engine), tuple(written), shadowed)
+
+
+def compile_alone(name: str, content: bytes, files: Mapping[str, bytes]) -> tuple[Template, Engine]:
+    """A template that is part of no policy yet, with the partials among a folder's files. Raises PolicyError."""
+    source = Source(FilePath(), Document(), "", files)
+    file, engine = stored_file(name), Engine()
+    document, mistakes = parse(content, file, None)
+    partials = _partials(source, engine, mistakes)
+    mistakes.raise_if_any()
+    found = _template(name, file, document, partials, engine, mistakes)
+    mistakes.raise_if_any()
+    if found is None:
+        raise PolicyError([Mistake(file, 1, 1, "", "this is no template")])
+    return found.template, engine
+
+
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
 
 
 def _files(policy: schema.Policy, source: Source, mistakes: Mistakes) -> Iterator[tuple[str, str]]:
@@ -68,7 +104,7 @@ def _files(policy: schema.Policy, source: Source, mistakes: Mistakes) -> Iterato
         file = str(PurePosixPath(entry.file))
         listed_files.add(file)
         if not _NAME.fullmatch(name):
-            mistakes.add(path, _NAMED, key=True)
+            mistakes.add(path, NAMED, key=True)
         elif file not in known:
             mistakes.add((*path, "file"), f"there is no file {file[:100]!r} in the policy folder{nearest(file, known)}")
         else:
@@ -87,7 +123,7 @@ def _files(policy: schema.Policy, source: Source, mistakes: Mistakes) -> Iterato
         elif name in policy.templates:
             _at(file, source, mistakes, f"the template {name!r} is already in the file {policy.templates[name].file!r}")
         elif not _NAME.fullmatch(name):
-            _at(file, source, mistakes, _NAMED)
+            _at(file, source, mistakes, NAMED)
         else:
             yield name, file
 
@@ -105,7 +141,7 @@ def _partials(source: Source, engine: Engine, mistakes: Mistakes) -> Mapping[str
         try:
             text = content.decode().removeprefix("\ufeff").removesuffix("\n")
             if not _NAME.fullmatch(name):
-                raise GrammarError(1, _NAMED.replace("template", "partial"))
+                raise GrammarError(1, NAMED.replace("template", "partial"))
             if len(content) > _LARGEST_PARTIAL:
                 raise GrammarError(1, "a partial has at most 64 KiB")
             engine.add_partial(name, text)

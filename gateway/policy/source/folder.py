@@ -25,6 +25,9 @@ TEMPLATES = "templates"
 PARTIALS = "partials"
 """The subfolder of it in which the partials are."""
 YAML = (".yaml", ".yml")
+STORED = "stored/"
+"""Before the names of templates that are no files: of those that the store has. No file of a policy begins like this."""
+NONE_STORED: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,18 @@ class PolicyFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a folder says. `version` is the first 12 hexadecimal digits of a hash of its files' names and bytes. `below` are the
-    files of templates and partials, by their names below `folder`, such as `templates/support.yaml`."""
+    """What a folder says, and the store beside it. `version` is the first 12 hexadecimal digits of a hash of the names and bytes
+    of its files and of the stored templates. `below` are the files of templates and partials, by their names below `folder`, such
+    as `templates/support.yaml`; `stored` are the stored ones by their own."""
 
     folder: FilePath
     document: Document
     version: str
     below: Mapping[str, bytes] = field(default_factory=dict)
+    stored: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def read(folder: FilePath, environment: Mapping[str, str]) -> Source:
+def read(folder: FilePath, environment: Mapping[str, str], stored: Mapping[str, bytes] = NONE_STORED) -> Source:
     """The files of `folder` merged. Raises PolicyError with everything that is wrong with them as YAML."""
     merged = Document()
     clashes = Mistakes(merged.places)
@@ -62,7 +67,8 @@ def read(folder: FilePath, environment: Mapping[str, str]) -> Source:
     wrong.extend(clashes.found)
     if wrong:
         raise PolicyError(wrong)
-    return Source(folder, merged, version_of(found), {name: content for name, content in found if "/" in name})
+    below = {name: content for name, content in found if "/" in name}
+    return Source(folder, merged, version_of(with_stored(dict(found), stored).items()), below, stored)
 
 
 def contents(folder: FilePath) -> dict[str, bytes]:
@@ -81,6 +87,26 @@ def version_of(files: Iterable[tuple[str, bytes]]) -> str:
         digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
     return digest.hexdigest()[:12]
+
+
+def stored_file(name: str) -> str:
+    """What a stored template's name is among files."""
+    return f"{STORED}{name}.yaml"
+
+
+def is_stored(file: str) -> bool:
+    return file.startswith(STORED)
+
+
+def with_stored(files: Mapping[str, bytes], stored: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a policy and the stored templates, in the order of their names."""
+    return dict(sorted({**files, **{stored_file(name): content for name, content in stored.items()}}.items()))
+
+
+def apart(files: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What `with_stored` put together: the files, and the stored templates by their own names."""
+    stored = {name[len(STORED) :].removesuffix(".yaml"): text for name, text in files.items() if is_stored(name)}
+    return {name: text for name, text in files.items() if not is_stored(name)}, stored
 
 
 def policy_files(folder: FilePath) -> list[PolicyFile]:

@@ -26,6 +26,7 @@ from gateway.store.redis.policies import RedisPolicies
 from gateway.store.redis.replays import RedisReplays
 from gateway.store.redis.responses import RedisResponses
 from gateway.store.redis.server import Server
+from gateway.store.redis.templates import RedisTemplates
 from gateway.store.redis.versions import RedisVersions
 
 OPENING = 5.0
@@ -68,16 +69,17 @@ class RedisStore:
         self.replays = RedisReplays(server)
         self.versions = RedisVersions(server)
         self.policies = RedisPolicies(server)
+        self.templates = RedisTemplates(server)
         self.ledger = RedisLedger(server)
         server.listen(CHANNEL, self._woken)
 
     async def changes(self) -> Changes:
-        kinds = ("epoch", "keys", "cooldowns", "purges")
-        epoch, keys, cooldowns, purges = await self._server.command("HMGET", CHANGES, *kinds)
+        kinds = ("epoch", "keys", "cooldowns", "purges", "templates")
+        epoch, keys, cooldowns, purges, templates = await self._server.command("HMGET", CHANGES, *kinds)
         if epoch != self._epoch:
             await self._restore()
         last_order = await self.cache.last_order(None if purges is None else int(purges))
-        return Changes(keys=int(keys or 0), cooldowns=int(cooldowns or 0), purges=last_order)
+        return Changes(int(keys or 0), int(cooldowns or 0), last_order, int(templates or 0))
 
     async def pushed(self, *, within: float) -> None:
         try:
@@ -95,14 +97,15 @@ class RedisStore:
         await self._server.close()
 
     async def _restore(self) -> None:
-        """Puts the keys back that Redis lost; revoked ones too, so that none comes to life again."""
+        """Puts the keys back that Redis lost, revoked ones too, so that none comes to life again; and templates."""
         await self._server.command("HSETNX", CHANGES, "epoch", self._epoch)
         if await self._server.command("HGET", CHANGES, "epoch") != self._epoch:
             log.error("redis holds the data of another start; restart this gateway to use them")
             raise away()
-        log.warning("redis lost its data; putting the keys back")
+        log.warning("redis lost its data; putting the keys and templates back")
         await self._server.command("SET", PEPPER, self.pepper.reveal(), "NX")
         await self.keys.restore()
+        await self.templates.restore()
 
 
 async def open_redis(url: str, *, pepper: Secret | None, clock: Clock) -> RedisStore:

@@ -11,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.store.contract import Changes, OpenError
-from gateway.store.sqlite import cache, cooldowns, keys, ledger, policies, replays, versions
+from gateway.store.sqlite import cache, cooldowns, keys, ledger, policies, replays, templates, versions
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.meanings import SqliteMeanings
 from gateway.store.sqlite.pins import SqlitePins
@@ -53,13 +53,14 @@ class SqliteStore:
         self.replays = replays.SqliteReplays(database, clock)
         self.versions = versions.SqliteVersions(database, clock)
         self.policies = policies.SqlitePolicies(database)
+        self.templates = templates.SqliteTemplates(database)
         self.ledger = ledger.SqliteLedger(database, clock)
 
     async def changes(self) -> Changes:
         query = "SELECT kind, number FROM changes"
         numbers = dict(await self._database.run(lambda connection: connection.execute(query).fetchall()))
         purges = await self.cache.last_order()
-        return Changes(keys=numbers["keys"], cooldowns=numbers["cooldowns"], purges=purges)
+        return Changes(numbers["keys"], numbers["cooldowns"], purges, numbers["templates"])
 
     async def pushed(self, *, within: float) -> None:
         await asyncio.sleep(within)
@@ -74,7 +75,7 @@ class SqliteStore:
 
 async def open_sqlite(data_folder: Path, *, pepper: Secret | None, clock: Clock) -> SqliteStore:
     """The store in this folder, made when there is none; `pepper` None: the one it keeps. Raises OpenError."""
-    parts = (keys, cooldowns, replays, versions, policies, ledger)
+    parts = (keys, cooldowns, replays, versions, policies, templates, ledger)
     schema = ";".join([SCHEMA, *(part.SCHEMA for part in parts)])
     database = await asyncio.to_thread(Database, data_folder / FILE, schema)
     try:

@@ -61,6 +61,9 @@ class SessionEstimates:
         price = deployment.price
         return None if price is None else ceiling(sent, made, price, kinds=_KINDS)
 
+    def boundless(self, call: Call, deployment: Deployment) -> None:
+        return None
+
     def cost(self, deployment: Deployment, *, sent: int, made: int) -> int:
         return 0 if deployment.price is None else cost(Usage(sent, made), deployment.price)
 

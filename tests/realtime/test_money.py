@@ -150,6 +150,23 @@ async def test_several_responses_at_once_are_each_held_for(house: House, talker:
     assert (await house.only_record())["cost_nano_usd"] == 3 * ONE
 
 
+async def test_a_session_has_so_many_responses_at_once(house: House, talker: Talker) -> None:
+    async def silent(connection: ServerConnection) -> None:
+        async for message in connection:
+            talker.heard.put_nowait(message)
+
+    talker.does = silent
+    async with calling(house) as client:
+        for _ in range(65):
+            await client.send(ASK)
+        error = (await until(client, "error"))["error"]
+
+        assert (error["type"], error["code"]) == ("insufficient_quota", "too_many_responses")
+        assert await ended(client) == (1008, "too_many_responses")
+
+    assert talker.heard.qsize() == 64
+
+
 async def test_a_response_that_the_provider_begins_by_itself_is_paid(house: House, talker: Talker) -> None:
     async def eager(connection: ServerConnection) -> None:
         for _ in range(3):

@@ -32,8 +32,9 @@ format: .venv/.dev ## put the code into its standard form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.dev .redis/redis-server ## measure beside other gateways: about 12 minutes
+bench: .venv/.dev .redis/redis-server ## measure beside other gateways: about 25 minutes
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.dialects
 
 bench-ledger: .venv/.dev .redis/redis-server ## prove the budgets' promises at full size: about two hours
 	$(BIN)/python -m bench.ledger

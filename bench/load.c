@@ -1,6 +1,6 @@
 /* A load generator for loopback. It reads every response whole and counts as an error whatever is not one.
  *
- *     load --port P --body FILE --connections N --seconds S [--requests N] [--rate R] [--stream]
+ *     load --port P --body FILE --connections N --seconds S [--requests N] [--rate R] [--stream] [--until TEXT]
  *          [--least-bytes N] [--path PATH] [--header 'Name: value']...
  *
  * Without --rate the loop is closed: each connection sends again as soon as it has its answer.
@@ -8,7 +8,7 @@
  * moment its call was due, so a stalled server cannot hide behind the calls it kept from being sent
  * (coordinated omission).
  * An error: a status other than 200, a response cut short, fewer body bytes than --least-bytes, or with --stream
- * no closing [DONE]. A whole 503 is counted as refused, too. With --stream a latency is the time to the first byte of the body.
+ * no closing [DONE], or no TEXT (of at most 63 bytes) where --until gives one. A whole 503 is counted as refused, too. With --stream a latency is the time to the first byte of the body.
  * --requests ends the run after so many calls. The result is one line of JSON. */
 #define _GNU_SOURCE
 #include "http1.h"
@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 256 * 1024, HEAD_SIZE = 16 * 1024, LINE_SIZE = 16, TOO_MANY_ERRORS = 1000 };
+enum { READ_SIZE = 256 * 1024, HEAD_SIZE = 16 * 1024, LINE_SIZE = 16, MARK_SIZE = 64, TOO_MANY_ERRORS = 1000 };
 #define DRAIN_NS 30000000000ull
 
 struct connection {
@@ -39,13 +39,15 @@ struct connection {
     int status, closing, done_seen;
     char line[LINE_SIZE]; /* the beginning of the event line being read */
     size_t line_length;
+    char tail[2 * MARK_SIZE]; /* the body's last bytes, where the mark of its end may have begun */
+    size_t tail_length;
 };
 
 struct options {
     int port, connections, streamed;
     double seconds, rate;
     uint64_t requests, least_bytes;
-    const char *path, *body_file, *headers[16];
+    const char *path, *body_file, *until, *headers[16];
     int header_count;
 };
 
@@ -71,7 +73,7 @@ static void read_options(int count, char **arguments) {
     static const struct option known[] = {
         {"port", 1, 0, 'p'}, {"body", 1, 0, 'b'}, {"connections", 1, 0, 'c'}, {"seconds", 1, 0, 's'},
         {"requests", 1, 0, 'n'}, {"rate", 1, 0, 'r'}, {"stream", 0, 0, 'S'}, {"least-bytes", 1, 0, 'l'},
-        {"path", 1, 0, 'P'}, {"header", 1, 0, 'H'}, {0, 0, 0, 0}};
+        {"path", 1, 0, 'P'}, {"until", 1, 0, 'u'}, {"header", 1, 0, 'H'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
         switch (option) {
@@ -84,11 +86,16 @@ static void read_options(int count, char **arguments) {
         case 'S': options.streamed = 1; break;
         case 'l': options.least_bytes = strtoull(optarg, NULL, 10); break;
         case 'P': options.path = optarg; break;
+        case 'u': options.until = optarg; break;
         case 'H':
             if (options.header_count < 16) options.headers[options.header_count++] = optarg;
             break;
         default: exit(2);
         }
+    }
+    if (options.until && (!*options.until || strlen(options.until) >= MARK_SIZE)) {
+        fprintf(stderr, "load: --until takes 1 to %d bytes\n", MARK_SIZE - 1);
+        exit(2);
     }
     if (!options.port || !options.body_file || options.connections < 1) {
         fprintf(stderr, "load: --port, --body and at least one connection are needed\n");
@@ -189,7 +196,7 @@ static void call(uint64_t due) {
     struct connection *connection = &connections[idle[--idle_count]];
     connection->stage = SENDING;
     connection->due = due;
-    connection->sent = connection->head_size = connection->line_length = 0;
+    connection->sent = connection->head_size = connection->line_length = connection->tail_length = 0;
     connection->first_byte = connection->body_bytes = 0;
     connection->status = connection->closing = connection->done_seen = 0;
     issued++;
@@ -206,11 +213,27 @@ static void end_line(struct connection *connection) {
     else chunks++;
 }
 
+/* Whether the mark is in these bytes, or across them and those before. */
+static void look_for_mark(struct connection *connection, const char *data, size_t length) {
+    size_t mark = strlen(options.until), begin = length < MARK_SIZE ? length : MARK_SIZE;
+    memcpy(connection->tail + connection->tail_length, data, begin);
+    size_t known = connection->tail_length + begin;
+    if (memmem(connection->tail, known, options.until, mark) || memmem(data, length, options.until, mark)) connection->done_seen = 1;
+    const char *end = length < MARK_SIZE ? connection->tail + known : data + length;
+    size_t keep = known < mark - 1 ? known : mark - 1;
+    memmove(connection->tail, end - keep, keep);
+    connection->tail_length = keep;
+}
+
 static void take_body(void *owner, const char *data, size_t length) {
     struct connection *connection = owner;
     if (!connection->body_bytes) connection->first_byte = nanoseconds();
     connection->body_bytes += length;
     if (!options.streamed) return;
+    if (options.until) {
+        look_for_mark(connection, data, length);
+        return;
+    }
     for (size_t at = 0; at < length;) {
         const char *newline = memchr(data + at, '\n', length - at);
         size_t take = newline ? (size_t)(newline - (data + at)) : length - at;
@@ -247,7 +270,7 @@ static const char *take_head(struct connection *connection, const char *data, si
 static const char *verdict(const struct connection *connection) {
     if (connection->status != 200) return "not a 200";
     if (connection->body_bytes < options.least_bytes) return "body too short";
-    if (options.streamed && !connection->done_seen) return "stream without [DONE]";
+    if (options.streamed && !connection->done_seen) return "stream without its end";
     return NULL;
 }
 

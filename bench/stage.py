@@ -46,12 +46,13 @@ def set_stage(build: Path, programs: Programs, cores: Cores) -> Iterator[Stage]:
         scratch, port = Path(folder), free_port()
         mock = [str(programs.mock_provider), str(port)]
         with running(mock, cores=cores.clients, log=scratch / "mock.log"):
-            _wait_for_listener(port)
+            wait_for_listener(port)
             loader = Loader(programs.load, cores.clients, write_bodies(scratch))
             yield Stage(build, scratch, port, loader, cores)
 
 
-def _wait_for_listener(port: int) -> None:
+def wait_for_listener(port: int) -> None:
+    """Raises ConnectionRefusedError when nobody listens at last."""
     deadline = time.monotonic() + MOCK_PATIENCE
     while True:
         try:

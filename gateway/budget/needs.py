@@ -40,6 +40,10 @@ class Estimates(Protocol):
 
     def cost(self, deployment: Deployment, *, sent: int, made: int) -> int: ...
 
+    def boundless(self, call: Call, deployment: Deployment) -> str | None:
+        """Why nobody can say what the call may come to there; None where somebody can."""
+        ...
+
 
 class Needs:
     """`is_bound`: a hard budget is among the accounts, which the provider must not run past."""
@@ -53,6 +57,12 @@ class Needs:
             self.has_money = self.has_money or each.index == 0
             self.is_bound = self.is_bound or (each.limit.hard and not each.is_rate)
         self.choices = estimates.choices(call)
+
+    def check_bound(self, deployment: Deployment) -> None:
+        """Raises InvalidRequest for a call without bound, where there is a budget that must not be run past."""
+        if self.is_bound and (why := self._estimates.boundless(self._call, deployment)) is not None:
+            account = next(each for each in self.accounts if each.limit.hard and not each.is_rate)
+            raise refusals.boundless(account, why)
 
     def places(self) -> list[Demand]:
         """What a call needs that costs nothing."""

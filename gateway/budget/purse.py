@@ -225,6 +225,7 @@ class Purse:
     async def _reserve(self, needs: Needs, deployment: Deployment) -> int | None:
         """All that the cap allows is held, of a stream too: what a provider thinks and does not show is billed like the rest."""
         asked = self._estimates.asked_output(self._call)
+        needs.check_bound(deployment)
         makes = self._call.operation in OUTPUT_CAPS
         cap = (asked or self._max_output) if makes else asked or 0
         sent, is_close = self._estimates.sent(self._call, deployment), False

@@ -37,6 +37,14 @@ def unpriced(account: Account, deployment: Deployment) -> InvalidRequest:
     )
 
 
+def boundless(account: Account, why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{why}, and the {level(account)}'s budget must not be run past: bound it (max_uses, max_tool_calls), or leave it out",
+        code="unbounded_tool",
+        param="tools",
+    )
+
+
 def level(account: Account) -> str:
     return _LEVELS[account.scope]
 

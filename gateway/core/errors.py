@@ -110,8 +110,9 @@ class NotFound(CallerError):
 
 
 class Conflict(CallerError):
+    """`code` says with what."""
+
     status = 409
-    code = "conflict"
 
 
 class RateLimited(CallerError):

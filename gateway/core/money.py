@@ -14,14 +14,16 @@ class Price:
 
     `unit` is nano-USD for each image, second of audio, character of speech or search, whichever the deployment sells; where it
     sells tokens too, for answers whose tokens are not told.
-    A kind that is None costs what other input or output costs. `tiers` are pairs, rising: a call with more input tokens than
-    the first says costs what the second says, all of its tokens.
+    `web_search` is nano-USD for each search of the web that the provider makes for an answer; None: not known.
+    A kind that is None costs what other input or output costs, and `cache_write_1h` what `cache_write` costs. `tiers` are pairs,
+    rising: a call with more input tokens than the first says costs what the second says, all of its tokens.
     """
 
     input: int
     output: int
     cached_input: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
     audio_input: int | None = None
     audio_output: int | None = None
     image_input: int | None = None
@@ -29,6 +31,7 @@ class Price:
     reasoning: int | None = None
     request: int = 0
     unit: int = 0
+    web_search: int | None = None
     tiers: tuple[tuple[int, Price], ...] = ()
 
 

@@ -14,6 +14,8 @@ class Details:
     audio_output: int = 0
     image_input: int = 0
     image_output: int = 0
+    cache_write_1h: int = 0
+    """Of those in `cache_write`, the tokens that are kept for an hour."""
 
     def __add__(self, other: Details) -> Details:
         return Details(
@@ -22,6 +24,7 @@ class Details:
             self.audio_output + other.audio_output,
             self.image_input + other.image_input,
             self.image_output + other.image_output,
+            self.cache_write_1h + other.cache_write_1h,
         )
 
 
@@ -32,7 +35,8 @@ NO_DETAILS = Details()
 class Usage:
     """`input` includes the cached tokens, `output` includes the reasoning tokens, as OpenAI counts them.
 
-    `units` are what is billed beside tokens: images made, seconds heard, characters spoken, searches.
+    `units` are what is billed beside tokens: images made, seconds heard, characters spoken, searches of a reranker. `searches`
+    are those of the web that the provider made for an answer.
     """
 
     input: int
@@ -42,6 +46,7 @@ class Usage:
     estimated: bool = False
     details: Details = NO_DETAILS
     units: int = 0
+    searches: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         """Of two answers; estimated if either is."""
@@ -53,4 +58,5 @@ class Usage:
             self.estimated or other.estimated,
             self.details + other.details,
             self.units + other.units,
+            self.searches + other.searches,
         )

@@ -180,9 +180,9 @@ async def _file(
 
     if upload.purpose == "batch":
         if len(content) > _SMALL:
-            content = await asyncio.to_thread(jobs.translated, content, upstream)
+            content = await asyncio.to_thread(jobs.translated, content, upstream, ownership.own)
         else:
-            content = jobs.translated(content, upstream)
+            content = jobs.translated(content, upstream, ownership.own)
     name = ownership.marked(body[name_begin:name_end].decode("utf-8", "replace")).encode()
     return b"".join([body[:name_begin], name, body[name_end:begin], content, body[end:]])
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
 from gateway.core.errors import InvalidRequest
 
 _MOST_LINES = 50_000
+_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+"""What the provider keeps in the account that all tenants share, and nobody here can say whose it is."""
+_FILES = frozenset({"file_id", "file_ids"})
 
 
-def translated(lines: bytes, upstream: Callable[[str], str]) -> bytes:
-    """The same with the provider's names of models; a line whose name stays is not touched.
+def translated(lines: bytes, upstream: Callable[[str], str], own: Callable[[str], str]) -> bytes:
+    """The same with the provider's names of models and files; a line that has none of ours is not touched.
 
-    `upstream` raises for a model that cannot be asked for there. Raises InvalidRequest.
+    `upstream` raises for a model that cannot be asked for there, `own` for a file that is not the tenant's. Raises CallerError.
     """
     given = lines.split(b"\n")
     if len(given) > _MOST_LINES:
         raise InvalidRequest(f"a batch has at most {_MOST_LINES} lines", code="too_many_nodes", param="file")
-    return b"\n".join([_line(line, number, upstream) for number, line in enumerate(given, start=1)])
+    return b"\n".join([_line(line, number, upstream, own) for number, line in enumerate(given, start=1)])
 
 
-def _line(line: bytes, number: int, upstream: Callable[[str], str]) -> bytes:
+def _line(line: bytes, number: int, upstream: Callable[[str], str], own: Callable[[str], str]) -> bytes:
     if not line.strip():
         return line
     try:
@@ -32,7 +36,33 @@ def _line(line: bytes, number: int, upstream: Callable[[str], str]) -> bytes:
     body = job.get("body") if isinstance(job, dict) else None
     if not isinstance(body, dict) or not isinstance(model := body.get("model"), str):
         raise InvalidRequest(f"line {number} has no body with a model", code="invalid_value", param="file")
+    _check(body, number)
     name = upstream(model)
-    if name == model:
+    files = _with_files(body, own)
+    if name == model and files == body:
         return line
-    return orjson.dumps({**job, "body": {**body, "model": name}})
+    return orjson.dumps({**job, "body": {**files, "model": name}})
+
+
+def _check(body: dict[str, Any], number: int) -> None:
+    """Of `prompt` only OpenAI's stored ones are meant, and not the text of a completion."""
+    for member in _ELSEWHERE:
+        value = body.get(member)
+        if value is not None and (member != "prompt" or isinstance(value, dict)):
+            message = f"line {number} names a {member} that is kept elsewhere"
+            raise InvalidRequest(message, code="unsupported_parameter", param="file")
+
+
+def _with_files(value: Any, own: Callable[[str], str]) -> Any:
+    """The same with the provider's ids of files, wherever one is named. Ids that are not the tenant's are refused."""
+    if isinstance(value, list):
+        return [_with_files(each, own) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _owned(each, own) if name in _FILES else _with_files(each, own) for name, each in value.items()}
+
+
+def _owned(value: Any, own: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return own(value)
+    return [own(each) if isinstance(each, str) else each for each in value] if isinstance(value, list) else value

@@ -16,6 +16,13 @@ _MEDIA = re.compile(
 )
 _NAME = re.compile(rb'content-disposition:\s*form-data\b[^\r\n]*?;\s*name="([^"\r\n]*)"', re.IGNORECASE)
 _FILE_NAME = re.compile(rb'content-disposition:[^\r\n]*;\s*filename="([^"\r\n]*)"', re.IGNORECASE)
+_QUOTED = re.compile(rb'"[^"\r\n]*"')
+_SAID_ONCE = (
+    re.compile(rb"content-disposition\s*:", re.IGNORECASE),
+    re.compile(rb";\s*name\*?\s*=", re.IGNORECASE),
+    re.compile(rb";\s*filename\*?\s*=", re.IGNORECASE),
+)
+"""What another reader may take differently where it is said twice."""
 _FILE = re.compile(rb"content-disposition:[^\r\n]*;\s*filename\*?=", re.IGNORECASE)
 
 
@@ -86,6 +93,9 @@ def _parts(body: bytes, delimiter: bytes) -> Iterator[Part]:
         name = _NAME.search(head)
         if name is None:
             raise _broken("has a part without a name")
+        said = _QUOTED.sub(b"", head)
+        if any(len(each.findall(said)) > 1 for each in _SAID_ONCE):
+            raise _broken("has a part that says its name twice")
         file_name = _FILE_NAME.search(head)
         where = None if file_name is None else (at + file_name.start(1), at + file_name.end(1))
         yield Part(name.group(1).decode("utf-8", "replace"), (begin, end), _FILE.search(head) is not None, where)

@@ -11,6 +11,7 @@ from gateway.core.call import TEXT, Call
 from gateway.core.deployment import Deployment
 from gateway.core.tasks import Tasks
 from gateway.core.usage import Usage
+from gateway.meter import server_tools
 from gateway.meter.price import cost
 from gateway.meter.tokens import Tokens
 
@@ -47,6 +48,9 @@ class Meter:
             usage = usage or Usage(await self.tokens_in(call), 0, estimated=True, units=units.asked(call))
         elif usage is None or not answer.is_complete:
             usage = await self._tasks.finish(self._estimate(call, answer, usage), name="count tokens")
+        searches = _searches(call, answer, usage)
+        if searches > usage.searches:
+            usage = replace(usage, searches=searches)
         price = answer.deployment.price
         return Bill(usage, None if price is None else cost(usage, price))
 
@@ -63,3 +67,10 @@ class Meter:
         if made <= reported.output:
             return reported
         return replace(reported, output=made, estimated=True)
+
+
+def _searches(call: Call, answer: Measurable, usage: Usage) -> int:
+    """Those that were counted; of an answer that was cut before that, as many as there may have been."""
+    if not answer.is_complete:
+        return max(usage.searches, server_tools.reach(call, answer.deployment).searches)
+    return usage.searches or server_tools.searched(call, answer.deployment)

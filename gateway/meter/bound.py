@@ -12,6 +12,7 @@ from gateway.core import units
 from gateway.core.call import OUTPUT_CAPS, Call, Operation
 from gateway.core.deployment import Deployment
 from gateway.core.usage import Usage
+from gateway.meter import server_tools
 from gateway.meter.price import ceiling, cost
 from gateway.meter.tokens import Tokens
 
@@ -36,6 +37,9 @@ class Bounds:
 
     def sent(self, call: Call, deployment: Deployment) -> int:
         """The most input tokens a call can have: no byte of text makes more than one, whatever the vocabulary."""
+        return server_tools.reach(call, deployment).sent(self._sent(call, deployment), deployment)
+
+    def _sent(self, call: Call, deployment: Deployment) -> int:
         if call.form is not None:
             return units.tokens_heard(call) + _MESSAGE
         if call.operation is not Operation.CHAT:
@@ -52,6 +56,8 @@ class Bounds:
 
         What is not counted as text (tools, schemas, names, fields nobody has heard of) is as many tokens as bytes.
         """
+        if server_tools.reach(call, deployment).uses:
+            return None
         if not call.has.isdisjoint(("image", "file", "audio")) or not _has_public_vocabulary(deployment.upstream_model):
             return None
         counted = await self._tokens.sent(call, deployment.upstream_model)
@@ -85,7 +91,18 @@ class Bounds:
     def ceiling(self, call: Call, deployment: Deployment, *, sent: int, made: int) -> int | None:
         """The most nano-USD that so many tokens can cost; None when the deployment has no price."""
         price = deployment.price
-        return None if price is None else ceiling(sent, made, price, kinds=kinds(call), units=units.most(call))
+        if price is None:
+            return None
+        searches = server_tools.reach(call, deployment).searches
+        return ceiling(sent, made, price, kinds=kinds(call), units=units.most(call), searches=searches)
+
+    def boundless(self, call: Call, deployment: Deployment) -> str | None:
+        reach, price = server_tools.reach(call, deployment), deployment.price
+        if reach.unbounded is not None:
+            return f"{reach.unbounded[:64]} may be used at {deployment.name} without a bound that the gateway knows"
+        if reach.searches and price is not None and price.web_search is None:
+            return f"nobody knows what a web search costs at {deployment.name}"
+        return None
 
     def cost(self, deployment: Deployment, *, sent: int, made: int) -> int:
         """What so many tokens of text cost in nano-USD; nothing without a price."""

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from gateway.core.clock import Clock
 from gateway.core.deployment import Provider
 from gateway.core.money import Price, nano
-from gateway.core.usage import NO_DETAILS, Usage
+from gateway.core.usage import NO_DETAILS, Details, Usage
+from gateway.meter.extras_table import ExtrasTable
 from gateway.meter.media_table import MediaTable
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def cost(usage: Usage, price: Price) -> int:
             rates.input,
             (
                 (usage.cached, rates.cached_input),
-                (details.cache_write, rates.cache_write),
+                *_written(details, rates),
                 (details.audio_input, rates.audio_input),
                 (details.image_input, rates.image_input),
             ),
@@ -53,11 +54,17 @@ def cost(usage: Usage, price: Price) -> int:
                 (usage.reasoning, rates.reasoning),
             ),
         )
-    return -(-(sent + made) // _MILLION) + price.request + _by_unit(usage, price)
+    return -(-(sent + made) // _MILLION) + price.request + _beside(usage, price)
 
 
 def ceiling(
-    input_tokens: int, output_tokens: int, price: Price, *, kinds: Set[str] = frozenset(), units: int = 0
+    input_tokens: int,
+    output_tokens: int,
+    price: Price,
+    *,
+    kinds: Set[str] = frozenset(),
+    units: int = 0,
+    searches: int = 0,
 ) -> int:
     """The most nano-USD that up to so many tokens can cost, whichever of them turn out cached, written to a cache or reasoning.
 
@@ -67,13 +74,23 @@ def ceiling(
     for above, tier in price.tiers:
         if input_tokens > above:
             most = max(most, _worst(input_tokens, output_tokens, tier, kinds))
-    return max(-(-most // _MILLION), units * price.unit) + price.request
+    return max(-(-most // _MILLION), units * price.unit) + price.request + searches * (price.web_search or 0)
 
 
-def _by_unit(usage: Usage, price: Price) -> int:
-    """Nothing where tokens are told, and sold."""
+def _beside(usage: Usage, price: Price) -> int:
+    """Searches, and units: nothing for these where tokens are told, and sold."""
+    searches = usage.searches * (price.web_search or 0)
     is_by_token = (usage.input or usage.output) and (price.input or price.output)
-    return 0 if is_by_token else usage.units * price.unit
+    return searches if is_by_token else searches + usage.units * price.unit
+
+
+def _written(details: Details, rates: Price) -> tuple[tuple[int, int | None], ...]:
+    """Tokens put into the cache, those for an hour by themselves where they have a price of their own."""
+    if rates.cache_write_1h is None:
+        return ((details.cache_write, rates.cache_write),)
+    for_an_hour = min(details.cache_write_1h, details.cache_write)
+    rest = rates.input if rates.cache_write is None else rates.cache_write
+    return (for_an_hour, rates.cache_write_1h), (details.cache_write - for_an_hour, rest)
 
 
 def _in_tier(input_tokens: int, price: Price) -> Price:
@@ -97,7 +114,7 @@ def _mixed(tokens: int, rate: int, kinds: tuple[tuple[int, int | None], ...]) ->
 
 def _worst(input_tokens: int, output_tokens: int, price: Price, kinds: Set[str]) -> int:
     """All tokens at the rate of the dearest kind."""
-    sent = max(price.input, price.cached_input or 0, price.cache_write or 0)
+    sent = max(price.input, price.cached_input or 0, price.cache_write or 0, price.cache_write_1h or 0)
     made = max(price.output, price.reasoning or 0)
     if kinds:
         audio, image = "audio_input" in kinds and price.audio_input, "image_input" in kinds and price.image_input
@@ -113,6 +130,7 @@ class PriceTable:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._media = MediaTable()
+        self._extras = ExtrasTable()
 
     def price(self, provider: Provider, upstream_model: str) -> Price | None:
         """The list price of a model at a provider, or None when it is not known.
@@ -127,7 +145,8 @@ class PriceTable:
         found = _providers()
         known = _by_host(provider.host, found) or _by_name(provider.translator or provider.name, found)
         model = known.find_model(upstream_model, all_providers=found) if known else None
-        return _in_force(model, self._clock.now()) if model else None
+        price = _in_force(model, self._clock.now()) if model else None
+        return None if price is None else self._extras.added(price, provider, upstream_model)
 
 
 def _providers() -> list[types.Provider]:

@@ -28,6 +28,8 @@ class Rates(Section):
     """Input tokens that the provider found in its cache. Default: the same as other input."""
     cache_write: Dollars | None = None
     """Input tokens that the provider put into its cache. Default: the same as other input."""
+    cache_write_1h: Dollars | None = None
+    """Input tokens that the provider keeps in its cache for an hour. Default: the same as `cache_write`."""
     audio_in: Dollars | None = None
     """Input tokens of audio. Default: the same as other input."""
     audio_out: Dollars | None = None
@@ -62,5 +64,7 @@ class Price(Rates):
     """What a million characters that are spoken cost, in USD."""
     search: Dollars | None = None
     """What each search of a reranker costs, in USD."""
+    web_search: Dollars | None = None
+    """What each search of the web that the provider makes for an answer costs, in USD."""
     tiers: Annotated[list[PriceTier], AfterValidator(rising)] = []
     """Other prices for long prompts, the shortest first."""

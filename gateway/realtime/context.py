@@ -11,11 +11,14 @@ from typing import Any
 
 from gateway.core.usage import Details, Usage
 from gateway.realtime.events import Event
+from gateway.realtime.transcripts import Transcripts
 
 LONGEST = 131_072
 """Tokens that a model reads at most, where the policy and the tables do not say."""
 FIRST = 4096
 """Tokens for what a session begins with, and the step by which more is held."""
+CAPS = ("max_output_tokens", "max_response_output_tokens")
+"""What a session calls its output cap, today and in the API's first version."""
 _PER_TOKEN = {"audio/pcm": (6400, 3200), "pcm16": (6400, 3200)}
 """Characters of base64 for a token in and a token out, at OpenAI's 10 and 20 tokens a second; 24 kHz, 16 bits."""
 _G711 = (1066, 533)
@@ -32,6 +35,7 @@ class Context:
         self.most = 0
         self.about = 0
         self.cap: int | None = None
+        self.transcripts = Transcripts()
         self._since = (0, 0)  # as `most` and `about` were when the last response began
         self._input = self._output = _PER_TOKEN["audio/pcm"]
 
@@ -39,7 +43,11 @@ class Context:
         """By the client, in so many bytes."""
         match event.type:
             case "input_audio_buffer.append":
-                self._add(audio=len(event.audio) if isinstance(event.audio, str) else size)
+                length = len(event.audio) if isinstance(event.audio, str) else size
+                self._add(audio=length)
+                self.transcripts.said(-(-length // self._input[0]))
+            case "input_audio_buffer.clear":
+                self.transcripts.cleared()
             case "conversation.item.create":
                 self._add_item(event.part("item"), size)
             case "session.update":
@@ -50,6 +58,7 @@ class Context:
 
     def heard(self, event: Event) -> None:
         """From the provider."""
+        self.transcripts.heard(event)
         if event.type in ("session.created", "session.updated"):
             self._settings(event.part("session"))
         elif event.type == "response.created":
@@ -73,9 +82,8 @@ class Context:
         return Usage(read, made, estimated=True, details=Details(audio_output=sounds))
 
     def _settings(self, session: Mapping[str, Any]) -> None:
-        for name in ("max_output_tokens", "max_response_output_tokens"):
-            if name in session:
-                self.cap = cap_of(session)
+        if any(name in session for name in CAPS):
+            self.cap = cap_of(session)
         audio = session.get("audio")
         sides = audio if isinstance(audio, dict) else {}
         self._input = _format(sides.get("input"), session.get("input_audio_format")) or self._input
@@ -102,7 +110,7 @@ class Context:
 
 def cap_of(settings: Mapping[str, Any]) -> int | None:
     """The output cap in a session's or a response's settings; None where there is none."""
-    for name in ("max_output_tokens", "max_response_output_tokens"):
+    for name in CAPS:
         value = settings.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value

@@ -25,6 +25,7 @@ class Event(msgspec.Struct):
     audio: Any = None
     delta: Any = None
     response_id: Any = None
+    item_id: Any = None
 
     def part(self, name: str) -> Mapping[str, Any]:
         value = getattr(self, name)

@@ -22,6 +22,7 @@ from gateway.core.errors import (
 from gateway.core.peer import FAILED, GOING_AWAY, LOST, REFUSED, Closed, Peer
 from gateway.core.session import SessionLimits
 from gateway.core.tasks import Tasks
+from gateway.realtime.capped import capped, update
 from gateway.realtime.events import Event, checked, error_event, read
 from gateway.realtime.spending import Spending
 from gateway.upstream.sessions import Session
@@ -135,6 +136,9 @@ class Relay:
             try:
                 event = read(message)
                 message = checked(message, event, model=self._call.model, upstream_model=self._upstream_model)
+                if (cap := self._spending.cap) is not None:
+                    message = capped(message, event, cap)
+                    event = read(message)
             except InvalidRequest as error:
                 if (ending := await self._tell(error_event(error, event.event_id))) is not None:
                     return ending
@@ -160,12 +164,23 @@ class Relay:
             except InvalidRequest:
                 return Ending("provider", FAILED, "the provider said something that is no event")
             await self._spending.heard(event)
-            if (ending := await self._tell(message)) is not None:
+            if (ending := await self._cap(event) or await self._tell(message)) is not None:
                 return ending
             try:
                 await self._spending.ahead()
             except (CallerError, Overloaded) as error:
                 return Ending("gateway", REFUSED, error.code, error)
+
+    async def _cap(self, event: Event) -> Ending | None:
+        """Says to the provider how long its responses may be, also those that it begins by itself."""
+        cap = self._spending.cap
+        message = None if cap is None else update(event, cap)
+        try:
+            if message is not None:
+                await self._provider.send(message)
+        except Closed as closed:
+            return Ending("provider", closed.code, closed.reason)
+        return None
 
     async def _tell(self, message: bytes) -> Ending | None:
         try:

@@ -61,6 +61,9 @@ class SessionEstimates:
         price = deployment.price
         return None if price is None else ceiling(sent, made, price, kinds=_KINDS)
 
+    def boundless(self, call: Call, deployment: Deployment) -> None:
+        return None
+
     def cost(self, deployment: Deployment, *, sent: int, made: int) -> int:
         return 0 if deployment.price is None else cost(Usage(sent, made), deployment.price)
 
@@ -102,6 +105,12 @@ class Spending:
     def bill(self) -> Bill:
         return total(self._bills) or self._bill(Usage(0, 0))
 
+    @property
+    def cap(self) -> int | None:
+        """The output cap that every response must have, for a budget must not be run past; None: there is no such budget."""
+        needs = self._held[0].purse.needs if self._held else None
+        return (self._context.cap or self._model.max_output) if needs is not None and needs.is_bound else None
+
     async def reserve(self, deployment: Deployment) -> None:
         """Holds for a first response there, in the place of elsewhere. Raises as Purse.reserve."""
         self._deployment = deployment
@@ -128,6 +137,8 @@ class Spending:
 
     def settle(self) -> None:
         """The session is over: what nobody has counted is billed by our own count. May be called again."""
+        if (unheard := self._context.transcripts.left()) is not None:
+            self._besides.append(self._bill(unheard))
         for each in self._held:
             if each.id is not None:
                 self._pay(self._context.guess(each.text, each.audio, each.read), each.purse)

@@ -5,7 +5,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +20,18 @@ HEAD = """\
 Every answer that is not a success is `{"error": {"message", "type", "param", "code"}}`, with `x-request-id`. Once a
 stream has begun its status is 200 for good: an error is then its last event, `data: {"error": …}`, and neither a
 `finish_reason` nor `[DONE]` follows. `x-should-retry` and `Retry-After` say whether and when to try again.
+Sessions in real time tell errors as events of the type `error`.
 
+"""
+TABLE = """\
 | code | status | type | when | what to do |
 |---|---|---|---|---|
 """
+ADMIN = """
+## The admin API's own
+
+"""
+_ADMIN_ROWS = "Z"
 
 
 @dataclass(slots=True)
@@ -38,15 +46,21 @@ class Code:
 
 def page() -> str:
     """The whole page."""
+    theirs = [case for case in load() if case.id.startswith(_ADMIN_ROWS)]
+    ours = [case for case in load() if case not in theirs]
+    return f"{HEAD}{TABLE}{_lines(ours)}{ADMIN}{TABLE}{_lines(theirs)}"
+
+
+def _lines(cases: Sequence[Case]) -> str:
     codes: dict[str, Code] = {}
-    rows = [(case, expect) for case in load() for expect in _failures(case)]
+    rows = [(case, expect) for case in cases for expect in _failures(case)]
     for case, expect in rows:
         if isinstance(expect.code, str):
             _add(codes, case, expect, name=expect.code)
     for case, expect in rows:
         if isinstance(expect.code, list) and expect.code[0] not in codes:
             _add(codes, case, expect, name=expect.code[0])
-    return HEAD + "".join(_line(name, code) for name, code in sorted(codes.items()))
+    return "".join(_line(name, code) for name, code in sorted(codes.items()))
 
 
 def main() -> int:

@@ -182,6 +182,54 @@ async def test_a_batch_of_what_cannot_be_asked_is_refused(office: Office, provid
     assert not provider.calls
 
 
+async def test_a_batch_s_lines_name_the_team_s_own_files_alone(office: Office, provider: Chaosprov) -> None:
+    def line(**body: Any) -> bytes:
+        return json.dumps({"custom_id": "1", "body": {"model": "same", **body}}).encode()
+
+    def image(id: str) -> dict[str, Any]:
+        return {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": id}]}]}
+
+    attacks = [
+        line(**image("file-abc")),
+        line(**image(office.of("blue").given("file-abc"))),
+        line(tools=[{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-abc"]}}]),
+        line(input="hi", previous_response_id="resp_1"),
+        line(input="hi", conversation={"id": "conv_1"}),
+        line(input="hi", prompt={"id": "pmpt_1"}),
+    ]
+    for attack in attacks:
+        with pytest.raises((openai.BadRequestError, openai.NotFoundError)):
+            await office.clients["red"].files.create(file=("b.jsonl", attack), purpose="batch")
+    assert not provider.calls
+
+    provider.will(Json({**SEES, "id": "file-in", "filename": f"llmgw-{office.mark('red')}-b.jsonl"}))
+    own = line(**image(office.of("red").given("file-abc")), prompt="text")
+    await office.clients["red"].files.create(file=("b.jsonl", own), purpose="batch")
+
+    assert b'"file_id":"file-abc"' in provider.calls[0].body
+
+
+async def test_a_file_s_name_cannot_be_said_twice(office: Office, provider: Chaosprov) -> None:
+    """Whoever reads the other one would keep it as another's."""
+    for header in (
+        'form-data; name="file"; filename="a"; filename*=UTF-8\'\'b',
+        'form-data; name="file"; filename="a"; filename="b"',
+        'form-data; name="file"; name="purpose"; filename="a"',
+        'form-data; name="file"; filename="a"\r\nContent-Disposition: form-data; name="x"',
+    ):
+        body = (
+            f"--b\r\nContent-Disposition: {header}\r\n\r\nhi\r\n"
+            '--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--b--\r\n'
+        )
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {office.clients['red'].api_key}"}) as client:
+            answer = await client.post(
+                f"{office.url}/v1/files", content=body, headers={"content-type": "multipart/form-data; boundary=b"}
+            )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_form"), header
+
+    assert not provider.calls
+
+
 def _batch(office: Office, team: str, **more: Any) -> dict[str, Any]:
     return {
         "id": "batch_1",

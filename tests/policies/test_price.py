@@ -73,7 +73,7 @@ def test_a_list_price_is_found_by_the_host_or_the_name_of_the_provider() -> None
     table = at("2026-11-01")
     expected = Price(input=150_000_000, output=600_000_000, cached_input=75_000_000)
 
-    assert table.price(provider("mine", "api.openai.com"), "gpt-4o-mini") == expected
+    assert table.price(provider("mine", "api.openai.com"), "gpt-4o-mini") == replace(expected, web_search=25_000_000)
     assert table.price(provider("openai", "127.0.0.1"), "gpt-4o-mini") == expected
     assert table.price(provider("azure", "x.openai.azure.com"), "gpt-4o-mini") == expected
 
@@ -83,7 +83,11 @@ def test_a_price_in_tiers_keeps_them() -> None:
 
     above = Price(input=2_500_000_000, output=15_000_000_000, cached_input=250_000_000)
     assert price == Price(
-        input=1_250_000_000, output=10_000_000_000, cached_input=125_000_000, tiers=((200_000, above),)
+        input=1_250_000_000,
+        output=10_000_000_000,
+        cached_input=125_000_000,
+        web_search=35_000_000,
+        tiers=((200_000, above),),
     )
 
 

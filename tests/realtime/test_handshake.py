@@ -162,3 +162,17 @@ async def test_what_is_known_of_the_session_is_in_the_answer_s_headers(house: Ho
         assert (headers["x-llmgw-provider"], headers["x-llmgw-model"]) == ("talker", "talker/gpt-realtime")
         assert headers["x-request-id"]
         assert headers["traceresponse"]
+
+
+async def test_a_model_that_holds_no_sessions_is_told(house: House, talker: Talker) -> None:
+    address = f"http://127.0.0.1:{talker.port}"
+    silent = """
+  deaf: {use: deaf/claude, price: {in: 1, out: 2}}
+"""
+    provider = f"  deaf: {{dialect: anthropic, base_url: {address}, key: k, allow_private: true}}\nmodels:"
+    await house.adopt(policy(talker, silent).replace("models:", provider, 1))
+
+    status, error = await refused(house, "deaf")
+
+    assert (status, error["code"], error["param"]) == (400, "model_not_realtime", "model")
+    assert talker.sessions == []

@@ -150,6 +150,23 @@ async def test_several_responses_at_once_are_each_held_for(house: House, talker:
     assert (await house.only_record())["cost_nano_usd"] == 3 * ONE
 
 
+async def test_a_session_has_so_many_responses_at_once(house: House, talker: Talker) -> None:
+    async def silent(connection: ServerConnection) -> None:
+        async for message in connection:
+            talker.heard.put_nowait(message)
+
+    talker.does = silent
+    async with calling(house) as client:
+        for _ in range(65):
+            await client.send(ASK)
+        error = (await until(client, "error"))["error"]
+
+        assert (error["type"], error["code"]) == ("insufficient_quota", "too_many_responses")
+        assert await ended(client) == (1008, "too_many_responses")
+
+    assert talker.heard.qsize() == 64
+
+
 async def test_a_response_that_the_provider_begins_by_itself_is_paid(house: House, talker: Talker) -> None:
     async def eager(connection: ServerConnection) -> None:
         for _ in range(3):
@@ -241,6 +258,78 @@ async def test_transcripts_are_paid_too(
     record = await house.only_record()
     assert (record["input_tokens"], record["output_tokens"]) == tokens
     assert [each.spent for name, each in (await house.balances()).items() if ":tokens/" in name] == [sum(tokens)]
+
+
+async def test_a_transcript_that_is_not_there_at_the_end_is_billed_by_our_own_count(
+    house: House, talker: Talker
+) -> None:
+    async def listens(connection: ServerConnection) -> None:
+        transcribing = {"audio": {"input": {"transcription": {"model": "whisper"}}}}
+        await connection.send(told("session.created", session=transcribing))
+        for item in ("heard", "unheard"):
+            await connection.recv()
+            await connection.send(told("input_audio_buffer.committed", item_id=item))
+        usage = {"type": "tokens", "input_tokens": 30, "output_tokens": 5}
+        done = "conversation.item.input_audio_transcription.completed"
+        await connection.send(told(done, item_id="heard", usage=usage))
+        await connection.wait_closed()
+
+    talker.does = listens
+    await house.adopt(policy(talker, limited("budget: [{usd: 10, per: day}]")))
+    async with calling(house) as client:
+        await until(client, "session.created")
+        for _ in range(2):
+            await client.send(told("input_audio_buffer.append", audio="A" * 6400 * 30))
+            await until(client, "input_audio_buffer.committed")
+        await until(client, "conversation.item.input_audio_transcription.completed")
+
+    record = await house.only_record()
+    assert (record["input_tokens"], record["output_tokens"], record["estimated"]) == (30 + 30, 5 + 10, True)
+    assert house.account() == (record["cost_nano_usd"], 0)
+
+
+@pytest.mark.parametrize("name", ["max_output_tokens", "max_response_output_tokens"])
+async def test_a_session_under_a_hard_budget_has_the_cap_that_was_held_for(
+    house: House, talker: Talker, name: str
+) -> None:
+    async def lavish(connection: ServerConnection) -> None:
+        await connection.send(told("session.created", session={name: "inf"}))
+        async for message in connection:
+            talker.heard.put_nowait(json.loads(message))
+
+    async def heard() -> Any:
+        async with asyncio.timeout(5):
+            return await talker.heard.get()
+
+    talker.does = lavish
+    await house.adopt(policy(talker, limited("budget: [{usd: 10, per: day}]")))
+    async with calling(house) as client:
+        assert (await heard())["session"][name] == 4096
+        await client.send(told("session.update", session={name: "inf", "voice": "x"}))
+        assert (await heard())["session"] == {name: 4096, "voice": "x"}
+        await client.send(told("session.update", session={name: 50}))
+        assert (await heard())["session"] == {name: 50}
+        await client.send(ASK)
+        assert (await heard())["response"]["max_output_tokens"] <= 4096
+        await client.send(told("response.create", response={"max_output_tokens": "inf"}))
+        assert (await heard())["response"]["max_output_tokens"] <= 4096
+        await client.send(told("response.create", response={"max_output_tokens": 60}))
+        assert (await heard())["response"] == {"max_output_tokens": 60}
+
+
+async def test_without_a_hard_budget_a_session_is_passed_on_as_it_is(house: House, talker: Talker) -> None:
+    async def lavish(connection: ServerConnection) -> None:
+        await connection.send(told("session.created", session={"max_output_tokens": "inf"}))
+        async for message in connection:
+            talker.heard.put_nowait(message)
+
+    talker.does = lavish
+    await house.adopt(policy(talker, limited("budget: [{usd: 10, per: day, mode: soft}]")))
+    async with calling(house) as client:
+        await until(client, "session.created")
+        await client.send(ASK)
+
+        assert await talker.heard.get() == ASK
 
 
 async def test_sessions_under_way_count_as_calls_under_way(house: House, talker: Talker) -> None:

@@ -52,6 +52,9 @@ class Bounds:
     def ceiling(self, call: Call, deployment: Deployment, *, sent: int, made: int) -> int | None:
         return self.cost(deployment, sent=sent, made=made)
 
+    def boundless(self, call: Call, deployment: Deployment) -> None:
+        return None
+
     def cost(self, deployment: Deployment, *, sent: int, made: int) -> int:
         price = deployment.price or Price(0, 0)
         return sent * price.input + made * price.output

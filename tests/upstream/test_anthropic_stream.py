@@ -21,8 +21,12 @@ SAID: dict[str, tuple[str, str | None, Usage]] = {
     "text": ('Hello, Grüße 世界 👋 "quoted"\nline', "stop", Usage(25, 15)),
     "tools": ("Okay, let's check the weather:", "tool_calls", Usage(472, 89)),
     "thinking": ("27 * 453 = 12,231", "stop", Usage(40, 120, reasoning=96)),
-    "web_search": ("I'll check the weather.It is sunny.", "stop", Usage(10682, 510)),
-    "cached": ("One, two", "stop", Usage(21_203, 6, cached=20_000, details=Details(cache_write=1200))),
+    "web_search": ("I'll check the weather.It is sunny.", "stop", Usage(10682, 510, searches=1)),
+    "cached": (
+        "One, two",
+        "stop",
+        Usage(21_203, 6, cached=20_000, details=Details(cache_write=1200, cache_write_1h=200)),
+    ),
     "refusal": ("I", "content_filter", Usage(30, 2)),
     "unheard_of": ("Begun, then done.", "length", Usage(9, 5)),
 }

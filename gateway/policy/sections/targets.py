@@ -180,7 +180,8 @@ def _price(written: schema_price.Price) -> Price:
     tiers: list[tuple[int, Price]] = []
     for tier in written.tiers:
         tiers.append((tier.above, _with(tiers[-1][1] if tiers else base, tier)))
-    return replace(base, request=nano(written.request), unit=_unit(written), tiers=tuple(tiers))
+    search = None if written.web_search is None else nano(written.web_search)
+    return replace(base, request=nano(written.request), unit=_unit(written), web_search=search, tiers=tuple(tiers))
 
 
 def _unit(written: schema_price.Price) -> int:
@@ -197,6 +198,7 @@ def _with(price: Price, written: schema_price.Rates) -> Price:
         "output": written.output,
         "cached_input": written.cached_in,
         "cache_write": written.cache_write,
+        "cache_write_1h": written.cache_write_1h,
         "audio_input": written.audio_in,
         "audio_output": written.audio_out,
         "image_input": written.image_in,

@@ -76,6 +76,8 @@ def events(block: bytes) -> list[bytes]:
 
 def data_of(event: bytes) -> bytes | None:
     """The event's data with its lines joined by newlines, or None if it has none (a comment, for example)."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return event[6:-2]
     lines = []
     for line in _LINE.split(event):
         if line.startswith(b"data:"):

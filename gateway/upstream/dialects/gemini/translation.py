@@ -10,8 +10,8 @@ from gateway.core.errors import Broken, Unavailable, UpstreamError
 from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.chunks import DONE, Chunks, completion
 from gateway.upstream.dialects.gemini import answer
-from gateway.upstream.dialects.gemini.answer import Candidate, Response
-from gateway.upstream.dialects.gemini.usage import usage
+from gateway.upstream.dialects.gemini.answer import Candidate, Response, UsageMetadata
+from gateway.upstream.dialects.gemini.usage import is_longer, usage
 
 _BLOCKED = {"role": "assistant", "content": ""}
 
@@ -30,7 +30,8 @@ class Translation:
         "_finished",
         "_seed",
         "_splitter",
-        "_usage",
+        "_told",
+        "_untold",
         "_without_id",
     )
 
@@ -42,7 +43,8 @@ class Translation:
         self._calls: dict[int, int] = {}
         self._finished: set[int] = set()
         self._failure: UpstreamError | None = None
-        self._usage: object = None
+        self._told: UsageMetadata | None = None
+        self._untold: UsageMetadata | None = None
         self._seed = call.id
 
     def feed(self, data: bytes) -> bytes:
@@ -50,7 +52,7 @@ class Translation:
         return self._read(self._splitter.feed(data))
 
     def end(self) -> bytes:
-        passed = self._read(self._splitter.end(), is_last=True)
+        passed = self._read(self._splitter.end(), is_last=True) + self._tell()
         if self._failure is not None:
             raise self._failure
         is_complete = bool(self._calls) and self._finished >= self._calls.keys()
@@ -130,11 +132,21 @@ class Translation:
         return self._chunks.choice(index, delta, finish=reason, logprobs=told)
 
     def _told_usage(self, response: Response) -> bytes:
-        """Each event tells it as far as it has come: what a stream that is cut has used is known."""
-        told = usage(response.usage_metadata)
-        if told is None or told == self._usage:
+        """Each event tells it as far as it has come, and what a stream that is cut has used is to be known. Text that was made is
+        counted by whoever gets it: as long as nothing else was added, it is told with the end."""
+        told = response.usage_metadata
+        if told is None or told == self._told:
             return b""
-        self._usage = told
+        self._untold = told
+        is_over = bool(self._calls) and self._finished >= self._calls.keys()
+        return b"" if self._told is not None and not is_over and is_longer(told, self._told) else self._tell()
+
+    def _tell(self) -> bytes:
+        """What was not told yet."""
+        counted, self._untold = self._untold, None
+        if counted is None or (told := usage(counted)) is None:
+            return b""
+        self._told = counted
         return self._chunks.usage(told)
 
     def _completion(self, response: Response) -> bytes:

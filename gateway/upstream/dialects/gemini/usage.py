@@ -30,6 +30,18 @@ def usage(told: UsageMetadata | None) -> dict[str, Any] | None:
     )
 
 
+def is_longer(told: UsageMetadata, before: UsageMetadata) -> bool:
+    """Whether nothing but more text was made since."""
+    return (
+        told.prompt_token_count == before.prompt_token_count
+        and told.thoughts_token_count == before.thoughts_token_count
+        and told.cached_content_token_count == before.cached_content_token_count
+        and told.tool_use_prompt_token_count == before.tool_use_prompt_token_count
+        and told.prompt_tokens_details == before.prompt_tokens_details
+        and _kinds(told.candidates_tokens_details or ()) == _kinds(before.candidates_tokens_details or ())
+    )
+
+
 def _kinds(details: Iterable[Modality]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for each in details:

@@ -343,6 +343,7 @@ def _most(one: Usage, other: Usage) -> Usage:
         cached=max(one.cached, other.cached),
         reasoning=max(one.reasoning, other.reasoning),
         details=other.details if one.details is NO_DETAILS else _most_details(one.details, other.details),
+        searches=max(one.searches, other.searches),
     )
 
 
@@ -353,6 +354,7 @@ def _most_details(one: Details, other: Details) -> Details:
         audio_output=max(one.audio_output, other.audio_output),
         image_input=max(one.image_input, other.image_input),
         image_output=max(one.image_output, other.image_output),
+        cache_write_1h=max(one.cache_write_1h, other.cache_write_1h),
     )
 
 

@@ -38,7 +38,9 @@ def read_usage(usage: Any, operation: Operation) -> Usage | None:
             _part(of_output.get("audio_tokens"), made),
             _part(of_input.get("image_tokens"), sent),
             _part(of_output.get("image_tokens"), made),
+            _part(_for_an_hour(usage, of_input), sent),
         ),
+        searches=_searches(usage),
     )
 
 
@@ -50,6 +52,18 @@ def _cached(usage: Mapping[str, Any]) -> Any:
 def _cache_write(usage: Mapping[str, Any], of_input: Mapping[str, Any]) -> Any:
     """LiteLLM's name, and Anthropic's; that of OpenAI and OpenRouter is cache_write_tokens."""
     return of_input.get("cache_creation_tokens") or usage.get("cache_creation_input_tokens")
+
+
+def _for_an_hour(usage: Mapping[str, Any], of_input: Mapping[str, Any]) -> Any:
+    """Of the tokens put into a cache: LiteLLM's name for Anthropic's own, and that."""
+    told = of_input.get("cache_creation_token_details") or usage.get("cache_creation")
+    return _members(told).get("ephemeral_1h_input_tokens")
+
+
+def _searches(usage: Mapping[str, Any]) -> int:
+    """Searches of the web, as Anthropic counts them."""
+    count = _members(usage.get("server_tool_use")).get("web_search_requests")
+    return count if _is_count(count) else 0
 
 
 def _details(*counts: int) -> Details:

@@ -25,7 +25,7 @@ def completion(response: Mapping[str, Any], created: int) -> dict[str, Any]:
             {"index": 0, "message": message, "finish_reason": finish_reason(response, calls="tool_calls" in message)}
         ],
     }
-    usage, tier = chat_usage(response.get("usage")), response.get("service_tier")
+    usage, tier = chat_usage(response), response.get("service_tier")
     if usage is not None:
         told["usage"] = usage
     if isinstance(tier, str):

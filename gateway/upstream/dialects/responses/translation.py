@@ -162,7 +162,7 @@ class ResponsesTranslation:
         if reason is None:
             return _ERROR
         told = self._chunk({}, reason=reason)
-        usage = chat_usage(response.get("usage"))
+        usage = chat_usage(response)
         if usage is not None:
             told += b'%b"choices":[],"usage":%b}\n\n' % (self._head, orjson.dumps(usage))
         return told + _DONE

@@ -25,6 +25,11 @@ THOUGHTS = ("thinking", "redacted_thinking")
 """The kinds of blocks."""
 
 
+def takes_budget(model: str) -> bool:
+    """Whether its thinking is told in tokens, and not in an effort."""
+    return _BUDGETED.search(model) is not None
+
+
 def takes_sampling(model: str) -> bool:
     return "claude" not in model or _EARLIER.search(model) is not None
 

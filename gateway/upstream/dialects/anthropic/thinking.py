@@ -46,6 +46,11 @@ def thinking_for(effort: str, model: str, *, cap: int) -> dict[str, Any] | None:
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _LEAST else None
 
 
+def budget_for(effort: Any) -> dict[str, Any]:
+    """The thinking of a model that takes a budget."""
+    return {"type": "enabled", "budget_tokens": _BUDGETS.get(str(effort), _BUDGETS["xhigh"])}
+
+
 def fitted(thinking: dict[str, Any], *, cap: int | None) -> dict[str, Any] | None:
     """With a budget below the output cap, as it has to be; the same where it fits, None where the cap leaves too little."""
     budget = thinking.get("budget_tokens")

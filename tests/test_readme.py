@@ -194,6 +194,31 @@ def test_the_routing_snippet(tmp_path: Path) -> None:
     assert set(re.findall("x-llmgw-model: (\\S+)", headers)) == {"demo/weak"}
 
 
+@NEEDS_CURL
+def test_the_templates_snippet(tmp_path: Path) -> None:
+    llmgw = f"'{sys.executable}' -m gateway"
+    ask, rest = block("sh", "llmgw templates").replace(".venv/bin/llmgw", llmgw).split("ask 1 ")
+    ask_200 = next(line for line in rest.splitlines() if "seq 200" in line)
+    edit, _, rest = f"ask 1 {rest}".partition(ask_200)
+
+    with serving(tmp_path) as shell:
+        show, roll_back, ask_7 = re.sub("(templates .*)", rf"\1 --url {shell['ADMIN']}", rest).strip().splitlines()
+        first = sh(tmp_path, shell, ask + edit)
+        # an edit is in force within a second
+        counted = until(lambda: sh(tmp_path, shell, ask + ask_200), lambda shown: "support@2" not in shown)[-1]
+        table = sh(tmp_path, shell, show.partition("#")[0] + show.rpartition(" --url")[1] + f" {shell['ADMIN']}")
+        sh(tmp_path, shell, roll_back)
+        after = sh(tmp_path, shell, ask + ask_7)
+
+    assert first.startswith(("x-llmgw-template: support@1", "x-llmgw-template: support@2"))
+    assert "0 mistakes" not in first
+    answers = {version: int(number) for number, version in re.findall(r"(\d+) x-llmgw-template: (\S+)", counted)}
+    assert set(answers) == {"support@1", "support@3"}
+    assert 5 <= answers["support@3"] <= 40, answers
+    assert re.search(rf"(?m)^3 +10% +{answers['support@3']} ", table), table
+    assert after.strip() == "x-llmgw-template: support@1"
+
+
 def test_the_policy_compiles(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(block("yaml", "providers:"))
 

@@ -120,6 +120,8 @@ def _tried(tried: Mapping[str, Any]) -> Iterator[str]:
         yield f"{failed['file']}:{failed['line']}:{failed['column']}: test {failed['name']!r}: {failed['message']}"
     if tried["ok"]:
         yield f"policies OK: {tried['tests']['count']} tests, version {tried['version']}"
+        for skipped in tried["tests"].get("skipped", ()):
+            yield f"  SKIPPED: {_place(skipped)}"
         for note in tried["notes"]:
             yield f"  {note}"
 

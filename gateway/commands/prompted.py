@@ -10,20 +10,10 @@ from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.tenant import Tenant
 from gateway.meter.tokens import Tokens
+from gateway.policy.prompted import apply
 from gateway.policy.snapshot import Snapshot
 from gateway.route import plan
-from gateway.route.conversation import conversation_of
 from gateway.route.decision import Circumstances
-from gateway.template.prompts import Prompts, Talk
-
-
-class _Nothing:
-    """Implements template.prompts.Memory: no conversation is remembered here."""
-
-    async def find(self, key: str) -> str | None:
-        return None
-
-    def keep(self, key: str, value: str) -> None: ...
 
 
 async def prompted(call: Call, tenant: Tenant, snapshot: Snapshot, tokens: Tokens, clock: Clock) -> Call:
@@ -34,7 +24,7 @@ async def prompted(call: Call, tenant: Tenant, snapshot: Snapshot, tokens: Token
         count = await tokens.sent(call, call.model)
     given = Circumstances(lambda: count, clock.now())
     by_route = plan.template(call, tenant, snapshot.routes, given)
-    called = await Prompts(_talk, _Nothing()).apply(call, tenant, snapshot.templates, by_route)
+    called = await apply(call, tenant, snapshot.templates, by_route)
     plan.check_template(plan.find(called, tenant, snapshot.routes, given), called)
     return called
 
@@ -55,8 +45,3 @@ def tell_template(call: Call, snapshot: Snapshot, *, show: bool) -> Iterator[str
         content = message.get("content")
         text = content if isinstance(content, str) else orjson.dumps(content).decode()
         yield f"          {message['role']}: " + text.replace("\n", "\n" + " " * 12)
-
-
-def _talk(call: Call, tenant: Tenant) -> Talk:
-    conversation = conversation_of(call, tenant)
-    return Talk(conversation.id, conversation.is_new)

@@ -29,9 +29,10 @@ export function get(path, params = {}, signal = undefined) {
   return ask(address(path, params), { signal });
 }
 
-/** Asks for a change. Raises Refused. @param {string} path @param {Record<string, unknown>} body @returns {Promise<any>} */
-export function post(path, body) {
-  return ask(address(path), { method: "POST", body: JSON.stringify(body) });
+/** Asks for a change; with `etag` only if nobody has changed it since. Raises Refused.
+ * @param {string} path @param {Record<string, unknown>} body @param {string} [etag] @returns {Promise<any>} */
+export function post(path, body, etag = undefined) {
+  return ask(address(path), { method: "POST", body: JSON.stringify(body), headers: etag ? { "if-match": `"${etag}"` } : {} });
 }
 
 /** @param {URL} url @param {RequestInit} more */
@@ -88,7 +89,7 @@ export function parse(text) {
 /** @param {URL} url @param {string | null} shown @param {RequestInit} [more] */
 async function send(url, shown, more = {}) {
   try {
-    return await fetch(url, { ...more, headers: { authorization: `Bearer ${bytes(shown ?? "")}` }, cache: "no-store" });
+    return await fetch(url, { ...more, headers: { ...more.headers, authorization: `Bearer ${bytes(shown ?? "")}` }, cache: "no-store" });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Refused(0, "unreachable", "The admin API cannot be reached. Is the gateway running?");

@@ -31,7 +31,7 @@ const FILTERS = [
 ];
 const ALWAYS = 5;
 const NUMBERS = new Set(["min_ms", "max_ms", "min_cost_usd", "max_cost_usd"]);
-const HINTS = /** @type {Record<string, string>} */ ({ status: "429 or 5xx", text: "error, tag, model, user, content" });
+const HINTS = /** @type {Record<string, string>} */ ({ status: "429 or 5xx", text: "error, tag, model, template, user, content" });
 
 /** The filters that the address has. @returns {Record<string, string>} */
 export function chosenFilters() {

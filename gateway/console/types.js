@@ -103,4 +103,16 @@
 /** What came of asking somebody else a call. @typedef {{request_id: string, candidate: string, asked: string,
  *   reference_quality: number | null, candidate_quality: number | null, reason: string | null}} Trial */
 
+/** What is known of the calls of a version; all null where nothing is. @typedef {{value: number | null, low: number | null, high: number | null}} Figure */
+/** `version` null: none that the policy has.
+ * @typedef {{version: number | null, hash: string, shadow: boolean, calls: number, rated: number, errors: Figure, latency_p50_ms: Figure,
+ *   latency_p95_ms: Figure, cost_nano_usd: Figure, input_tokens: Figure, output_tokens: Figure, cache_hits: Figure, feedback: Figure}} VersionFigures */
+/** @typedef {{version: number, hash: string, labels: string[], share: number, stepped_back: {why: string} | null,
+ *   evidence: {measure: string, bound: string, evidence: number, needed: number}[]}} TemplateVersion */
+/** `since` and `figures` come with one only.
+ * @typedef {{template: string, description: string, file: string, versions: TemplateVersion[], etag: string, since?: number,
+ *   figures?: VersionFigures[], override: {kind: string, version: number | null, who: string, reason: string, at: number} | null,
+ *   rollout: {weights: Record<string, number>, by: string, step_back: Record<string, string>, confidence: number,
+ *   shadow: {version: number, share: number, budget_nano_usd: Money} | null} | null}} Template */
+
 export {};

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,9 @@ class Prompt:
     conversation's or end user's digest, "" without a rollout. `route` is the rule that put the template round the call, None
     where the client asked for it. `asked` is the client's own body, byte for byte. `says_all`: what the application says in every
     call is the template's, and none of it the client's.
+
+    `wanted` is what stood behind the `@`, None where nothing did; `is_model`: the template was asked for in the place of a model.
+    `variables` are those that the client gave.
     """
 
     name: str
@@ -27,6 +32,9 @@ class Prompt:
     route: str | None = None
     asked: bytes = b""
     says_all: bool = True
+    wanted: str | None = None
+    is_model: bool = False
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

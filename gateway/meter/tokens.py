@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,10 @@ class Tokens:
             return await self.count("\n".join(_texts(call)), model) + _MESSAGE * (len(call.fields["messages"]) + 1)
         return await self.count("\n".join(_texts(call)), model) + _token_ids(call)
 
+    def part(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], model: str) -> int:
+        """What these are of a chat's input tokens, counted as `sent` does. Blocks."""
+        return self._count("\n".join(_said(messages, tools)), model) + _MESSAGE * len(messages)
+
     def _count(self, text: str, model: str) -> int:
         """In slices: tiktoken's time grows with the square of a text without spaces, and it panics on a million of them."""
         encoding = self.load(model)
@@ -83,14 +87,18 @@ def _token_ids(call: Call) -> int:
 def _texts(call: Call) -> Iterator[str]:
     fields = call.fields
     if call.operation is Operation.CHAT:
-        for message in fields["messages"]:
-            yield message["role"]
-            yield from _strings(message.get("content"))
-            yield from _strings(message.get("tool_calls"))
-        yield from _strings(fields.get("tools"))
+        yield from _said(fields["messages"], fields.get("tools"))
     else:
         for name in _WORDS.get(call.operation, ("input", "prompt", "query", "documents")):
             yield from _strings(fields.get(name))
+
+
+def _said(messages: Sequence[Mapping[str, Any]], tools: Any) -> Iterator[str]:
+    for message in messages:
+        yield message["role"]
+        yield from _strings(message.get("content"))
+        yield from _strings(message.get("tool_calls"))
+    yield from _strings(tools)
 
 
 _WORDS = {Operation.COMPLETION: ("prompt",), Operation.EMBEDDINGS: ("input",)}

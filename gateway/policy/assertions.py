@@ -8,7 +8,7 @@ from functools import lru_cache
 import re2
 
 from gateway.policy.mistakes import Mistakes, Path
-from gateway.policy.schema_template import Assertion
+from gateway.policy.schema_template import AnswerAssertion, Assertion
 from gateway.policy.shapes import listed
 from gateway.route.quality.schema import Uncheckable, meets
 
@@ -23,7 +23,9 @@ def check_assertion(written: Assertion, path: Path, mistakes: Mistakes) -> None:
         except re2.error as error:
             mistakes.add((*path, "matches"), f"{pattern[:60]!r} is no regular expression (RE2): {_told(error)}")
     if not written.model_fields_set - {"message"}:
-        mistakes.add(path, "nothing is expected: say equals, contains, not_contains, matches or json_schema")
+        keys = "equals, contains, not_contains, matches"
+        keys += ", json_schema or judge" if isinstance(written, AnswerAssertion) else " or json_schema"
+        mistakes.add(path, f"nothing is expected: say {keys}")
 
 
 def differences(written: Assertion, text: str) -> Iterator[str]:

@@ -77,9 +77,9 @@ def _draft(folder: FilePath, environment: Mapping[str, str]) -> _Draft:
         mistakes.add((), "'version' is missing; the first line of a policy is `version: 1`")
     valid = validate(source.document, mistakes)
     providers = compile_providers(valid.policy, source.document, mistakes)
-    cases = compile_cases(valid.policy, valid.at.get("tests", ()), mistakes)
     promises = compile_replays(valid.policy, valid.at.get("replay", ()), mistakes)
     templates = compile_templates(valid.policy, source, mistakes)
+    cases = compile_cases(valid.policy, valid.at.get("tests", ()), templates.templates, mistakes)
     return _Draft(source, mistakes, valid, providers, cases, promises, templates)
 
 

@@ -113,6 +113,23 @@ class Assertion(Section):
     """The text is JSON, and is as the schema says."""
 
 
+class Judge(Section):
+    """A question about the answer, which a model is asked."""
+
+    asks: Annotated[str, Field(min_length=1, max_length=2000)]
+    """A question to be answered by yes or no: Does the answer promise a refund?"""
+    expect: Literal["yes", "no"]
+    model: str
+    """The model of the policy that judges. Its provider is asked only by `llmgw check --judge`, but for the built-in one."""
+
+
+class AnswerAssertion(Assertion):
+    """What an answer must be. All that is said must hold."""
+
+    judge: Judge | None = None
+    """What a model must find of it."""
+
+
 class Test(Section):
     """A requirement, checked by `llmgw check` without calling anybody."""
 
@@ -130,7 +147,7 @@ class Test(Section):
     """A recorded answer, to be looked at by `expect_answer`."""
     model: Literal["demo"] | None = None
     """`demo`: the built-in provider answers."""
-    expect_answer: Assertion | None = None
+    expect_answer: AnswerAssertion | None = None
     """What the answer must be."""
 
 

@@ -22,8 +22,12 @@ class Request(Section):
     """Organisation or organisation/team. Default: a caller who may ask for every model."""
     tags: OneOrMany | None = None
     headers: dict[str, str] = {}
+    template: str | None = None
+    """The template that the caller names, such as support or support@2; its name as a model is `model: "template:support"`."""
+    variables: dict[str, Any] = {}
+    """What the caller gives for the variables of the template, its own or its route's."""
     content: str = ""
-    """The text of the one message."""
+    """The text of the one message. A call that asks for a template has none without it."""
     has: Features | None = None
     json_schema: dict[str, Any] | None = None
     """The schema of the answer; a call with one has `json_schema`."""
@@ -41,6 +45,8 @@ class Expectation(Section):
 
     route: str | None = None
     model: str | None = None
+    template: str | None = None
+    """The template that is put round the call, and its version, by number, label or hash: support@2."""
     deployment: str | None = None
     """One of the deployments to be tried first."""
     reason: Literal["named", "rule", "candidate", "reference", "canary", "score"] | None = None

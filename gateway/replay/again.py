@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from gateway.auth.tenants import tenant_of
 from gateway.core.call import Call
 from gateway.core.errors import CallerError
+from gateway.core.prompt import ByRoute
 from gateway.core.tenant import Tenant
 from gateway.policy.snapshot import Snapshot
 from gateway.replay.recorded import Recorded, Unrecorded
+from gateway.route import plan
 from gateway.route.candidates import Candidate, Learned, Standing
 from gateway.route.certificate.certificates import described, subject_of
 from gateway.route.conversation import Conversation, draw
 from gateway.route.decision import Circumstances, Decision, Held, Pin, Scores, Verdict
-from gateway.route.plan import decide
 from gateway.route.rules import Route, Routes
 
 _TENANTS = 10_000
@@ -63,7 +64,7 @@ class Again:
             if rule.canary is not None and not rule.canary.by_conversation
         }
         self._looks_at_features = any(_looks_at_features(rule) for rule in snapshot.routes.rules)
-        self._tenant = lru_cache(_TENANTS)(lambda key: tenant_of(key, snapshot.tenants))
+        self.tenant = lru_cache(_TENANTS)(lambda key: tenant_of(key, snapshot.tenants))
         self._written: dict[Candidate, str] = {}
         self._pins: OrderedDict[str, Pin] = OrderedDict()
         self.approximated: dict[str, int] = {}
@@ -74,24 +75,37 @@ class Again:
         if recorded.has is None and self._looks_at_features:
             raise Unrecorded("the features of the call")
         try:
-            tenant = self._tenant(recorded.key)
-            given = Circumstances(
-                tokens_in=lambda: self._tokens_in(recorded),
-                now=recorded.at,
-                chance=lambda: self._chance(recorded),
-                held=lambda route, candidate, _: self._held(recorded, route, candidate),
-                pin=lambda key: self._pin(recorded, key),
-                sent=_sent(recorded),
-                scores=None if recorded.nothing_learned else _Recalled(recorded),
-            )
+            tenant, given = self.tenant(recorded.key), self._given(recorded)
             conversation = recorded.conversation or Conversation(recorded.call.id)
-            decision = decide(recorded.call, tenant, self._routes, given, conversation)
+            found = plan.find(recorded.call, tenant, self._routes, given)
+            if recorded.call.prompt is not None:
+                plan.check_template(found, recorded.call)
+            decision = plan.settle(found, recorded.call, tenant, given, conversation)
         except CallerError as error:
             return Refused(error.code)
         if decision.conversation is not None and recorded.conversation is None and self._is_by_conversation(decision):
             self._note("the conversation was not recorded, and each call drawn by itself")
         answers = self.written(decision.cascade or decision.model)
         return Answered(decision, tenant, answers, self._by(decision) or answers)
+
+    def template(self, recorded: Recorded) -> ByRoute | None:
+        """The template that a route puts round the call, as far as the call without one is known. Raises Unrecorded,
+        CallerError."""
+        if not self._routes.puts_templates:
+            return None
+        call = replace(recorded.call, prompt=None)
+        return plan.template(call, self.tenant(recorded.key), self._routes, self._given(recorded))
+
+    def _given(self, recorded: Recorded) -> Circumstances:
+        return Circumstances(
+            tokens_in=lambda: self._tokens_in(recorded),
+            now=recorded.at,
+            chance=lambda: self._chance(recorded),
+            held=lambda route, candidate, _: self._held(recorded, route, candidate),
+            pin=lambda key: self._pin(recorded, key),
+            sent=_sent(recorded),
+            scores=None if recorded.nothing_learned else _Recalled(recorded),
+        )
 
     def _chance(self, recorded: Recorded) -> float:
         """What was drawn for the call then, as far as its record tells: under or over the share of its route's canary."""

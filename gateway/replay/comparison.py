@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.deployment import Model
+from gateway.meter.tokens import Tokens
 from gateway.policy.snapshot import Snapshot
 from gateway.replay.again import Again, Answered, Outcome, Refused
 from gateway.replay.figures import Escalations, Figures
 from gateway.replay.loss import Stratum
+from gateway.replay.prompts import Prompts, Seen
 from gateway.replay.recorded import BadLine, Left, Recorded, Tried, Unrecorded, read
 from gateway.replay.spending import Budgets, Cost, cost_of, most_for_lost
 from gateway.route.candidates import Cascade, Standing
@@ -36,9 +38,17 @@ class Comparison:
     """`take` each line in the order of time. `states` says how the candidates of routes stand under the new policy, whatever was
     recorded."""
 
-    def __init__(self, old: Snapshot, new: Snapshot, states: Mapping[str, Standing] | None = None) -> None:
+    def __init__(
+        self,
+        old: Snapshot,
+        new: Snapshot,
+        states: Mapping[str, Standing] | None = None,
+        *,
+        tokens: Tokens | None = None,
+    ) -> None:
         self.old = Again(old, old, {})
         self.new = Again(new, old, states or {})
+        self.prompts = Prompts(self.old, self.new, tokens or Tokens())
         self.routes: dict[str, Figures] = {}
         self.escalations: dict[str, Escalations] = {}
         self.left: Counter[str] = Counter()
@@ -82,7 +92,8 @@ class Comparison:
         self.until = recorded.at if self.until is None else max(self.until, recorded.at)
         try:
             before = self.old.decide(recorded)
-            after = self.new.decide(recorded)
+            seen = self.prompts.see(recorded, _vocabulary(before, recorded))
+            after = self.new.decide(seen.recorded) if seen.refused is None else Refused(seen.refused)
         except Unrecorded as missing:
             self._figures(recorded.route).unknown[str(missing.args[0])] += 1
             return
@@ -93,7 +104,7 @@ class Comparison:
             before = after = Refused(recorded.was_refused)  # by its virtual key, which no policy changes
         self.new.remember(recorded, after, before)
         self._agree(recorded, before)
-        self._count(recorded, before, after)
+        self._count(recorded, before, after, seen)
 
     def _agree(self, recorded: Recorded, before: Outcome) -> None:
         """Whether the old policy decides as it was decided then, if it was the same policy."""
@@ -106,7 +117,7 @@ class Comparison:
             then = recorded.route, recorded.reason, recorded.candidate
             self.agreed += (made.route, made.reason, made.candidate) == then
 
-    def _count(self, recorded: Recorded, before: Outcome, after: Outcome) -> None:
+    def _count(self, recorded: Recorded, before: Outcome, after: Outcome, seen: Seen) -> None:
         figures = self._figures(_route(after) or _route(before))
         figures.calls += 1
         figures.refused[0] += isinstance(before, Refused)
@@ -120,17 +131,28 @@ class Comparison:
             if isinstance(before, Answered) and isinstance(after, Answered):
                 figures.moved += 1
                 self._await(recorded, before, after, figures)
-        is_lost = recorded.is_hit and (is_changed or _route(before) != _route(after))
+        is_lost = recorded.is_hit and (is_changed or seen.is_other or _route(before) != _route(after))
         figures.hits += recorded.is_hit
         figures.lost_hits += is_lost
-        for side, outcome in enumerate((before, after)):
-            if isinstance(outcome, Refused) or recorded.usage is None:
+        for side, (outcome, call) in enumerate(((before, recorded), (after, seen.recorded))):
+            if isinstance(outcome, Refused) or call.usage is None:
                 continue
             if side and is_lost and isinstance(before, Answered):
                 cost = most_for_lost(recorded.saved, _asked(before), _asked(outcome))
             else:
-                cost = Cost(0) if recorded.is_free else cost_of(_asked(outcome), recorded.usage)
-            self._spend(side, outcome, recorded, cost, figures)
+                cost = Cost(0) if recorded.is_free else cost_of(_asked(outcome), call.usage)
+            self._spend(side, outcome, call, cost, figures)
+        self._reword(recorded, after, seen)
+
+    def _reword(self, recorded: Recorded, after: Outcome, seen: Seen) -> None:
+        """What the other text alone costs, of whoever would answer."""
+        if seen.counted is None:
+            return
+        if isinstance(after, Refused) or recorded.is_free or recorded.usage is None or seen.recorded.usage is None:
+            return
+        seen.counted.costed += 1
+        for spent, usage in zip(seen.counted.spent, (recorded.usage, seen.recorded.usage), strict=True):
+            spent.add(after.answers, cost_of(_asked(after), usage))
 
     def _spend(self, side: int, answered: Answered, recorded: Recorded, cost: Cost | None, figures: Figures) -> None:
         usage = recorded.usage
@@ -213,6 +235,13 @@ def _told(outcome: Outcome) -> str:
         return f"refused ({outcome.code})"
     decision = outcome.decision
     return decision.model.name if decision.route is None else f"{decision.route}: {decision.model.name}"
+
+
+def _vocabulary(outcome: Outcome, recorded: Recorded) -> str:
+    """Of which model the tokens of prompts are counted."""
+    if isinstance(outcome, Answered) and outcome.decision.model.deployments:
+        return outcome.decision.model.deployments[0].upstream_model
+    return recorded.call.model
 
 
 def _asked(answered: Answered) -> Model | Cascade:

@@ -36,6 +36,8 @@ def _all(promise: Promise, comparison: Comparison, total: Figures) -> Iterator[t
 def _cost(most: float, comparison: Comparison, total: Figures) -> tuple[bool | None, str]:
     if total.unknown:
         return None, f"unknown: {total.unknown.total()} calls could not be decided about"
+    if comparison.prompts.unjudged:
+        return None, f"unknown: {comparison.prompts.unjudged} calls get another prompt, and how long it is is not known"
     old, new = [spent.total(comparison.escalations) for spent in total.spent]
     if old is None or new is None:
         return None, "unknown: not every call has a known price"

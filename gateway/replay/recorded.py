@@ -15,6 +15,7 @@ from gateway.core import bet
 from gateway.core.call import Call, Operation
 from gateway.core.tenant import VirtualKey
 from gateway.core.usage import NO_DETAILS, Details, Usage
+from gateway.replay.prompted import ContentText, Prompted, PromptText, prompted
 from gateway.route.candidates import Standing
 from gateway.route.conversation import Conversation
 from gateway.route.decision import Pin, Verdict
@@ -61,7 +62,7 @@ class Recorded:
     `offered` those of them that might have been tried on it, with what probability; `drawn` those that were. `pin` is who
     answered before in the conversation, `verdict` the learned candidate's; `nothing_learned`: there was none to be had. `usage`
     is None where nobody answered. `is_free`: the answer was one that was kept, and with `is_hit` one that is kept for whoever
-    asks the same; `saved` is what it had cost, in nano-USD, and its tokens are not recorded.
+    asks the same; `saved` is what it had cost, in nano-USD, and its tokens are not recorded. `prompt` is the template's.
     """
 
     call: Call
@@ -86,6 +87,7 @@ class Recorded:
     is_free: bool
     is_hit: bool
     was_refused: str | None
+    prompt: Prompted | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,8 @@ class _Row(msgspec.Struct):
     route: str | None = None
     reason: str | None = None
     parameters: _Parameters | None = None
+    prompt: PromptText | None = None
+    content: ContentText | None = None
     decision: _Told | None = None
     basis: _Basis | None = None
     trial: _Result | None = None
@@ -236,7 +240,7 @@ def read(line: bytes) -> Recorded | Tried | Left:
 
 def _recorded(row: _Row, operation: Operation, model: str, tenant: str) -> Recorded:
     basis, told = row.basis, row.decision or _NO_TOLD
-    conversation = None
+    conversation, prompt = None, prompted(row.prompt, row.content)
     if basis is not None and basis.conversation is not None and basis.is_new is not None:
         conversation = Conversation(basis.conversation, basis.is_new, basis.is_bound is True)
     has = None if basis is None else frozenset(basis.has)
@@ -255,6 +259,7 @@ def _recorded(row: _Row, operation: Operation, model: str, tenant: str) -> Recor
             has=has or frozenset(),
             tags=tuple(row.tags),
             headers=Headers(None if basis is None else basis.headers),
+            prompt=None if prompt is None else prompt.prompt,
         ),
         key=VirtualKey(id=row.key_id or "", name=row.key_name or "", tenant=tenant, fingerprint=""),
         at=row.at + next((each.started_ms for each in row.stages if each.name == "route"), 0.0) / 1000,
@@ -277,6 +282,7 @@ def _recorded(row: _Row, operation: Operation, model: str, tenant: str) -> Recor
         is_free=is_free,
         is_hit=is_free and row.cache_kind != "replay",
         was_refused=(row.error_code or "refused") if row.failed_in == "route" else None,
+        prompt=prompt,
     )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from gateway.core.money import usd
 from gateway.replay.comparison import Comparison
 from gateway.replay.figures import Figures
 from gateway.replay.promised import judged
+from gateway.replay.wordings import Named, Wording
 
 MOST_MOVES = 20
 """Changes that are told of each route, the most frequent first."""
 TOLD: tuple[str, ...] = (
-    "costs are the tokens that were recorded, at the prices of who would answer; another model may write more or fewer",
+    "costs are the tokens that were recorded, at the prices of who would answer; another model or prompt may get more or fewer",
     "what is tried beside calls costs besides, and is not counted",
     "a prompt is too long where the model's limit is known and is surely passed",
     "budgets are empty when the traffic begins, and calls under way hold nothing of them",
@@ -22,6 +24,11 @@ TOLD: tuple[str, ...] = (
     "certificates stand as recorded; those of candidates that are new or mean something else are not earned yet",
 )
 """What holds of every replay."""
+TOLD_OF_TEMPLATES: tuple[str, ...] = (
+    "a template's tokens are those of its own messages and tools, counted here; a provider's count differs a little",
+    "another prompt costs its tokens more or fewer, at the price of who would answer; output and cached tokens stay as they were",
+)
+"""What holds where versions of templates change."""
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
@@ -48,6 +55,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
             for name, figures in sorted(comparison.routes.items())
         ],
         "total": _figures(total, comparison),
+        "templates": _templates(comparison),
         "promises": judged(comparison, total),
         "told": list(_told(comparison)),
     }
@@ -84,8 +92,51 @@ def _figures(figures: Figures, comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _templates(comparison: Comparison) -> list[dict[str, Any]]:
+    found = [_wording(*key, wording, comparison) for key, wording in comparison.prompts.wordings.items()]
+    return sorted(found, key=lambda each: (each["template"], *_place(each["old"]), *_place(each["new"])))
+
+
+def _place(version: dict[str, Any] | None) -> tuple[int, str]:
+    return (0, "") if version is None else (version["version"], version["hash"])
+
+
+def _wording(
+    name: str, old: Named | None, new: Named | None, wording: Wording, comparison: Comparison
+) -> dict[str, Any]:
+    sent, costs = wording.tokens, [spent.total(comparison.escalations) for spent in wording.spent]
+    before, after = costs
+    return {
+        "template": name,
+        "old": None if old is None else asdict(old),
+        "new": None if new is None else asdict(new),
+        "calls": wording.calls,
+        "changed": wording.changed,
+        "counted": wording.counted,
+        "reworded": wording.reworded,
+        "redacted": wording.redacted,
+        "input_tokens": {**_pair(sent), "delta": sent[1] - sent[0]},
+        "cost_usd": {
+            "old": _usd(before),
+            "new": _usd(after),
+            "delta": None if before is None or after is None else _usd(after - before),
+            "calls": wording.costed,
+            "unpriced": wording.spent[1].unpriced,
+        },
+        "failures": [
+            {"code": failed.code, "param": failed.param, **asdict(failure)}
+            for failed, failure in wording.failures.items()
+        ],
+        "unjudged": dict(wording.unjudged),
+    }
+
+
 def _told(comparison: Comparison) -> Iterator[str]:
     yield from TOLD
+    if any(each.changed for each in comparison.prompts.wordings.values()):
+        yield from TOLD_OF_TEMPLATES
+    for what, count in comparison.prompts.approximated.items():
+        yield f"of {count} calls {what}"
     for side in (comparison.old, comparison.new):
         for what, count in side.approximated.items():
             yield f"under policy {side.snapshot.version}, in {count} decisions {what}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.replay import templates_table
 from gateway.replay.promised import shown
 
 UNKNOWN = "unknown"
@@ -45,6 +46,11 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     reasons = document["total"]["unknown"]
     for reason, count in reasons.items():
         yield f"{UNKNOWN}: {count} calls, of which the records do not have {reason}"
+    if document["templates"]:
+        yield ""
+        yield from _aligned([templates_table.HEAD, *map(templates_table.row, document["templates"])])
+        for each in document["templates"]:
+            yield from templates_table.notes(each)
     if document["promises"]:
         yield ""
     for each in document["promises"]:

@@ -83,7 +83,7 @@ def settle(
 
 def check(name: str, tenant: Tenant, routes: Routes) -> Model | None:
     """The model of that name, or None if only routes know it. Raises NotFound as `decide` does."""
-    model = _named(name, routes)
+    model = model_named(name, routes)
     if (model is None and name not in routes.aliases) or not may_use(tenant, name):
         raise unknown_model(name)
     return model
@@ -163,7 +163,8 @@ def unknown_model(name: str) -> NotFound:
     )
 
 
-def _named(name: str, routes: Routes) -> Model | None:
+def model_named(name: str, routes: Routes) -> Model | None:
+    """Also one that a wildcard stands for. Raises NotFound."""
     model = routes.models.get(name)
     if model is None:
         for pattern, resolve in routes.wildcards:

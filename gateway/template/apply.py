@@ -53,6 +53,9 @@ def apply(call: Call, wanted: Wanted, template: Template, choice: Choice, engine
         route=wanted.route,
         asked=call.body,
         says_all=template.mode in (Mode.WHOLE, Mode.REPLACE_SYSTEM),
+        wanted=wanted.version,
+        is_model=wanted.is_model,
+        variables=wanted.variables,
     )
     try:
         return _put_round(call, wanted, template, version, engine, prompt)

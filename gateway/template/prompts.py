@@ -109,8 +109,7 @@ class Prompts:
     def _unit(self, rollout: Rollout, call: Call, tenant: Tenant) -> tuple[str, bool]:
         """Who keeps the version; a call that names no end user is drawn for by its conversation."""
         if rollout.by is Unit.USER and call.user is not None:
-            parts = "\0".join((tenant.org, tenant.team or "", call.user))
-            return blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(), False
+            return unit_of_user(tenant, call.user), False
         talk = self.talk(call, tenant)
         return talk.id, talk.is_new
 
@@ -125,6 +124,12 @@ def find(templates: Templates, name: str, tenant: Tenant) -> Template | None:
     if template is None or (template.tenants and template.tenants.isdisjoint((tenant.org, tenant.name))):
         return None
     return template
+
+
+def unit_of_user(tenant: Tenant, user: str) -> str:
+    """What versions are drawn by for an end user."""
+    parts = "\0".join((tenant.org, tenant.team or "", user))
+    return blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _asked(name: str, version: str | None) -> str:

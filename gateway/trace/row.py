@@ -39,7 +39,7 @@ _OF_CACHE = (
     *("cache", "cache_kind", "cache_reason", "similarity"),
     *("cache_entry", "cache_answer", "saved_nano_usd", "saved_ms"),
 )
-_OF_PROMPT = ("name", "version", "hash", "reason", "drawn", "unit", "route")
+_OF_PROMPT = ("name", "version", "hash", "reason", "drawn", "unit", "route", "wanted", "is_model")
 _UNDECIDED = STAGES.index("cache")
 """Stages passed by a call for which no model has been chosen yet."""
 _LONGEST = 256

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from gateway.core.deployment import Provider
-from gateway.upstream import demo_media
+from gateway.upstream import demo_judge, demo_media
 
 _CREATED = 1_700_000_000
 _DIMENSIONS = 256
@@ -121,7 +121,7 @@ def _message(fields: Mapping[str, Any], question: str, *, answered: bool) -> tup
     elif form.get("type") == "json_object":
         content = orjson.dumps({"answer": question[:200]}).decode()
     else:
-        content = f"This is the demo provider of llmgw. You said: {question[:2000]}"
+        content = demo_judge.verdict(question) or f"This is the demo provider of llmgw. You said: {question[:2000]}"
     return {"role": "assistant", "content": content, "refusal": None}, "stop"
 
 

@@ -17,6 +17,7 @@ from gateway.ingress.admin.openapi import OPERATIONS, document
 from gateway.ingress.admin.server import PREFIX
 from gateway.policy.history import History
 from gateway.policy.snapshot import Snapshot
+from gateway.policy.suite import Ran
 from gateway.route.certificate.certificates import Certificates
 from gateway.store.open import open_store
 from gateway.template.rollout.rollouts import Rollouts
@@ -52,7 +53,7 @@ async def test_the_document_names_what_is_served_and_nothing_else(house: House, 
         policy=worker.policy,
         watch=worker.watch,
         folder=house.policies,
-        trying=Trying(compile_folder, lambda folder: (0, ())),
+        trying=Trying(compile_folder, lambda folder: Ran(0)),
         history=History(house.policies, store.policies, worker.policy, Clock()),
         resting=dict,
         observed=dict,

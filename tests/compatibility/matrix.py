@@ -12,12 +12,13 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.app import running
+from tests.compatibility.wire import Wire, wire
 from tests.conftest import settings
 
 HERE = Path(__file__).parent
@@ -72,6 +73,7 @@ models:
   by-bedrock: {use: "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0"}
   by-litellm: {use: litellm/llama-3.3}
 """
+PICTURE = re.findall(r'PICTURE = "(\S+)"', (HERE / "programs" / "cells.py").read_text())[0].encode()
 MODELS = tuple(re.findall(r"by-\w+", PROVIDERS))
 
 Outcome = dict[tuple[str, str, str], str | None]
@@ -91,21 +93,32 @@ async def outcome(clients: Sequence[Client] = PROGRAMS, models: Sequence[str] = 
     """Runs the programs one after the other."""
     found: Outcome = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with _mock(Path(folder)) as mock:
+        async with _mock(Path(folder)) as mock, AsyncExitStack() as wires:
             policies = Path(folder) / "policies"
             policies.mkdir()
-            (policies / "policy.yaml").write_text(PROVIDERS.replace("MOCK", mock))
+            by_model = {model: await wires.enter_async_context(wire(mock)) for model in MODELS}
+            (policies / "policy.yaml").write_text(_policy(by_model.values()))
             async with running(settings(policies, Path(folder) / "data"), records_to=None) as worker:
                 assert worker.key is not None
                 for client in clients:
+                    for each in by_model.values():
+                        each.forget()
                     lines, complaint = await _run(client, worker.url, worker.key.reveal(), *models)
                     told = {(line["model"], line["cell"]): line["why"] for line in lines}
                     for model in models:
                         for cell in CELLS:
                             why = told.get((model, cell), f"it was not tried: {complaint}")
+                            if cell == "image" and why is None and PICTURE not in by_model[model].told:
+                                why = "the provider was not sent the picture"
                             found[client.program, model, cell] = why
                 await worker.server.drain(2)
     return found
+
+
+def _policy(wires: Iterable[Wire]) -> str:
+    """Each provider at the end of a wire of its own, in the order of the models."""
+    first, *rest = PROVIDERS.split("MOCK")
+    return first + "".join(each.url + text for each, text in zip(wires, rest, strict=True))
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from gateway.ingress.admin.server import PREFIX, doorkeeper
 from tests.console import traffic
 from tests.console.fake_cache import FakeCache
 from tests.console.fake_certificates import FakeCertificates
+from tests.console.fake_templates import FakeTemplates
 from tests.console.traffic import HOSTILE, LONG
 
 KEY = "sk-llmgw-admin-for-the-console-tests"
@@ -42,6 +43,7 @@ class FakeAdmin:
         self.tails: list[Tail] = []
         self.cache = FakeCache(self.now)
         self.certificates = FakeCertificates(self.now)
+        self.templates = FakeTemplates(self.now)
         self.tailed, self.left = asyncio.Event(), asyncio.Event()
 
     def application(self) -> web.Application:
@@ -61,6 +63,7 @@ class FakeAdmin:
             application.router.add_get(PREFIX + path, serve)
         application.add_routes(self.cache.routes())
         application.add_routes(self.certificates.routes())
+        application.add_routes(self.templates.routes())
         return application
 
     async def say(self, record: traffic.Call) -> None:

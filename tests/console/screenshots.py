@@ -22,6 +22,7 @@ PAGES = {
     "budgets": ("light",),
     "cache": ("light",),
     "routing": ("light",),
+    "templates/support": ("light",),
     "upstreams": ("dark",),
     "errors": ("light",),
 }

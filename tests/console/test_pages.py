@@ -21,6 +21,8 @@ PAGES = {
     "cache": "Cache",
     f"cache?entry={fake_cache.name(0)}": "Cache",
     "routing": "Routing",
+    "templates": "Templates",
+    "templates/support": "Template support",
     "upstreams": "Upstreams",
     "errors": "Errors",
 }

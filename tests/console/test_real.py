@@ -17,7 +17,7 @@ from tests.console.fake_admin import KEY, FakeAdmin
 from tests.console.traffic import HOSTILE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-PAGES = ["overview", "calls", "latency", "spend?by=tag", "budgets", "cache", "upstreams", "errors"]
+PAGES = ["overview", "calls", "latency", "spend?by=tag", "budgets", "cache", "templates", "upstreams", "errors"]
 
 
 async def test_every_page_shows_what_the_gateway_recorded(browser: Browser, tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def outcome(policy: str, folder: Path) -> str:
         rehearsal, cases = rehearse(folder, environment)
     except PolicyError as error:
         return f"{error}\n".replace(f"{folder}/", "").replace(str(folder), "FOLDER")
-    failures = "".join(f"{failure}\n" for failure in run(cases, rehearsal, lambda call: 10))
+    ran = run(cases, rehearsal, lambda call: 10)
+    failures = "".join(f"{failure}\n" for failure in ran.failures)
+    failures += "".join(f"skipped: {each}\n" for each in ran.skipped)
     return summary(snapshot) + failures.replace(f"{folder}/", "")
 
 

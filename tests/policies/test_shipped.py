@@ -142,7 +142,7 @@ def test_a_thousand_tests_of_a_policy_run(tmp_path: Path) -> None:
 
     snapshot, compiled = rehearse(tmp_path, {})
     read = time.perf_counter()
-    failures = run(compiled, snapshot, lambda call: 0)
+    failures = run(compiled, snapshot, lambda call: 0).failures
 
     print(f"1,000 tests: {read - started:.3f} s to compile, {time.perf_counter() - read:.3f} s to run")
     assert (len(compiled), failures) == (1000, [])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.core.call import Call, Operation
+from gateway.core.prompt import Prompt
 from gateway.core.tenant import Tenant
 from gateway.trace.content import MOST, content
 from gateway.trace.redact import KINDS
@@ -42,6 +43,24 @@ def test_messages_and_answers_are_kept_redacted_in_their_shape() -> None:
         "input": [{"role": "user", "content": "I am [email]"}],
         "output": ["Write to [email]", "no"],
     }
+
+
+def test_a_template_s_variables_are_kept_and_which_of_them_are_not_what_was_given() -> None:
+    given = {"a": "ann@example.com", "b": ["x" * 101], "c": {"d": 1}, "sk-canary-canary-canary": "e", "f": [0] * 1001}
+    prompt = Prompt("t", 1, "0" * 12, "only", variables=given)
+    call = Call(id="1", operation=Operation.CHAT, received=0.0, model="m", body=b"{}", fields=says("hi"), prompt=prompt)
+
+    found: Any = content(call, Answer(), Tenant("acme", "search", "key", ""), rules())
+
+    assert found["variables"] == {
+        "a": "[email]",
+        "b": ["x" * 100 + "…"],
+        "c": {"d": 1},
+        "[secret]": "e",
+        "f": [0] * 1000,
+    }
+    assert found["variables_cut"] == ["b", "[secret]", "f"]
+    assert found["variables_redacted"] == ["a"]
 
 
 @pytest.mark.parametrize("name", ["prompt", "input"])

@@ -28,7 +28,7 @@ ROWS = (
     line("slow", duration_ms=60_000.0, tags=["legal", 'a"b'], user="Ünal", conversation="c1", at=NOON - 60),
     line("free", cost_nano_usd=None, duration_ms=None, org="umbrella", team=None, tenant="umbrella", route=None),
     line("said", content={"input": [{"role": "user", "content": "The Launch Code"}], "output": ["100%_sure"]}),
-    line("traced", trace_id="ab" * 16, deployment="vllm/llama", provider="vllm", cache="hit"),
+    line("traced", trace_id="ab" * 16, deployment="vllm/llama", provider="vllm", cache="hit", template="Support@2"),
 )
 FOUND = [
     ({"org": "umbrella"}, {"free"}),
@@ -66,6 +66,7 @@ FOUND = [
     ({"text": "ÜNAL"}, {"slow"}),
     ({"text": "o1"}, {"dear"}),
     ({"text": "launch code"}, {"said"}),
+    ({"text": "support@"}, {"traced"}),
     ({"text": "%_s"}, {"said"}),
     ({"text": "%"}, {"said"}),
     ({"model": "' OR 1=1 --"}, set()),

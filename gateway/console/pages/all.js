@@ -9,6 +9,7 @@ import { LatencyPage } from "./latency.js";
 import { OverviewPage } from "./overview.js";
 import { RoutingPage } from "./routing.js";
 import { SpendPage } from "./spend.js";
+import { TemplatesPage } from "./templates.js";
 import { UpstreamsPage } from "./upstreams.js";
 
 const Unknown = () => html`<h1>No such page</h1><p><a href="#/overview">To the overview</a></p>`;
@@ -23,6 +24,7 @@ export const PAGES = {
   budgets: { title: "Budgets", view: BudgetsPage, letter: "b", timeless: true },
   cache: { title: "Cache", view: CachePage, letter: "h" },
   routing: { title: "Routing", view: RoutingPage, letter: "t", timeless: true },
+  templates: { title: "Templates", view: TemplatesPage, letter: "p" },
   upstreams: { title: "Upstreams", view: UpstreamsPage, letter: "u", timeless: true },
   errors: { title: "Errors", view: ErrorsPage, letter: "e" },
   call: { title: "Call", view: CallPage, timeless: true },

@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway.core.errors import InvalidRequest
 from gateway.policy.mistakes import Mistake, PolicyError
 from gateway.policy.snapshot import Snapshot
-from gateway.policy.suite import Failure
+from gateway.policy.suite import Failure, Ran
 
 _MOST_FILES = 500
 _PART = r"[\w-][\w .-]{0,99}"
@@ -23,11 +23,11 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """`compile` makes a snapshot of a folder, `test` gives how many tests its policy has and those that fail. Both block, and
+    """`compile` makes a snapshot of a folder, `test` what comes of its tests. Both block, and
     raise PolicyError."""
 
     compile: Callable[[Path], Snapshot]
-    test: Callable[[Path], tuple[int, Sequence[Failure]]]
+    test: Callable[[Path], Ran]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Tried:
     mistakes: Sequence[Mistake] = ()
     tests: int = 0
     failures: Sequence[Failure] = ()
+    skipped: Sequence[Failure] = ()
 
     @property
     def is_good(self) -> bool:
@@ -46,13 +47,13 @@ class Tried:
 
     def told(self) -> dict[str, object]:
         """Ready for JSON."""
-        failed = [{**asdict(each.place), "name": each.name, "message": each.message} for each in self.failures]
+        failed, skipped = _rows(self.failures), _rows(self.skipped)
         return {
             "ok": self.is_good,
             "version": self.version,
             "notes": list(self.notes),
             "mistakes": rows(self.mistakes),
-            "tests": {"count": self.tests, "failed": failed},
+            "tests": {"count": self.tests, "failed": failed, "skipped": skipped},
         }
 
     def summary(self) -> str:
@@ -70,11 +71,14 @@ def try_folder(folder: Path, trying: Trying) -> Tried:
     """What a folder gives; places in it are told without its name. It blocks."""
     try:
         snapshot = trying.compile(folder)
-        tests, failures = trying.test(folder)
+        ran = trying.test(folder)
     except PolicyError as error:
         return Tried(None, mistakes=[_inside(mistake, f"{folder}/") for mistake in error.mistakes])
-    told = [replace(each, place=replace(each.place, file=_without(each.place.file, f"{folder}/"))) for each in failures]
-    return Tried(snapshot.version, snapshot.notes, tests=tests, failures=told)
+    failed, skipped = (
+        [replace(each, place=replace(each.place, file=_without(each.place.file, f"{folder}/"))) for each in tests]
+        for tests in (ran.failures, ran.skipped)
+    )
+    return Tried(snapshot.version, snapshot.notes, tests=ran.count, failures=failed, skipped=skipped)
 
 
 def compiled(files: Mapping[str, str], compile_folder: Callable[[Path], Snapshot]) -> Snapshot:
@@ -106,6 +110,10 @@ def _folder(files: Mapping[str, str]) -> Iterator[Path]:
             except UnicodeEncodeError:
                 raise InvalidRequest(f"{file} has characters that are none", param="files") from None
         yield folder
+
+
+def _rows(tests: Iterable[Failure]) -> list[dict[str, object]]:
+    return [{**asdict(each.place), "name": each.name, "message": each.message} for each in tests]
 
 
 def rows(mistakes: Iterable[Mistake]) -> list[dict[str, object]]:

@@ -29,7 +29,7 @@ _FILTERS: Mapping[str, Schema] = {
     **_WORDS,
     "status": {**_TEXT, "description": "a status, or a class of them", "example": "4xx"},
     "tag": _TEXT,
-    "text": {**_TEXT, "description": "in error, tags, model, user and captured content"},
+    "text": {**_TEXT, "description": "in error, tags, model, template, user and captured content"},
     "stream": {"type": "boolean", "example": "true"},
     **dict.fromkeys(("min_cost_usd", "max_cost_usd", "min_ms", "max_ms"), _AMOUNT),
 }

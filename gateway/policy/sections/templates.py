@@ -185,6 +185,11 @@ def check_models(compiled: Compiled, models: Models, aliases: frozenset[str], mi
         for path, name in named:
             if name is not None and name not in aliases and models.find(name) is None:
                 mistakes.add_at(written.places.find(path), path, unknown(name, models))
+        for index, test in enumerate(text.tests):
+            judge = None if test.expect_answer is None else test.expect_answer.judge
+            if judge is not None and models.find(judge.model) is None:
+                at: Path = ("tests", index, "expect_answer", "judge", "model")
+                mistakes.add_at(written.places.find(at), at, unknown(judge.model, models))
 
 
 def check_route(name: str, templates: Templates) -> str | None:

@@ -93,7 +93,7 @@ def _tags(row: Row) -> str | None:
 
 
 def _text(row: Row) -> str:
-    parts = [row.get("error"), row.get("model"), row.get("user"), *_texts(row.get("tags"))]
+    parts = [row.get("error"), row.get("model"), row.get("template"), row.get("user"), *_texts(row.get("tags"))]
     return folded("\n".join(part for part in parts if isinstance(part, str)))
 
 

@@ -130,18 +130,23 @@ def order(
             deployments = ranked(model.strategy, deployments, call, seen, random)
     planned = (*deployments, *model.fallbacks)
     if decision is not None and decision.memory is not None:
-        planned = _continued(planned, model, decision.memory)
+        is_kept = call is not None and bool(call.fields.get("previous_response_id"))
+        planned = _continued(planned, model, decision.memory, is_kept=is_kept)
     return planned if call is None else able(planned, call, None if decision is None else decision.sent)
 
 
-def _continued(planned: tuple[Deployment, ...], model: Model, memory: Memory) -> tuple[Deployment, ...]:
-    """First the deployment that answered before; and nobody but its provider, where nobody else can go on."""
+def _continued(
+    planned: tuple[Deployment, ...], model: Model, memory: Memory, *, is_kept: bool
+) -> tuple[Deployment, ...]:
+    """First the deployment that answered before. Where the conversation is bound to it, only those follow that can go on: of its
+    provider, or, unless the last answer `is_kept` there, of another dialect, which leaves out what was sealed."""
     before = next((each for each in planned if memory.pin is not None and each.name == memory.pin.deployment), None)
     if before is None or not (memory.is_bound or model.is_sticky):
         return planned
     others = tuple([each for each in planned if each is not before])
     if memory.is_bound:
-        others = tuple([each for each in others if each.provider is before.provider])
+        near = [each for each in others if each.provider is before.provider]
+        others = (*near, *(each for each in others if not is_kept and each.provider.dialect != before.provider.dialect))
     return (before, *others)
 
 

@@ -104,7 +104,9 @@ def _add(whole: Fields, delta: Fields) -> None:
 class Messages:
     """Of Anthropic's messages, by the official SDK."""
 
-    def __init__(self, sdk: AsyncAnthropic) -> None:
+    def __init__(self, sdk: AsyncAnthropic, *, apart: bool = True) -> None:
+        """`apart`: each call is a conversation of its own."""
+        self._apart = apart
         self.calls: list[str] = []
         self.messages: list[Any] = []
         self._sdk = sdk
@@ -136,7 +138,7 @@ class Messages:
             tools=tools,
             max_tokens=8000,
             thinking={"type": "enabled", "budget_tokens": 4000},
-            extra_headers=_apart(),
+            extra_headers=_apart() if self._apart else {},
         ) as stream:
             answer = await stream.get_final_message()
         content = [block.model_dump(mode="json", exclude_none=True) for block in answer.content]

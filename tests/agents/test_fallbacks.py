@@ -8,7 +8,7 @@ from itertools import permutations
 
 import openai
 import pytest
-from anthropic import AsyncAnthropic
+from anthropic import AsyncAnthropic, InternalServerError
 
 from tests.agents import rules
 from tests.agents.clients import Chat, Client, Messages, Responses
@@ -97,3 +97,43 @@ async def test_a_forced_fallback_at_every_turn_is_refused_by_nobody(
 
     assert found == []
     assert len(provider.calls) == 2 * len(SCRIPT)
+
+
+async def test_an_open_loop_goes_on_elsewhere_when_the_provider_that_began_it_fails(
+    house: House, provider: Chaosprov
+) -> None:
+    await house.adopt(policy(provider.base_url.removesuffix("/v1")))
+    sealed = Sealed()
+    provider.will(*steps("anthropic", SCRIPT[0], sealed, stream=True))
+    provider.will(Status(503))
+    provider.will(*steps("openai", SCRIPT[7], sealed, stream=True))
+
+    async with AsyncAnthropic(base_url=house.url, api_key=house.key, max_retries=0) as sdk:
+        client = Messages(sdk, apart=False)
+        client.say(SAID[0])
+        await client.ask("anthropic-openai")
+        client.give(GIVEN[:1])
+        await client.ask("anthropic-openai")
+
+    assert [call.path for call in provider.calls] == ["/v1/messages", "/v1/messages", "/v1/chat/completions"]
+    assert rules.faults("openai", provider.calls[-1].json, sealed) == []
+
+
+async def test_no_other_provider_of_the_dialect_is_asked_for_it(house: House, provider: Chaosprov) -> None:
+    base = provider.base_url.removesuffix("/v1")
+    other = f"  other: {{dialect: anthropic, base_url: '{base}', key: canary-key, allow_private: true, retry: {{attempts: 1}}}}"
+    use = "{use: anthropic/claude-sonnet-4-5, fallback: [other/claude-sonnet-4-5], price: {in: 1, out: 2}}"
+    written = policy(base).replace("models:", f"{other}\nmodels:\n  both: {use}")
+    await house.adopt(written.replace("dialect: anthropic,", "dialect: anthropic, retry: {attempts: 1},", 1))
+    provider.will(*steps("anthropic", SCRIPT[0], Sealed(), stream=True))
+    provider.will(Status(503))
+
+    async with AsyncAnthropic(base_url=house.url, api_key=house.key, max_retries=0) as sdk:
+        client = Messages(sdk, apart=False)
+        client.say(SAID[0])
+        await client.ask("both")
+        client.give(GIVEN[:1])
+        with pytest.raises(InternalServerError):
+            await client.ask("both")
+
+    assert len(provider.calls) == 2

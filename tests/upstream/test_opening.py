@@ -14,7 +14,7 @@ from gateway.core.attempt import Attempts
 from gateway.core.call import Call, Operation
 from gateway.core.clock import Clock
 from gateway.core.deployment import Deployment, Provider, Retries
-from gateway.core.errors import Broken, Overloaded, Rejected, Unavailable, UpstreamError
+from gateway.core.errors import Broken, InvalidRequest, Overloaded, Rejected, Unavailable, Unsayable, UpstreamError
 from gateway.core.span import SpanContext
 from gateway.core.usage import Usage
 from gateway.upstream.health import FAILURES_TO_REST, FIRST_REST, Health
@@ -90,11 +90,18 @@ class Scene:
         self.wire = Script(**exchanges)
         clock = Clock(now=lambda: self.now)
         self.health = Health(clock, lambda *_: None)
-        self.reach = Reach({"openai": self.wire}, self.health, clock, Random(1), Observed(clock))
+        self.reach = Reach(
+            {"openai": self.wire, "anthropic": self.wire}, self.health, clock, Random(1), Observed(clock)
+        )
         self.attempts = Attempts(SpanContext(1, 1, is_sampled=True))
 
-    async def ask(self, *plan: Deployment, stream: bool = True) -> bytes:
-        fields: dict[str, Any] = {"model": "m", "stream": stream}
+    async def ask(self, *plan: Deployment, stream: bool = True, strict: bool = False, **more: Any) -> bytes:
+        fields: dict[str, Any] = {
+            "model": "m",
+            "stream": stream,
+            "messages": [{"role": "user", "content": "Hi"}],
+            **more,
+        }
         call = Call(
             id="r",
             operation=Operation.CHAT,
@@ -104,6 +111,7 @@ class Scene:
             fields=fields,
             stream=stream,
             wants_usage=True,
+            strict=strict,
         )
         got = b""
         async with Opening(self.reach, plan, call, self.attempts, Free()) as answer:
@@ -114,8 +122,8 @@ class Scene:
         return got
 
 
-def deployment(name: str, **retries: Any) -> Deployment:
-    provider = Provider(name, "openai", host="h", port=1, retries=Retries(**{"max_wait": 0.2, **retries}))
+def deployment(name: str, *, dialect: str = "openai", **retries: Any) -> Deployment:
+    provider = Provider(name, dialect, host="h", port=1, retries=Retries(**{"max_wait": 0.2, **retries}))
     return Deployment(name=f"{name}/m", provider=provider, upstream_model="m", price=None)
 
 
@@ -139,6 +147,40 @@ async def test_a_failed_deployment_falls_back_to_the_next_in_the_plan() -> None:
 
     assert await scene.ask(*map(deployment, "abc"), stream=False) == WHOLE
     assert [each.reason for each in scene.attempts] == ["primary", "fallback", "fallback"]
+
+
+async def test_what_one_dialect_cannot_say_goes_on_to_the_next_deployment() -> None:
+    scene = Scene(b=[Scripted(200, WHOLE)])
+
+    assert await scene.ask(deployment("a", dialect="anthropic"), deployment("b"), stream=False, n=2) == WHOLE
+    assert [(each.reason, each.error, each.is_sent) for each in scene.attempts] == [
+        ("primary", "unsupported_parameter", False),
+        ("fallback", None, True),
+    ]
+    assert scene.wire.calls == ["b"]
+
+
+async def test_what_nobody_can_say_is_the_caller_s_to_mend() -> None:
+    scene = Scene()
+
+    with pytest.raises(Unsayable, match="n: Anthropic's dialect gives one answer only"):
+        await scene.ask(*[deployment(name, dialect="anthropic", attempts=1) for name in "ab"], n=2)
+    assert len(scene.attempts) == 2
+
+
+async def test_whoever_could_have_said_it_and_failed_is_the_one_that_is_told_of() -> None:
+    scene = Scene(a=[Scripted(500)])
+
+    with pytest.raises(Unavailable):
+        await scene.ask(deployment("a"), deployment("b", dialect="anthropic"), n=2)
+
+
+async def test_what_has_to_be_said_wholly_is_said_to_nobody_else() -> None:
+    scene = Scene(b=[Scripted(200, WHOLE)])
+
+    with pytest.raises(InvalidRequest, match="seed cannot be said to a/m"):
+        await scene.ask(deployment("a", dialect="anthropic"), deployment("b"), strict=True, seed=1)
+    assert scene.wire.calls == []
 
 
 async def test_the_last_deployment_is_tried_again_when_that_is_safe() -> None:

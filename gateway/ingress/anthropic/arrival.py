@@ -9,7 +9,7 @@ import msgspec
 from gateway.core.call import Call, Operation
 from gateway.core.secret import Secret
 from gateway.ingress import json_body
-from gateway.ingress.anthropic.reading import chat_fields, lost
+from gateway.ingress.anthropic.reading import chat_fields, lost, names_of
 from gateway.ingress.anthropic.speech import AnthropicSpeech
 from gateway.ingress.openai import bearer, check_media, headers_of, span_context
 from gateway.ingress.request import Request
@@ -63,7 +63,7 @@ class MessagesArrival:
             strict=strict,
         )
         if self._speech is not None:
-            self._speech.asked(call)
+            self._speech.asked(call, names_of(native))
         return call
 
 

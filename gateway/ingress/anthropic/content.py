@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.core.errors import InvalidRequest
+from gateway.ingress.tool_names import flat
 
 Fields = dict[str, Any]
 _ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
@@ -192,7 +193,7 @@ def _tool_call(block: Fields, where: str) -> Fields:
     if not isinstance(block.get("id"), str) or not isinstance(block.get("name"), str):
         raise wrong(where, "must have an id and a name")
     arguments = orjson.dumps(block.get("input") or {}).decode()
-    function = {"name": block["name"], "arguments": arguments}
+    function = {"name": flat(block["name"]), "arguments": arguments}
     return {"id": block["id"], "type": "function", "function": function, **_mark(block)}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.core.errors import InvalidRequest
 from gateway.ingress import parameters
 from gateway.ingress.anthropic.content import Reading, wrong
+from gateway.ingress.tool_names import Names, flat
 
 MAX_MESSAGES = 100_000
 MAX_TOOLS = 1024
@@ -71,6 +72,11 @@ def lost(fields: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"metadata.{name}" for name in metadata if name != "user_id") if isinstance(metadata, dict) else ()
 
 
+def names_of(fields: Mapping[str, Any]) -> Names:
+    """Of tools that were read."""
+    return Names([(tool["name"], None) for tool in fields.get("tools") or () if isinstance(tool.get("name"), str)])
+
+
 def _judge(fields: Mapping[str, Any], *, counts: bool) -> None:
     model, turns, most = fields.get("model"), fields.get("messages"), fields.get("max_tokens")
     for name in ("model", "messages", *(() if counts else ("max_tokens",))):
@@ -104,7 +110,7 @@ def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
         return told
     kind = choice.get("type") if isinstance(choice, dict) else None
     if kind == "tool" and isinstance(choice.get("name"), str):
-        told["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+        told["tool_choice"] = {"type": "function", "function": {"name": flat(choice["name"])}}
     elif isinstance(kind, str) and kind in _CHOICES:
         told["tool_choice"] = _CHOICES[kind]
     else:
@@ -124,7 +130,7 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
         raise wrong(f"{where}.name", "Field required", "missing_required_parameter")
     if not isinstance(tool.get("input_schema"), dict):
         raise wrong(f"{where}.input_schema", "Field required", "missing_required_parameter")
-    function = {"name": tool["name"], "parameters": tool["input_schema"]}
+    function = {"name": flat(tool["name"]), "parameters": tool["input_schema"]}
     function |= {name: tool[name] for name in ("description", "strict") if tool.get(name) is not None}
     beside = ("type", "name", "input_schema", "description", "strict")
     return {"type": "function", "function": function, **{n: v for n, v in tool.items() if n not in beside}}

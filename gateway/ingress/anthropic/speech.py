@@ -14,6 +14,7 @@ from gateway.core.errors import Broken, GatewayError
 from gateway.ingress.anthropic.errors import envelope
 from gateway.ingress.anthropic.relayed import Shown
 from gateway.ingress.anthropic.whole import message, message_id, stop_reason, usage_of
+from gateway.ingress.tool_names import Names
 
 _BYTES_PER_TOKEN = 4
 _NONE = msgspec.Raw()
@@ -72,6 +73,7 @@ class AnthropicSpeech:
         "_is_started",
         "_late",
         "_model",
+        "_names",
         "_native",
         "_request_id",
         "_shown",
@@ -85,6 +87,7 @@ class AnthropicSpeech:
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
         self._native: Native | None = None
+        self._names = Names()
         self._shown = Shown()
         self._model, self._guess = "", 0
         self._is_started = self._is_cut = False
@@ -97,7 +100,8 @@ class AnthropicSpeech:
         self._stop_sequence: str | None = None
         self._usage: Mapping[str, Any] | None = None
 
-    def asked(self, call: Call) -> None:
+    def asked(self, call: Call, names: Names) -> None:
+        self._names = names
         self._model, self._guess = call.model, len(call.body) // _BYTES_PER_TOKEN
 
     def begin(self, native: Native | None) -> None:
@@ -119,7 +123,7 @@ class AnthropicSpeech:
         return b"".join([*events, self._end()])
 
     def whole(self, body: bytes) -> bytes:
-        return message(orjson.loads(body)) if self._native is None else self._native.take()
+        return message(orjson.loads(body), self._names) if self._native is None else self._native.take()
 
     def failed(self, error: GatewayError) -> bytes:
         return envelope(error, self._request_id)
@@ -222,7 +226,8 @@ class AnthropicSpeech:
         if call.index > self._tool:
             self._tool = call.index
             id = call.id or f"toolu_{self._request_id}_{call.index}"
-            opened = self._open("tool_use", {"type": "tool_use", "id": id, "name": function.name or "", "input": {}})
+            name, _ = self._names.of(function.name or "")
+            opened = self._open("tool_use", {"type": "tool_use", "id": id, "name": name, "input": {}})
         elif bytes(arguments) not in _EMPTY and (call.index < self._tool or self._block != "tool_use"):
             raise Broken("the provider mixed up the arguments of several tool calls", code="upstream_invalid_tool_call")
         if bytes(arguments) in _EMPTY:

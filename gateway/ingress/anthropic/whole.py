@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from gateway.ingress.tool_names import Names
+
 _STOP_REASONS: Mapping[str, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -16,7 +18,8 @@ _STOP_REASONS: Mapping[str, str] = {
 }
 
 
-def message(completion: Mapping[str, Any]) -> bytes:
+def message(completion: Mapping[str, Any], names: Names) -> bytes:
+    """`names` are those of the request's tools."""
     choice = next((each for each in completion["choices"] if each.get("index", 0) == 0), completion["choices"][0])
     sequence = choice.get("stop_reason") if isinstance(choice.get("stop_reason"), str) else None
     usage = completion.get("usage")
@@ -26,7 +29,7 @@ def message(completion: Mapping[str, Any]) -> bytes:
             "type": "message",
             "role": "assistant",
             "model": completion.get("model") or "",
-            "content": _content(choice["message"]),
+            "content": _content(choice["message"], names),
             "stop_reason": stop_reason(choice.get("finish_reason"), sequence),
             "stop_sequence": sequence,
             "usage": usage_of(usage) if isinstance(usage, dict) else {"input_tokens": 0, "output_tokens": 0},
@@ -65,7 +68,7 @@ def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
     return counted
 
 
-def _content(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _content(said: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     thoughts = said.get("thinking_blocks")
     reasoning = said.get("reasoning_content") or said.get("reasoning")
@@ -79,7 +82,8 @@ def _content(said: Mapping[str, Any]) -> list[dict[str, Any]]:
             blocks.append({"type": "text", "text": written})
     for call in said.get("tool_calls") or ():
         function = call.get("function") or {}
-        tool = {"id": call.get("id"), "name": function.get("name"), "input": _input(function.get("arguments"))}
+        name, _ = names.of(str(function.get("name") or ""))
+        tool = {"id": call.get("id"), "name": name, "input": _input(function.get("arguments"))}
         blocks.append({"type": "tool_use", **tool})
     return blocks
 

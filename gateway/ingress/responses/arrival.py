@@ -19,6 +19,8 @@ from gateway.ingress.responses.kept import KeptResponses
 from gateway.ingress.responses.own_tools import OWN_TOOLS
 from gateway.ingress.responses.reading import input_of, read
 from gateway.ingress.responses.speech import ResponsesSpeech
+from gateway.ingress.responses.tools import spread
+from gateway.ingress.tool_names import Names, flat
 
 DIALECT = "responses"
 _MAX_ITEMS = 4096
@@ -86,11 +88,13 @@ class ResponsesArrival:
         has = parameters.features(chat)
         if chat["messages"] or (template is None and not model.startswith("template:")):
             has |= messages.features(chat)
-        tools = [tool for tool in fields.get("tools") or () if isinstance(tool, dict)]
+        tools = spread(fields.get("tools"), [])
+        named = [(tool["name"], namespace) for tool, namespace in tools if isinstance(tool.get("name"), str)]
         self._speech.asked(
             fields,
-            custom=frozenset(str(tool.get("name")) for tool in tools if tool.get("type") == "custom"),
-            own=frozenset(str(tool["type"]) for tool in tools if tool.get("type") in OWN_TOOLS),
+            names=Names(named),
+            custom=frozenset(flat(str(tool.get("name")), within) for tool, within in tools if tool["type"] == "custom"),
+            own=frozenset(str(tool["type"]) for tool, _ in tools if tool["type"] in OWN_TOOLS),
             is_kept=self._is_kept,
         )
         return Call(

@@ -28,14 +28,17 @@ class Form(Enum):
 class Called:
     """`extra_content` is what its provider wants to see again with it."""
 
-    __slots__ = ("_call_id", "_events", "_form", "_id", "_name", "_texts", "extra_content", "place")
+    __slots__ = ("_call_id", "_events", "_form", "_id", "_name", "_namespace", "_texts", "extra_content", "place")
 
-    def __init__(self, events: Events, place: int, id: str, form: Form, *, call_id: str, name: str) -> None:
+    def __init__(
+        self, events: Events, place: int, id: str, form: Form, *, call_id: str, names: tuple[str, str | None]
+    ) -> None:
+        """`names` are the tool's and its namespace's."""
         self._events = events
         self._id = id
         self._form = form
         self._call_id = call_id
-        self._name = name
+        self._name, self._namespace = names
         self._texts: list[str] = []
         self.place = place
         self.extra_content: Any = None
@@ -84,6 +87,8 @@ class Called:
                 item |= {"type": "custom_tool_call", "call_id": self._call_id, "name": self._name, "input": text}
             case _:
                 item |= {"arguments": text, "call_id": self._call_id, "name": self._name}
+        if self._namespace is not None:
+            item["namespace"] = self._namespace
         return item if self.extra_content is None else {**item, "extra_content": self.extra_content}
 
     def _at(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import orjson
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.responses.own_tools import OWN_CALLS
 from gateway.ingress.responses.parts import content_of, output_of
+from gateway.ingress.tool_names import flat
 from gateway.upstream.dialects.responses.thinking import unsealed
 
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
@@ -51,7 +52,8 @@ class Messages:
                 self._message(item, where)
             case "function_call" | "custom_tool_call":
                 form, member = _CALLS[kind]
-                called = {"name": _text(item, "name", where), member: _text(item, member, where)}
+                name = flat(_text(item, "name", where), _namespace(item))
+                called = {"name": name, member: _text(item, member, where)}
                 self._call(item, {"type": form, form: called}, where)
             case "function_call_output" | "custom_tool_call_output":
                 self._result(_text(item, "call_id", where), item.get("output"), where)
@@ -150,6 +152,11 @@ def reasoning_text(item: Mapping[str, Any]) -> str:
         if found := "\n\n".join(text for text in texts if isinstance(text, str)):
             return found
     return ""
+
+
+def _namespace(item: Mapping[str, Any]) -> str | None:
+    namespace = item.get("namespace")
+    return namespace if isinstance(namespace, str) else None
 
 
 def _joined(first: Any, second: Any) -> Any:

@@ -11,13 +11,24 @@ from gateway.ingress.responses.events import Events
 from gateway.ingress.responses.own_tools import OWN_TOOLS
 from gateway.ingress.responses.reasoned import Reasoned
 from gateway.ingress.responses.said import Said
+from gateway.ingress.tool_names import Names
 
 
 class Output:
     """One item is open at a time, but for calls that a provider tells in turns. `items` has those that are done, in order."""
 
-    def __init__(self, events: Events, ids: str, *, custom: Collection[str] = (), own: Collection[str] = ()) -> None:
-        """`ids` is part of every item's id. `custom` and `own` name tools that are to be called in their own form."""
+    def __init__(
+        self,
+        events: Events,
+        ids: str,
+        *,
+        names: Names | None = None,
+        custom: Collection[str] = (),
+        own: Collection[str] = (),
+    ) -> None:
+        """`ids` is part of every item's id. `names` are those of the tools, of which `custom` and `own` are to be called in their
+        own form."""
+        self._names = names or Names()
         self._events = events
         self._ids = ids
         self._custom = custom
@@ -107,7 +118,8 @@ class Output:
             form = self._form(name, is_custom=call.custom is not None)
             place = self._place()
             id = call.id if isinstance(call.id, str) and call.id else self._id("call", place)
-            called = Called(self._events, place, self._id(form.prefix, place), form, call_id=id, name=str(name or ""))
+            names = self._names.of(str(name or ""))
+            called = Called(self._events, place, self._id(form.prefix, place), form, call_id=id, names=names)
             self._calls[key] = called
         if call.extra_content is not None:
             called.extra_content = call.extra_content

@@ -17,6 +17,7 @@ from gateway.ingress.responses.chunk import Chunk, read
 from gateway.ingress.responses.events import Events
 from gateway.ingress.responses.output import Output
 from gateway.ingress.responses.relayed import Relayed
+from gateway.ingress.tool_names import Names
 from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.openai import read_usage
 
@@ -52,11 +53,19 @@ class ResponsesSpeech:
         self._told: Mapping[str, Any] | None = None
         self._ended: bytes | None = None
 
-    def asked(self, fields: Mapping[str, Any], *, custom: Collection[str], own: Collection[str], is_kept: bool) -> None:
-        """`fields` is the request; `custom` and `own` name the tools that are to be called in their own form."""
+    def asked(
+        self,
+        fields: Mapping[str, Any],
+        *,
+        names: Names | None = None,
+        custom: Collection[str],
+        own: Collection[str],
+        is_kept: bool,
+    ) -> None:
+        """`fields` is the request, `names` its tools; `custom` and `own` name those that are to be called in their own form."""
         self._fields = fields
         self._is_kept = is_kept
-        self._output = Output(self._events, self._ids, custom=custom, own=own)
+        self._output = Output(self._events, self._ids, names=names, custom=custom, own=own)
 
     @property
     def response(self) -> bytes | None:

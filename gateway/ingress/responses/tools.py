@@ -7,24 +7,41 @@ from typing import Any
 
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.responses.own_tools import OWN_TOOLS
+from gateway.ingress.tool_names import flat
 
 _NAMED = ("function", "custom")
 
 
-def tools_of(tools: Any, choice: Any, chat: dict[str, Any], dropped: list[str]) -> None:
-    """Puts them into `chat`, only those that are allowed. What a provider itself runs is left as it is written."""
+def spread(tools: Any, dropped: list[str]) -> list[tuple[Mapping[str, Any], str | None]]:
+    """The tools, each with its namespace: one that is a namespace stands for those in it. Raises InvalidRequest."""
     if tools is None:
-        return
+        return []
     if not isinstance(tools, list):
         raise InvalidRequest("tools must be an array", code="invalid_type", param="tools")
-    names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
-    allowed = _allowed(choice)
-    found = []
+    found: list[tuple[Mapping[str, Any], str | None]] = []
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
             raise InvalidRequest(f"tools[{index}] must be an object with a type", code="invalid_value", param="tools")
-        if allowed is None or (tool["type"], tool.get("name")) in allowed:
-            found.append(_tool(tool, names))
+        within = tool.get("tools")
+        if tool["type"] != "namespace" or not isinstance(within, list) or not isinstance(tool.get("name"), str):
+            found.append((tool, None))
+            continue
+        found += [(each, tool["name"]) for each in within if isinstance(each, dict) and each.get("type") in _NAMED]
+        dropped += [f"tools[{index}].{name}" for name in tool if name not in ("type", "name", "tools")]
+        dropped += [f"tools[{index}].tools[{n}]" for n, each in enumerate(within) if (each, tool["name"]) not in found]
+    return found
+
+
+def tools_of(tools: Any, choice: Any, chat: dict[str, Any], dropped: list[str]) -> None:
+    """Puts them into `chat`, only those that are allowed. What a provider itself runs is left as it is written."""
+    every = spread(tools, dropped)
+    names = {tool.get("name") for tool, _ in every}
+    allowed = _allowed(choice)
+    found = [
+        _tool(tool, names, namespace)
+        for tool, namespace in every
+        if allowed is None or (tool["type"], tool.get("name")) in allowed
+    ]
     if found:
         chat["tools"] = found
     elif tools:
@@ -39,15 +56,18 @@ def choice_of(choice: Any, chat: dict[str, Any], dropped: list[str]) -> None:
     elif kind == "allowed_tools":
         chat["tool_choice"] = choice.get("mode") or "auto"
     elif kind in _NAMED:
-        chat["tool_choice"] = {"type": kind, kind: {"name": choice.get("name")}}
+        name = flat(str(choice.get("name")), choice.get("namespace"))
+        chat["tool_choice"] = {"type": kind, kind: {"name": name}}
     elif isinstance(kind, str) and kind in OWN_TOOLS:
         chat["tool_choice"] = {"type": "function", "function": {"name": kind}}
     elif choice is not None:
         dropped.append("tool_choice")
 
 
-def _tool(tool: Mapping[str, Any], names: set[Any]) -> dict[str, Any]:
+def _tool(tool: Mapping[str, Any], names: set[Any], namespace: str | None) -> dict[str, Any]:
     kind = tool["type"]
+    if kind in _NAMED and isinstance(tool.get("name"), str):
+        tool = {**tool, "name": flat(tool["name"], namespace)}
     if kind == "function":
         return {
             "type": "function",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ _BLOCKS: Mapping[str, set[str]] = {
     "thinking": {"type", "thinking", "signature"},
     "redacted_thinking": {"type", "data"},
 }
+_BUDGETED = re.compile(r"claude-[a-z]+-4-5")
+"""Of the models in these tests those that take a budget of thoughts, and no effort."""
 _THOUGHTS = ("thinking", "redacted_thinking")
 Block = Mapping[str, Any]
 
@@ -145,6 +148,10 @@ class _Request(Found):
     def _thinking(self, turns: list[Mapping[str, Any]]) -> None:
         body, thinking = self.body, self.body.get("thinking") or {}
         kind = thinking.get("type", "disabled")
+        effort = (body.get("output_config") or {}).get("effort")
+        self.check(
+            not (effort and _BUDGETED.search(body["model"])), "output_config.effort", "not supported by this model"
+        )
         if kind == "disabled":
             return
         self.check(body.get("temperature", 1) == 1, "temperature", "may only be set to 1 when thinking is enabled")
@@ -152,6 +159,7 @@ class _Request(Found):
         forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
         self.check(not forced, "thinking", "may not be enabled when tool_choice forces tool use")
         if kind != "enabled":
+            self.check(not _BUDGETED.search(body["model"]), "thinking.type", f"{kind} is not supported by this model")
             return
         self.check(thinking["budget_tokens"] >= 1024, "thinking.budget_tokens", "at least 1024")
         self.check(body["max_tokens"] > thinking["budget_tokens"], "max_tokens", "must be greater than budget_tokens")

@@ -105,7 +105,9 @@ class _Request(Found):
         if thinking.get("type", "disabled") == "disabled":
             return
         self.check(config.get("temperature", 1) == 1, "temperature", "only 1 when thinking is enabled")
-        if thinking["type"] != "enabled":
+        if not self.check(
+            thinking["type"] == "enabled", "thinking.type", f"{thinking['type']} is not supported by this model"
+        ):
             return
         fits = 1024 <= thinking["budget_tokens"] < config.get("maxTokens", 4096)
         self.check(fits, "thinking.budget_tokens", "at least 1024 and less than maxTokens")

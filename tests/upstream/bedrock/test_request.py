@@ -17,6 +17,8 @@ from tests.upstream.gemini.test_request import PNG, TOOL, WEATHER, call, user
 from tests.upstream.translating import chat
 
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+NEWER = "us.anthropic.claude-opus-4-6-v1"
+ADAPTIVE: dict[str, Any] = {"thinking": {"type": "adaptive"}}
 NOVA = "amazon.nova-2-lite-v1:0"
 TEXT = {"type": "text", "text": "Look"}
 SPEC = {"toolSpec": {"name": "weather", "description": "Tells it", "inputSchema": {"json": WEATHER}}}
@@ -275,7 +277,12 @@ REASONING: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     (CLAUDE, thinks(5000), thinks(5000), ()),
     (CLAUDE, {**thinks(5000), "cap": 3000}, thinks(2999), ()),
     (CLAUDE, {**thinks(5000), "cap": 1000}, {}, ("thinking",)),
-    (CLAUDE, {"thinking": {"type": "adaptive"}}, {"thinking": {"type": "adaptive"}}, ()),
+    (CLAUDE, {"thinking": {"type": "adaptive"}}, thinks(16384), ()),  # which it would refuse
+    (CLAUDE, {"thinking": {"type": "adaptive"}, "reasoning_effort": "low"}, thinks(1024), ()),
+    (NEWER, {"thinking": {"type": "adaptive"}}, {"thinking": {"type": "adaptive"}}, ()),
+    (NEWER, {"reasoning_effort": "high"}, {**ADAPTIVE, "output_config": {"effort": "high"}}, ()),
+    (NEWER, {**ADAPTIVE, "reasoning_effort": "minimal"}, {**ADAPTIVE, "output_config": {"effort": "low"}}, ()),
+    (NEWER, {"reasoning_effort": "unheard-of"}, {}, ("reasoning_effort",)),
     (CLAUDE, {**thinks(5000), "tools": [TOOL], "tool_choice": "required"}, {}, ("thinking",)),
     (CLAUDE, {**thinks(5000), "temperature": 0.2}, thinks(5000), ("temperature",)),
     (CLAUDE, {**thinks(5000), "temperature": 1, "top_k": 4}, thinks(5000), ("top_k",)),

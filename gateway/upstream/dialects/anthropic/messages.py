@@ -19,6 +19,8 @@ _KNOWN = frozenset({"role", "content", "tool_calls", "tool_call_id", "is_error",
 _TOLD_OTHERWISE = frozenset(
     {"reasoning_content", "reasoning", "thinking_blocks", "annotations", "audio", "anthropic_content"}
 )
+_NOTHING_SAID = "."
+"""A user's turn before an assistant's that opens the conversation: the first one has to be a user's."""
 Block = dict[str, Any]
 
 
@@ -37,6 +39,8 @@ class Turns:
         if not self.messages and self.system:
             self.messages = [{"role": "user", "content": self.system}]  # somebody has to say something
             self.system = []
+        if self.messages and self.messages[0]["role"] == "assistant":
+            self.messages.insert(0, {"role": "user", "content": [text_block(_NOTHING_SAID)]})
 
     @property
     def is_in_tool_loop(self) -> bool:

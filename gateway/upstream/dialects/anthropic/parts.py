@@ -17,9 +17,9 @@ def text_block(text: str, part: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def blocks_of(content: Any, where: str, *, dropped: list[str]) -> list[dict[str, Any]]:
-    """Texts that are empty are left out, for Anthropic refuses them. Raises InvalidRequest for what no block can hold."""
+    """Blank texts are left out, for Anthropic refuses them. Raises InvalidRequest for what no block can hold."""
     if isinstance(content, str):
-        return [text_block(content)] if content else []
+        return [text_block(content)] if content.strip() else []
     return list(_blocks(content if isinstance(content, list) else [], where, dropped))
 
 
@@ -28,7 +28,7 @@ def _blocks(parts: list[Any], where: str, dropped: list[str]) -> Iterator[dict[s
         place = f"{where}[{index}]"
         match part.get("type") if isinstance(part, dict) else None:
             case "text" | "refusal" as kind:
-                if isinstance(text := part.get(kind), str) and text:
+                if isinstance(text := part.get(kind), str) and text.strip():
                     yield text_block(text, part)
             case "image_url":
                 yield _image(part, place, dropped)

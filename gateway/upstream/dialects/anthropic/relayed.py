@@ -13,13 +13,13 @@ import orjson
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
-from gateway.upstream.dialects.anthropic.thinking import THOUGHTS, fitted
+from gateway.upstream.dialects.anthropic.thinking import THOUGHTS, budget_for, fitted, takes_budget
 
 _OWN_FIELD = "llmgw"
 _UNSIGNED = b'"thinking"'
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_clears_thinking = b"clear_thinking"
+_CLEARS = b"clear_thinking"
 
 
 def relayed_body(native: bytes, call: Call, deployment: Deployment, cap: int | None, *, dropped: list[str]) -> bytes:
@@ -31,8 +31,9 @@ def relayed_body(native: bytes, call: Call, deployment: Deployment, cap: int | N
     most = call.output_cap
     if cap is not None and cap != most:
         most, changes["max_tokens"] = cap, b"%d" % cap
-    if isinstance(thinking := call.fields.get("thinking"), dict) and thinking.get("type") == "enabled":
-        changes |= _thinking(native, call, thinking, most, dropped)
+    thinking = call.fields.get("thinking")
+    if isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive"):
+        changes |= _thinking(native, call, thinking, deployment.upstream_model, most, dropped)
     if _has_unsigned(call.fields["messages"]):
         changes["messages"] = _signed(bytes(_members(native)["messages"]), dropped)
     if not changes and _OWN_FIELD not in call.fields:
@@ -42,19 +43,29 @@ def relayed_body(native: bytes, call: Call, deployment: Deployment, cap: int | N
 
 
 def _thinking(
-    native: bytes, call: Call, thinking: dict[str, Any], most: int | None, dropped: list[str]
+    native: bytes, call: Call, thinking: dict[str, Any], model: str, most: int | None, dropped: list[str]
 ) -> dict[str, bytes | None]:
-    """What becomes of a budget of thoughts; None: it is left out."""
-    told = None if _is_unexplained(call.fields["messages"]) else fitted(thinking, cap=most)
+    """What becomes of thinking; None: it is left out. Models that want a budget of thoughts refuse to be told an effort."""
+    changes: dict[str, bytes | None] = {}
+    asked = thinking
+    if thinking["type"] == "adaptive":
+        if not takes_budget(model):
+            return {}
+        asked = budget_for(call.fields.get("reasoning_effort") or "high")
+        if "reasoning_effort" in call.fields:
+            config = orjson.loads(bytes(_members(native)["output_config"]))
+            del config["effort"]
+            changes["output_config"] = orjson.dumps(config) if config else None
+    told = None if _is_unexplained(call.fields["messages"]) else fitted(asked, cap=most)
     if told is thinking:
         return {}
-    dropped.append("thinking")
-    if told is not None:
-        return {"thinking": orjson.dumps(told)}
-    if _clears_thinking not in native:
-        return {"thinking": None}
-    dropped.append("context_management")  # which speaks of thinking, and is refused without
-    return {"thinking": None, "context_management": None}
+    if told is not asked:
+        dropped.append("thinking")
+    changes["thinking"] = None if told is None else orjson.dumps(told)
+    if told is None and _CLEARS in native:
+        dropped.append("context_management")  # which speaks of thinking, and is refused without
+        changes["context_management"] = None
+    return changes
 
 
 def _is_unexplained(messages: list[dict[str, Any]]) -> bool:

@@ -25,6 +25,11 @@ THOUGHTS = ("thinking", "redacted_thinking")
 """The kinds of blocks."""
 
 
+def takes_budget(model: str) -> bool:
+    """Whether its thinking is told in tokens, and not in an effort."""
+    return _BUDGETED.search(model) is not None
+
+
 def takes_sampling(model: str) -> bool:
     return "claude" not in model or _EARLIER.search(model) is not None
 
@@ -39,6 +44,11 @@ def thinking_for(effort: str, model: str, *, cap: int) -> dict[str, Any] | None:
         return {"thinking": {"type": "adaptive"}, "output_config": {"effort": _EFFORTS[effort]}}
     budget = min(_BUDGETS.get(effort, _BUDGETS["xhigh"]), cap - _LEAST)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _LEAST else None
+
+
+def budget_for(effort: Any) -> dict[str, Any]:
+    """The thinking of a model that takes a budget."""
+    return {"type": "enabled", "budget_tokens": _BUDGETS.get(str(effort), _BUDGETS["xhigh"])}
 
 
 def fitted(thinking: dict[str, Any], *, cap: int | None) -> dict[str, Any] | None:

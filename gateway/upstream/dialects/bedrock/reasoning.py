@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.upstream.dialects.anthropic.thinking import takes_budget
 from gateway.upstream.dialects.bedrock.turns import Turns
 from gateway.upstream.dialects.members import Members
 
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384, "xhigh": 32768, "max": 32768}
 """Claude's tokens of thinking for each effort; 1,024 is the least that it takes."""
 _LEAST = 1024
+_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 _LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 
 
@@ -23,7 +25,7 @@ def further(fields: Members, model: str, turns: Turns, config: dict[str, Any], *
     `forced`: a tool has to be called, without thinking first.
     """
     if is_claude(model):
-        return _of_claude(fields, turns, config, forced=forced)
+        return _of_claude(fields, model, turns, config, forced=forced)
     told: dict[str, Any] = {}
     if "gpt-oss" in model and (level := _level(fields)):
         told["reasoning_effort"] = level
@@ -34,16 +36,19 @@ def further(fields: Members, model: str, turns: Turns, config: dict[str, Any], *
     return told
 
 
-def _of_claude(fields: Members, turns: Turns, config: dict[str, Any], *, forced: bool) -> dict[str, Any]:
+def _of_claude(fields: Members, model: str, turns: Turns, config: dict[str, Any], *, forced: bool) -> dict[str, Any]:
     told: dict[str, Any] = {}
     name = "thinking" if "thinking" in fields else "reasoning_effort"
-    thinking = _thinking(fields, config.get("maxTokens"))
+    effort = fields.text("reasoning_effort")
+    thinking = _thinking(fields, effort, model, config.get("maxTokens"))
     thinks = thinking is not None and thinking.get("type") != "disabled"
-    if thinks and (turns.unexplained or forced):
+    if (thinks and forced) or (turns.unexplained and thinking is not None and thinking.get("type") == "enabled"):
         fields.lose(name)
         thinking, thinks = None, False
     if thinking is not None:
         told["thinking"] = thinking
+        if thinking.get("type") == "adaptive" and effort in _EFFORTS:
+            told["output_config"] = {"effort": _EFFORTS[effort]}
     if thinks:
         _calm(fields, config)
     elif (top_k := fields.number("top_k")) is not None:
@@ -51,16 +56,23 @@ def _of_claude(fields: Members, turns: Turns, config: dict[str, Any], *, forced:
     return told
 
 
-def _thinking(fields: Members, cap: int | float | None) -> dict[str, Any] | None:
-    """As Anthropic's API has it. A budget has to be less than the output cap; where that leaves too little, there is none."""
-    name, thinking = "thinking", fields.mapping("thinking")
+def _thinking(fields: Members, effort: str | None, model: str, cap: int | float | None) -> dict[str, Any] | None:
+    """As Anthropic's API has it, which models up to 4.5 want to be told in tokens, and later ones in an effort. A budget has to
+    be less than the output cap; where that leaves too little, there is none."""
+    name, asked = "thinking", fields.mapping("thinking")
+    thinking = None if asked is None else dict(asked)
     if thinking is None:
-        name, effort = "reasoning_effort", fields.text("reasoning_effort")
+        name = "reasoning_effort"
         if effort in (None, "none"):
             return None
-        thinking = {"type": "enabled", "budget_tokens": _BUDGETS.get(effort or "")}
+        thinking = {"type": "adaptive"}
+    if thinking.get("type") == "adaptive" and takes_budget(model):
+        thinking = {"type": "enabled", "budget_tokens": _BUDGETS.get(effort or "high")}
     if thinking.get("type") != "enabled":
-        return dict(thinking)
+        if name == "reasoning_effort" and effort not in _EFFORTS:
+            fields.lose(name)
+            return None
+        return thinking
     budget = thinking.get("budget_tokens")
     if isinstance(budget, int) and cap is not None:
         budget = min(budget, int(cap) - 1)

@@ -46,7 +46,9 @@ class Turns:
         message.close()
 
     def end(self) -> None:
-        """Bedrock wants a turn at least: a system prompt alone is one."""
+        """Bedrock wants a turn at least, of which the first is the user's: a system prompt alone is one."""
+        if self.messages and self.messages[0]["role"] == "assistant":
+            self.messages.insert(0, {"role": "user", "content": [{"text": "."}]})
         if not self.messages:
             self.messages, self.system = [{"role": "user", "content": self.system or [{"text": "."}]}], []
 
@@ -108,6 +110,7 @@ class Turns:
         }
         if message.flag("is_error"):
             result["status"] = "error"
+            result["content"] = result["content"] or [{"text": "."}]  # an error has to say something
         self._put("user", [{"toolResult": result}, *(block for block in content if "cachePoint" in block)])
 
     def _put(self, role: str, blocks: list[Block]) -> None:

@@ -47,8 +47,10 @@ class Contents:
         message.close()
 
     def end(self) -> None:
-        """Gemini wants a turn at least: a system prompt alone is one."""
+        """Gemini wants a turn at least: a system prompt alone is one. A greeting of the model's is no beginning for it."""
         self._put_answers()
+        if self.turns and self.turns[0]["role"] == "model" and "text" in self.turns[0]["parts"][0]:
+            self.turns.insert(0, {"role": "user", "parts": [{"text": "."}]})
         if not self.turns:
             self.turns, self.system = [{"role": "user", "parts": self.system or [{"text": " "}]}], []
 

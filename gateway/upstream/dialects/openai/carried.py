@@ -23,17 +23,31 @@ _STRICT = ("openai.com", "azure.com", "groq.com", "mistral.ai", "cerebras.ai")
 _INSTEAD = ("tool_calls", "refusal", "function_call", "audio")
 """Without one of these there has to be content."""
 _LONGEST_ID = 40
+_LONGEST_USER = 64
 _MISTRAL = "mistral.ai"
 _MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
+def end_user(name: str) -> str:
+    """The user as OpenAI takes it: always the same for the same one."""
+    if len(name) <= _LONGEST_USER:
+        return name
+    return f"user_{_digest(name)}"
+
+
 def tool_id(id: str, provider: Provider) -> str:
     """The id of a call as the provider takes it: always the same for the same one, and another for another."""
-    is_mistral = provider.host.endswith(_MISTRAL)
-    if _MISTRAL_ID.fullmatch(id) if is_mistral else len(id) <= _LONGEST_ID:
-        return id
-    digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return digest[:9] if is_mistral else f"call_{digest}"
+    if not provider.host.endswith(_MISTRAL):
+        return short_id(id, longest=_LONGEST_ID)
+    return id if _MISTRAL_ID.fullmatch(id) else _digest(id)[:9]
+
+
+def short_id(id: str, *, longest: int) -> str:
+    return id if len(id) <= longest else f"call_{_digest(id)}"
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def keeps_signatures(deployment: Deployment) -> bool:

@@ -14,7 +14,7 @@ import orjson
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
-from gateway.upstream.dialects.openai.carried import keeps_signatures, tool_id
+from gateway.upstream.dialects.openai.carried import end_user, keeps_signatures, tool_id
 
 _CALL = frozenset({"thinking", "top_k", "cache_control"})
 _MESSAGE = frozenset(
@@ -40,6 +40,8 @@ _WORDS = {
     ),
 }
 """What calls of a dialect may say in chat's words, where all else they say is in its own."""
+_FUNCTION = frozenset({"name", "description", "parameters", "strict"})
+_OF_A_TOOL = frozenset({"type", "function", "cache_control"})
 _INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 _CAPS = ("max_completion_tokens", "max_tokens")
 _SEEN_BELOW = {"type": "text", "text": "(see the next message)"}
@@ -80,7 +82,10 @@ class _Plain:
                 self.dropped.append(f"{where}.cache_control")
             match tool.get("type"):
                 case "function":
-                    told.append({name: value for name, value in tool.items() if name != "cache_control"})
+                    function = {name: value for name, value in tool["function"].items() if name in _FUNCTION}
+                    self.dropped += [f"{where}.function.{name}" for name in tool["function"] if name not in _FUNCTION]
+                    told.append({"type": "function", "function": function})
+                    self.dropped += [f"{where}.{name}" for name in tool if name not in _OF_A_TOOL]
                 case "custom":
                     custom = tool.get("custom") or {}
                     if (custom.get("format") or {}).get("type", "text") != "text":
@@ -141,6 +146,8 @@ def plain_body(call: Call, deployment: Deployment, cap: int | None) -> tuple[byt
     told = {name: value for name, value in call.fields.items() if name in words and name not in ("llmgw", *_CAPS)}
     plain.dropped += [name for name in call.fields if name not in words]
     told["model"] = deployment.upstream_model
+    if isinstance(user := told.get("user"), str):
+        told["user"] = end_user(user)
     told["messages"] = plain.messages(call.fields["messages"])
     tools = plain.tools(call.fields.get("tools") or [])
     if tools:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.upstream.dialects.openai.carried import short_id
 from gateway.upstream.dialects.responses.native import is_sealed
 
 Item = dict[str, Any]
+_LONGEST_ID = 64
 _SAID = frozenset({"role", "content", "refusal", "tool_calls", "tool_call_id", "reasoning_items"})
 _FILE = ("file_data", "file_id", "file_url", "filename")
 
@@ -54,7 +56,7 @@ class Items:
             self.items.append(self._call(call))
 
     def _call(self, call: Mapping[str, Any]) -> Item:
-        id = str(call.get("id"))
+        id = short_id(str(call.get("id")), longest=_LONGEST_ID)
         if isinstance(custom := call.get("custom"), dict):
             self._custom.add(id)
             return {"type": "custom_tool_call", "call_id": id, "name": custom.get("name"), "input": custom.get("input")}
@@ -63,7 +65,7 @@ class Items:
         return {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}
 
     def _result(self, message: Mapping[str, Any], where: str) -> None:
-        id = str(message.get("tool_call_id"))
+        id = short_id(str(message.get("tool_call_id")), longest=_LONGEST_ID)
         output = self._content(message.get("content"), f"{where}.content", "input_text")
         kind = "custom_tool_call_output" if id in self._custom else "function_call_output"
         self.items.append({"type": kind, "call_id": id, "output": output})

@@ -10,6 +10,7 @@ import orjson
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
 from gateway.core.errors import InvalidRequest
+from gateway.upstream.dialects.openai.carried import end_user
 from gateway.upstream.dialects.responses.items import Items
 from gateway.upstream.dialects.responses.native import SEALED
 
@@ -48,7 +49,7 @@ def responses_body(call: Call, deployment: Deployment, cap: int | None) -> tuple
         if value is None or name in _ELSEWHERE or value in _HARMLESS.get(name, ()):
             continue
         if name in FORWARDED:
-            told[name] = value
+            told[name] = end_user(value) if name == "user" and isinstance(value, str) else value
         elif (mapped := _MAPPED.get(name)) is not None:
             mapped(value, told)
         else:

@@ -204,6 +204,19 @@ async def test_several_templates_put_at_once_are_all_there(house: House, admin: 
     assert sorted(house.worker.policy.current.templates.named) == ["t0", "t1", "t2"]
 
 
+async def test_no_more_templates_are_stored_than_there_is_room_for(
+    house: House, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ingress.admin.stored.MOST", 1)
+    await put(admin, status=201)
+
+    _, body = await put(admin, name="other", status=409)
+
+    assert body["error"]["code"] == "too_many_templates"
+    assert (await source(admin, "other"))[0] == 404
+    assert await sold(house) == (200, "support@1")
+
+
 async def test_a_template_that_a_route_needs_cannot_go_and_an_edit_that_needs_another_is_refused(
     house: House, admin: aiohttp.ClientSession
 ) -> None:

@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 from tests.flow.client import chunks
 
 Fields = dict[str, Any]
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8Dwn4EIAAA+HgL/k4ItAAAAAElFTkSuQmCC"
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 TOOLS: Sequence[tuple[str, Fields]] = (
     ("read", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}),
     ("list", {"type": "object", "properties": {}}),

@@ -46,6 +46,7 @@ PROGRAMS = (
     Client("pydantic-ai", "chat", "pydantic_ai_chat.py"),
     Client("openai-agents", "responses", "openai_agents.py"),
     Client("llm", "chat", "llm_cli.py"),
+    Client("Codex CLI", "responses", "codex_cli.py"),
 )
 
 PROVIDERS = """

@@ -4,7 +4,7 @@ import OpenAI from "openai";
 
 const [base, key, ...models] = process.argv.slice(2);
 const client = new OpenAI({ baseURL: `${base}/v1`, apiKey: key, maxRetries: 0 });
-const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8Dwn4EIAAA+HgL/k4ItAAAAAElFTkSuQmCC";
+const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
 const weather = {
   type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false,
 };

@@ -22,6 +22,7 @@ _STRICT = ("openai.com", "azure.com", "groq.com", "mistral.ai", "cerebras.ai")
 """Hosts that refuse members they do not know, and so readable reasoning."""
 _INSTEAD = ("tool_calls", "refusal", "function_call", "audio")
 """Without one of these there has to be content."""
+_PLAIN = frozenset({"role", "content", "name", "refusal", "tool_calls"})
 _LONGEST_ID = 40
 _LONGEST_USER = 64
 _MISTRAL = "mistral.ai"
@@ -59,11 +60,16 @@ def carried(messages: Sequence[Any], deployment: Deployment) -> tuple[dict[int, 
     """The messages that have to be written anew, by their places, and what was left out of them."""
     changed: dict[int, dict[str, Any]] = {}
     dropped: list[str] = []
+    is_mistral = deployment.provider.host.endswith(_MISTRAL)
     for index, message in enumerate(messages):
         role = message.get("role")
         if role == "assistant":
+            if not is_mistral and _is_plain(message):
+                continue
             told = _said(message, deployment, f"messages[{index}]", dropped)
         elif role == "tool" and isinstance(id := message.get("tool_call_id"), str):
+            if not is_mistral and len(id) <= _LONGEST_ID:
+                continue
             fit = tool_id(id, deployment.provider)
             told = message if fit == id else {**message, "tool_call_id": fit}
         else:
@@ -71,6 +77,17 @@ def carried(messages: Sequence[Any], deployment: Deployment) -> tuple[dict[int, 
         if told is not message:
             changed[index] = told
     return changed, dropped
+
+
+def _is_plain(message: dict[str, Any]) -> bool:
+    """Whether it says nothing but what every provider takes: most messages do."""
+    calls = message.get("tool_calls")
+    if not message.keys() <= _PLAIN or (message.get("content") is None and not calls):
+        return False
+    for call in calls or ():
+        if not isinstance(call, dict) or "extra_content" in call or len(call.get("id") or "") > _LONGEST_ID:
+            return False
+    return True
 
 
 def _said(message: dict[str, Any], deployment: Deployment, where: str, dropped: list[str]) -> dict[str, Any]:

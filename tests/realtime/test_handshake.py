@@ -162,3 +162,10 @@ async def test_what_is_known_of_the_session_is_in_the_answer_s_headers(house: Ho
         assert (headers["x-llmgw-provider"], headers["x-llmgw-model"]) == ("talker", "talker/gpt-realtime")
         assert headers["x-request-id"]
         assert headers["traceresponse"]
+
+
+async def test_a_session_that_asks_for_a_template_is_not_begun_without_one(house: House, talker: Talker) -> None:
+    status, error = await refused(house, headers={"x-llmgw-template": "support"})
+
+    assert (status, error["code"]) == (400, "template_unsupported")
+    assert talker.sessions == []

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.core.call import Call, Form, Operation
 from gateway.core.errors import InvalidRequest
 from gateway.ingress import json_body, multipart, parameters
-from gateway.ingress.openai import bearer, check_media, span_context, tags_of
+from gateway.ingress.openai import bearer, check_media, span_context, tags_of, text_of
 from gateway.ingress.request import Request
 
 PATHS = {
@@ -81,6 +81,7 @@ class MediaArrival:
             fields=fields,
             stream=is_stream or operation is Operation.SPEECH,
             tags=tags_of(request.headers.get(b"x-llmgw-tags")),
+            template=text_of(request.headers, b"x-llmgw-template"),
             headers=request.headers,
             form=form,
         )

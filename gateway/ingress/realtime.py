@@ -16,6 +16,7 @@ from gateway.core.secret import Secret
 from gateway.ingress.openai import bearer, span_context, tags_of, text_of
 from gateway.ingress.reply import Response
 from gateway.ingress.request import Request
+from gateway.template.wanted import without_templates
 
 PATH = "/v1/realtime"
 _KEY = "openai-insecure-api-key."
@@ -72,6 +73,8 @@ class RealtimeArrival:
         if len(models) != 1 or not models[0] or len(models[0]) > _LONGEST_MODEL:
             raise InvalidRequest("model is required, once", code="missing_required_parameter", param="model")
         headers = {name: value for name, value in request.headers.items() if name not in _PRIVATE}
+        if text_of(headers, b"x-llmgw-template") is not None:
+            raise without_templates()
         if _BETA in self._protocols:
             headers.setdefault(b"openai-beta", b"realtime=v1")
         return Call(

@@ -60,15 +60,31 @@ def template(call: Call, tenant: Tenant, routes: Routes, given: Circumstances) -
 def check_template(found: Route | Model, call: Call) -> None:
     """No call takes a route without the template that this puts round it. Raises InvalidRequest."""
     wanted = found.template if isinstance(found, Route) else None
-    if wanted is None or call.operation is not Operation.CHAT:
+    if wanted is None:
         return
-    if call.prompt is None or call.prompt.name != wanted.partition("@")[0]:
-        name = found.name
+    name = found.name
+    if call.operation is not Operation.CHAT:
+        raise InvalidRequest(
+            f"the route {name!r} has a template, and templates are for chat completions",
+            code="template_unsupported",
+            param="template",
+        )
+    if not _has_template(call, wanted, name):
         raise InvalidRequest(
             f"the route {name!r} has a template of its own, and takes no calls with another one: leave yours out",
             code="template_conflict",
             param="template",
         )
+
+
+def _has_template(call: Call, wanted: str, route: str) -> bool:
+    """Where the route names a version, it is that one."""
+    prompt = call.prompt
+    if prompt is None:
+        return False
+    if "@" not in wanted:
+        return prompt.name == wanted
+    return prompt.route == route or wanted in (call.template, prompt.label)
 
 
 def settle(

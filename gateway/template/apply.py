@@ -20,7 +20,7 @@ from gateway.template.choose import Choice
 from gateway.template.engine import LARGEST, Engine, MissingError, TooLargeError
 from gateway.template.rules import Message, Mode, Template, Version
 from gateway.template.variables import values
-from gateway.template.wanted import PREFIX, Wanted
+from gateway.template.wanted import PREFIX, Wanted, without_templates
 
 MOST_MESSAGES = 2048
 _SYSTEM = ("system", "developer")
@@ -35,7 +35,7 @@ def apply(call: Call, wanted: Wanted, template: Template, choice: Choice, engine
     `unit` is what the version was drawn by, for the record.
     """
     if call.operation is not Operation.CHAT:
-        raise InvalidRequest("templates are for chat completions", code="template_unsupported", param="template")
+        raise without_templates()
     if wanted.is_model and call.template not in (None, call.model.removeprefix(PREFIX)):
         raise InvalidRequest(
             "the header x-llmgw-template names one template, and `model` another",
@@ -89,7 +89,7 @@ def _put_round(
 
 def render(template: Template, version: Version, given: Mapping[str, Any], engine: Engine) -> list[dict[str, Any]]:
     """The messages of a version, as a request has them. Raises InvalidRequest."""
-    known = values(template.variables, given)
+    known = engine.sealed(values(template.variables, given))
     left, messages = LARGEST, []
     for message in version.messages:
         content = _content(message, known, engine)

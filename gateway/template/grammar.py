@@ -55,6 +55,7 @@ class Reading:
     looped: int = 0
     is_plain: bool = True
     joints: list[int] = field(default_factory=list)
+    has_loops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +281,7 @@ class _Words:
         if not self._takes("in"):
             raise self._wrong("`in` is missing: {% for item in items %}")
         self._operand()
+        self._reading.has_loops = True
         self._blocks.open.append("for")
         self._blocks.scopes.append(scope)
         if self._blocks.loops > DEEPEST_LOOPS:

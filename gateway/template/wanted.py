@@ -29,7 +29,7 @@ class Wanted:
 
 def wanted(call: Call, by_route: ByRoute | None) -> Wanted | None:
     """None for a call without a template. Raises InvalidRequest where it names two, or gives variables to none."""
-    is_model = call.model.startswith(PREFIX)
+    is_model = names_template(call.model)
     if call.template is None and not is_model and by_route is None:
         if "llmgw" in call.fields:
             _no_variables(call)
@@ -38,6 +38,11 @@ def wanted(call: Call, by_route: ByRoute | None) -> Wanted | None:
     name, version = split(text)
     route = None if call.template is not None or is_model or by_route is None else by_route.route
     return Wanted(name, version, _variables(call), route, is_model)
+
+
+def names_template(model: object) -> bool:
+    """Whether what a client asks for as its model is a template."""
+    return isinstance(model, str) and model.startswith(PREFIX)
 
 
 def of_prompt(prompt: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -59,6 +64,11 @@ def split(text: str) -> tuple[str, str | None]:
     return name, version if at else None
 
 
+def without_templates() -> InvalidRequest:
+    """For whatever no template can be put round."""
+    return InvalidRequest("templates are for chat completions", code="template_unsupported", param="template")
+
+
 def unknown(text: str) -> NotFound:
     """In the same words for a template that does not exist, one that has no such version, and another tenant's."""
     return NotFound(
@@ -74,6 +84,7 @@ def _variables(call: Call) -> Mapping[str, Any]:
         return {}
     if not isinstance(own, dict):
         raise InvalidRequest("llmgw must be an object", code="invalid_type", param="llmgw")
+    _check_members(own)
     variables = own.get("variables")
     if variables is None:
         return {}
@@ -84,6 +95,18 @@ def _variables(call: Call) -> Mapping[str, Any]:
 
 def _no_variables(call: Call) -> None:
     own = call.fields["llmgw"]
-    if isinstance(own, dict) and own.get("variables"):
+    if not isinstance(own, dict):
+        return
+    _check_members(own)
+    if own.get("variables"):
         name = next(iter(own["variables"]))
         raise refused(str(name), "this call has no template: name one in the header x-llmgw-template")
+
+
+def _check_members(own: Mapping[str, Any]) -> None:
+    """A slip of the pen must not make a prompt of nothing but defaults."""
+    wrong = next((name[:64] for name in own if name != "variables"), None)
+    if wrong is not None:
+        raise InvalidRequest(
+            f"llmgw has no {wrong!r}: it has `variables`", code="unknown_parameter", param=f"llmgw.{wrong}"
+        )

@@ -176,3 +176,10 @@ async def test_a_model_that_holds_no_sessions_is_told(house: House, talker: Talk
 
     assert (status, error["code"], error["param"]) == (400, "model_not_realtime", "model")
     assert talker.sessions == []
+
+
+async def test_a_session_that_asks_for_a_template_is_not_begun_without_one(house: House, talker: Talker) -> None:
+    status, error = await refused(house, headers={"x-llmgw-template": "support"})
+
+    assert (status, error["code"]) == (400, "template_unsupported")
+    assert talker.sessions == []

@@ -13,6 +13,7 @@ from gateway.ingress.anthropic.reading import chat_fields, lost, names_of
 from gateway.ingress.anthropic.speech import AnthropicSpeech
 from gateway.ingress.openai import bearer, check_media, headers_of, span_context
 from gateway.ingress.request import Request
+from gateway.template.wanted import names_template, without_templates
 
 PATH = "/v1/messages"
 
@@ -40,8 +41,11 @@ class MessagesArrival:
         request = self._request
         check_media(request.headers)
         native = json_body.parse(request.body)
-        fields, has = chat_fields(native, strict=strict, counts=self._speech is None)
         said = headers_of(request.headers)
+        is_templated = said.template is not None or names_template(native.get("model"))
+        if is_templated and self._speech is None:
+            raise without_templates()
+        fields, has = chat_fields(native, strict=strict, counts=self._speech is None, is_templated=is_templated)
         call = Call(
             id=self.id,
             operation=Operation.CHAT,

@@ -43,14 +43,17 @@ _KNOWN = _READ | {
 
 
 def chat_fields(
-    fields: Mapping[str, Any], *, strict: bool, counts: bool = False
+    fields: Mapping[str, Any], *, strict: bool, counts: bool = False, is_templated: bool = False
 ) -> tuple[dict[str, Any], frozenset[str]]:
     """The call in chat's terms and what it uses, as FEATURES names it. `counts`: tokens are counted, and nothing is said.
+    `is_templated`: there need be no messages.
 
     Raises InvalidRequest.
     """
     parameters.check_names(fields, _READ)
-    _judge(fields, counts=counts)
+    if is_templated and fields.get("messages") is None:
+        fields = {**fields, "messages": []}
+    _judge(fields, counts=counts, is_templated=is_templated)
     reading = Reading()
     told: dict[str, Any] = {"model": fields["model"]}
     told["messages"] = [*reading.system(fields.get("system")), *reading.messages(fields["messages"])]
@@ -77,7 +80,7 @@ def names_of(fields: Mapping[str, Any]) -> Names:
     return Names([(tool["name"], None) for tool in fields.get("tools") or () if isinstance(tool.get("name"), str)])
 
 
-def _judge(fields: Mapping[str, Any], *, counts: bool) -> None:
+def _judge(fields: Mapping[str, Any], *, counts: bool, is_templated: bool) -> None:
     model, turns, most = fields.get("model"), fields.get("messages"), fields.get("max_tokens")
     for name in ("model", "messages", *(() if counts else ("max_tokens",))):
         if fields.get(name) in (None, ""):
@@ -86,7 +89,7 @@ def _judge(fields: Mapping[str, Any], *, counts: bool) -> None:
         raise wrong("model", "must be a string", "invalid_type")
     if not isinstance(turns, list):
         raise wrong("messages", "must be an array", "invalid_type")
-    if not turns:
+    if not turns and not is_templated:
         raise wrong("messages", "at least one message is required", "empty_array")
     if len(turns) > MAX_MESSAGES:
         raise wrong("messages", f"at most {MAX_MESSAGES} messages", "too_many_messages")

@@ -21,6 +21,7 @@ from gateway.ingress.responses.reading import input_of, read
 from gateway.ingress.responses.speech import ResponsesSpeech
 from gateway.ingress.responses.tools import spread
 from gateway.ingress.tool_names import Names, flat
+from gateway.template.wanted import PREFIX, names_template
 
 DIALECT = "responses"
 _MAX_ITEMS = 4096
@@ -72,21 +73,19 @@ class ResponsesArrival:
     def read(self, *, strict: bool) -> Call:
         fields, request = self._parsed(), self._request
         parameters.refuse(fields)
-        model = fields.get("model")
-        if not isinstance(model, str) or not model:
-            raise InvalidRequest("model is required", code="missing_required_parameter", param="model")
+        said = headers_of(request.headers)
         if not isinstance(fields.get("store"), bool | None):
             raise InvalidRequest("store must be true or false", code="invalid_type", param="store")
-        self._items = [*self._history, *input_of(fields)]
+        self._items = [*self._history, *input_of(fields, is_templated=said.template is not None)]
         if len(self._items) > _MAX_ITEMS:
             raise InvalidRequest(f"at most {_MAX_ITEMS} items", code="too_many_messages", param="input")
-        reading = read(fields, self._history)
-        chat = reading.chat
+        reading = read(fields, self._history, is_templated=said.template is not None)
+        chat, template = reading.chat, _template(reading.template, said.template)
+        model = _model(fields, reading.template)
+        chat["model"] = model
         parameters.check(chat, strict=False)
-        said = headers_of(request.headers)
-        template = reading.template or said.template
         has = parameters.features(chat)
-        if chat["messages"] or (template is None and not model.startswith("template:")):
+        if chat["messages"] or (template is None and not names_template(model)):
             has |= messages.features(chat)
         tools = spread(fields.get("tools"), [])
         named = [(tool["name"], namespace) for tool, namespace in tools if isinstance(tool.get("name"), str)]
@@ -143,3 +142,24 @@ class ResponsesArrival:
         del sent["previous_response_id"]
         sent["input"] = msgspec.Raw(orjson.dumps(self._items))
         return msgspec.json.encode(sent)
+
+
+def _model(fields: Mapping[str, Any], prompt: str | None) -> str:
+    """A prompt may bring its own. Raises InvalidRequest."""
+    model = fields.get("model")
+    if model is None and prompt is not None:
+        return PREFIX + prompt
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest("model is required", code="missing_required_parameter", param="model")
+    return model
+
+
+def _template(prompt: str | None, header: str | None) -> str | None:
+    """Raises InvalidRequest for two."""
+    if prompt is not None and header not in (None, prompt):
+        raise InvalidRequest(
+            "`prompt` names one template, and the header x-llmgw-template another",
+            code="template_conflict",
+            param="prompt",
+        )
+    return prompt or header

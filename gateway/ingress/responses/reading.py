@@ -9,7 +9,7 @@ from typing import Any
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.responses.items import Messages
 from gateway.ingress.responses.tools import choice_of, tools_of
-from gateway.template.wanted import of_prompt
+from gateway.template.wanted import names_template, of_prompt
 
 
 @dataclass(slots=True)
@@ -21,8 +21,8 @@ class Reading:
     template: str | None = None
 
 
-def read(fields: Mapping[str, Any], history: Sequence[Any]) -> Reading:
-    """`history` are the items that came before the input's. Raises InvalidRequest."""
+def read(fields: Mapping[str, Any], history: Sequence[Any], *, is_templated: bool = False) -> Reading:
+    """`history` are the items that came before the input's; `is_templated`: there need be no input. Raises InvalidRequest."""
     reading = Reading()
     chat, dropped = reading.chat, reading.dropped
     instructions = fields.get("instructions")
@@ -31,7 +31,7 @@ def read(fields: Mapping[str, Any], history: Sequence[Any]) -> Reading:
     messages = Messages(instructions)
     messages.take(history)
     messages.dropped.clear()  # told when they were new
-    messages.take(input_of(fields))
+    messages.take(input_of(fields, is_templated=is_templated))
     messages.end()
     chat["messages"] = messages.messages
     dropped += messages.dropped
@@ -56,12 +56,16 @@ def read(fields: Mapping[str, Any], history: Sequence[Any]) -> Reading:
     return reading
 
 
-def input_of(fields: Mapping[str, Any]) -> list[Any]:
-    """The items of the input. Raises InvalidRequest."""
+def input_of(fields: Mapping[str, Any], *, is_templated: bool = False) -> list[Any]:
+    """The items of the input. `is_templated`: there need be none, as with a template in the place of the model. Raises
+    InvalidRequest."""
     value = fields.get("input")
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}]
-    if value is None and (fields.get("prompt") is not None or fields.get("previous_response_id") is not None):
+    is_templated = is_templated or names_template(fields.get("model"))
+    if value is None and (
+        is_templated or any(fields.get(name) is not None for name in ("prompt", "previous_response_id"))
+    ):
         return []
     if value is None:
         raise InvalidRequest("input is required", code="missing_required_parameter", param="input")
@@ -150,13 +154,24 @@ def _prompt(value: Any, fields: Mapping[str, Any], reading: Reading) -> None:
         raise _wrong("prompt", "an object")
     reading.template, variables = of_prompt(value)
     if variables:
-        reading.chat["llmgw"] = {**(reading.chat.get("llmgw") or {}), "variables": variables}
+        _give(reading, {"variables": variables})
 
 
 def _own(value: Any, fields: Mapping[str, Any], reading: Reading) -> None:
     if not isinstance(value, dict):
         raise _wrong("llmgw", "an object")
-    reading.chat["llmgw"] = {**value, **(reading.chat.get("llmgw") or {})}
+    _give(reading, value)
+
+
+def _give(reading: Reading, own: Mapping[str, Any]) -> None:
+    there = reading.chat.get("llmgw") or {}
+    if "variables" in own and "variables" in there:
+        raise InvalidRequest(
+            "variables stand in `prompt` or in `llmgw`: leave one of them out",
+            code="template_conflict",
+            param="variables",
+        )
+    reading.chat["llmgw"] = {**there, **own}
 
 
 def _background(value: Any, fields: Mapping[str, Any], reading: Reading) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import orjson
+import msgspec
 
 from gateway.core.errors import InvalidRequest
 
@@ -26,8 +26,8 @@ def _line(line: bytes, number: int, upstream: Callable[[str], str]) -> bytes:
     if not line.strip():
         return line
     try:
-        job = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        job = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(f"line {number} is not JSON", code="invalid_json", param="file") from None
     body = job.get("body") if isinstance(job, dict) else None
     if not isinstance(body, dict) or not isinstance(model := body.get("model"), str):
@@ -35,4 +35,4 @@ def _line(line: bytes, number: int, upstream: Callable[[str], str]) -> bytes:
     name = upstream(model)
     if name == model:
         return line
-    return orjson.dumps({**job, "body": {**body, "model": name}})
+    return msgspec.json.encode({**job, "body": {**body, "model": name}})

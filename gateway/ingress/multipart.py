@@ -15,6 +15,8 @@ _MEDIA = re.compile(
     r'multipart/form-data;(?:.*;)?\s*boundary=(?:"([^"\r\n]{1,70})"|([!-~]{1,70}))\s*(?:;.*)?', re.IGNORECASE
 )
 _NAME = re.compile(rb'content-disposition:\s*form-data\b[^\r\n]*?;\s*name="([^"\r\n]*)"', re.IGNORECASE)
+_QUOTED = re.compile(rb'"[^"\r\n]*"')
+_NAMES = re.compile(rb"content-disposition\s*:|;\s*name\*?\s*=", re.IGNORECASE)
 _FILE_NAME = re.compile(rb'content-disposition:[^\r\n]*;\s*filename="([^"\r\n]*)"', re.IGNORECASE)
 _FILE = re.compile(rb"content-disposition:[^\r\n]*;\s*filename\*?=", re.IGNORECASE)
 
@@ -86,6 +88,8 @@ def _parts(body: bytes, delimiter: bytes) -> Iterator[Part]:
         name = _NAME.search(head)
         if name is None:
             raise _broken("has a part without a name")
+        if len(_NAMES.findall(_QUOTED.sub(b'""', head))) != 2:  # one header, one name: nobody may read another one
+            raise _broken("has a part with several names")
         file_name = _FILE_NAME.search(head)
         where = None if file_name is None else (at + file_name.start(1), at + file_name.end(1))
         yield Part(name.group(1).decode("utf-8", "replace"), (begin, end), _FILE.search(head) is not None, where)

@@ -84,6 +84,7 @@ def _variables(call: Call) -> Mapping[str, Any]:
 
 def _no_variables(call: Call) -> None:
     own = call.fields["llmgw"]
-    if isinstance(own, dict) and own.get("variables"):
-        name = next(iter(own["variables"]))
-        raise refused(str(name), "this call has no template: name one in the header x-llmgw-template")
+    variables = own.get("variables") if isinstance(own, dict) else None
+    if variables:
+        name = next(iter(variables)) if isinstance(variables, dict) else "variables"
+        raise refused(name, "this call has no template: name one in the header x-llmgw-template")

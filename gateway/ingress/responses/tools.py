@@ -17,12 +17,14 @@ def tools_of(tools: Any, choice: Any, chat: dict[str, Any], dropped: list[str]) 
         return
     if not isinstance(tools, list):
         raise InvalidRequest("tools must be an array", code="invalid_type", param="tools")
-    names = {tool.get("name") for tool in tools if isinstance(tool, dict)}
+    names = {tool["name"] for tool in tools if isinstance(tool, dict) and isinstance(tool.get("name"), str)}
     allowed = _allowed(choice)
     found = []
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
             raise InvalidRequest(f"tools[{index}] must be an object with a type", code="invalid_value", param="tools")
+        if not isinstance(tool.get("name"), str | None):
+            raise InvalidRequest(f"tools[{index}].name must be a string", code="invalid_type", param="tools")
         if allowed is None or (tool["type"], tool.get("name")) in allowed:
             found.append(_tool(tool, names))
     if found:
@@ -75,8 +77,5 @@ def _allowed(choice: Any) -> set[tuple[Any, Any]] | None:
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return None
     tools = choice.get("tools")
-    return (
-        {(tool.get("type"), tool.get("name")) for tool in tools if isinstance(tool, dict)}
-        if isinstance(tools, list)
-        else set()
-    )
+    named = [(tool.get("type"), tool.get("name")) for tool in tools if isinstance(tool, dict)] if tools else []
+    return {(kind, name) for kind, name in named if isinstance(kind, str) and isinstance(name, str | None)}

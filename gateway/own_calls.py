@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.core.arrival import Audience, Headers, Native
@@ -124,7 +125,7 @@ class _Own:
             operation=self._operation,
             received=self.received,
             model=self._fields["model"],
-            body=orjson.dumps(self._fields),
+            body=msgspec.json.encode(self._fields),
             fields=self._fields,
             tags=(self._tag,),
             headers={b"cache-control": b"no-store"},

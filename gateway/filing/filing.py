@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 import orjson
 
 from gateway.auth.keyring import Keyring
@@ -123,7 +124,7 @@ class Filing:
 
 async def _answer(reply: Reply, told: Mapping[str, Any]) -> None:
     reply.begin(_JSON, stream=False, headers=(), native=None)
-    await reply.send(orjson.dumps(told))
+    await reply.send(msgspec.json.encode(told))
 
 
 def _keeper(policy: Snapshot) -> Provider:
@@ -160,7 +161,7 @@ async def _body(
     if not isinstance(metadata, dict):
         raise InvalidRequest("metadata must be an object", code="invalid_type", param="metadata")
     fields |= {"input_file_id": ownership.own(file), "metadata": {**metadata, METADATA: ownership.mark}}
-    return orjson.dumps(fields), _JSON
+    return msgspec.json.encode(fields), _JSON
 
 
 async def _file(
@@ -190,6 +191,6 @@ async def _file(
 def _limit(written: str | None, most: int) -> int:
     if written is None:
         return min(20, most) if most == _PAGE["batches"] else most
-    if not written.isdigit() or int(written) < 1:
+    if not (written.isascii() and written.isdecimal()) or not written.strip("0"):
         raise InvalidRequest("limit must be a positive integer", code="invalid_value", param="limit")
-    return min(int(written), most)
+    return min(int(written), most) if len(written) <= len(str(most)) else most

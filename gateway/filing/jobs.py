@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.errors import InvalidRequest
 
@@ -30,8 +30,8 @@ def _line(line: bytes, number: int, upstream: Callable[[str], str], own: Callabl
     if not line.strip():
         return line
     try:
-        job = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        job = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(f"line {number} is not JSON", code="invalid_json", param="file") from None
     body = job.get("body") if isinstance(job, dict) else None
     if not isinstance(body, dict) or not isinstance(model := body.get("model"), str):
@@ -41,7 +41,7 @@ def _line(line: bytes, number: int, upstream: Callable[[str], str], own: Callabl
     files = _with_files(body, own)
     if name == model and files == body:
         return line
-    return orjson.dumps({**job, "body": {**files, "model": name}})
+    return msgspec.json.encode({**job, "body": {**files, "model": name}})
 
 
 def _check(body: dict[str, Any], number: int) -> None:

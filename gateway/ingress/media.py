@@ -35,6 +35,7 @@ _STREAMED = frozenset({Operation.IMAGE, Operation.IMAGE_EDIT, Operation.TRANSCRI
 _DEFAULTS = {Operation.MODERATION: "omni-moderation-latest"}
 """The models of calls that need not name one, as OpenAI has it."""
 _MOST_IMAGES = 10
+_IMAGE_COUNTS = frozenset(map(str, range(1, _MOST_IMAGES + 1)))
 _MOST_DOCUMENTS = 10_000
 
 
@@ -94,11 +95,18 @@ def _read_form(request: Request, operation: Operation) -> tuple[Mapping[str, Any
     models = [part for part in found if part.name == "model" and not part.is_file]
     if len(models) != 1:
         raise InvalidRequest("model is sent once, as text", code="missing_required_parameter", param="model")
+    if disguised := next((part.name for part in found if part.is_file and _is_read(part.name)), None):
+        raise InvalidRequest(f"{disguised[:64]} is sent as text", code="invalid_type", param=disguised[:64])
     files = tuple(part.size for part in found if part.is_file)
     if not files:
         name = "image" if operation in (Operation.IMAGE_EDIT, Operation.IMAGE_VARIATION) else "file"
         raise InvalidRequest(f"{name} is required", code="missing_required_parameter", param=name)
     return multipart.texts(request.body, found), Form((media or b"").decode("latin-1"), models[0].span, files)
+
+
+def _is_read(name: str) -> bool:
+    """Whether a part of this name means something to us, so that no provider may read a file as its text."""
+    return name.casefold() in parameters.ACTED_ON or parameters.is_refused(name)
 
 
 def _check(fields: Mapping[str, Any], operation: Operation) -> None:
@@ -112,7 +120,7 @@ def _check(fields: Mapping[str, Any], operation: Operation) -> None:
         if not isinstance(fields[name], kind):
             raise InvalidRequest(f"{name} has the wrong type", code="invalid_type", param=name)
     n = fields.get("n")
-    if n is not None and (isinstance(n, bool) or not str(n).isdigit() or not 1 <= int(n) <= _MOST_IMAGES):
+    if n is not None and (isinstance(n, bool) or str(n) not in _IMAGE_COUNTS):
         raise InvalidRequest(f"n must be an integer from 1 to {_MOST_IMAGES}", code="invalid_value", param="n")
     if operation is Operation.RERANK and not 1 <= len(fields["documents"]) <= _MOST_DOCUMENTS:
         raise InvalidRequest(f"1 to {_MOST_DOCUMENTS} documents", code="invalid_value", param="documents")

@@ -76,6 +76,10 @@ def refuse(fields: Mapping[str, Any]) -> None:
         raise InvalidRequest(f"{name} is not a parameter of this API", code="unknown_parameter", param=name)
 
 
+def is_refused(name: str) -> bool:
+    return name in _REFUSED
+
+
 def check_names(fields: Mapping[str, Any], acted_on: Set[str]) -> None:
     """Refuses names that steer the gateway, and other spellings of those that are acted on. Raises InvalidRequest."""
     refuse(fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 import tiktoken
 
 from gateway.core import units
@@ -127,11 +127,11 @@ def kinds(call: Call) -> frozenset[str]:
 
 def _uncounted(call: Call) -> int:
     """Bytes of the call that Tokens.sent does not look at."""
-    size = sum(len(orjson.dumps(value)) for name, value in call.fields.items() if name not in _COUNTED)
+    size = sum(len(msgspec.json.encode(value)) for name, value in call.fields.items() if name not in _COUNTED)
     if call.operation is Operation.CHAT:
         for message in call.fields["messages"]:
             size += sum(
-                len(orjson.dumps(value)) for name, value in message.items() if name not in _COUNTED_OF_A_MESSAGE
+                len(msgspec.json.encode(value)) for name, value in message.items() if name not in _COUNTED_OF_A_MESSAGE
             )
     return size
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.call import Call
 from gateway.core.tenant import Tenant
@@ -39,7 +39,7 @@ def conversation_of(call: Call, tenant: Tenant) -> Conversation:
         beginning = _encoded(call.conversation or call.id)
     else:
         first = roles.index("user") + 1 if "user" in roles else len(roles)
-        beginning = orjson.dumps(turns[:first], option=orjson.OPT_SORT_KEYS)
+        beginning = msgspec.json.encode(turns[:first], order="sorted")
     digest = _of_key(tenant.org, tenant.team, tenant.key_id).copy()
     digest.update(b"%d:" % len(beginning) + beginning)
     is_kept_there = bool(call.fields.get("previous_response_id"))
@@ -57,7 +57,7 @@ def system_prompt(call: Call) -> str:
     said = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") in _APPLICATION]
     if not said:
         return ""
-    return blake2b(orjson.dumps(said).translate(_DIGITS), digest_size=8).hexdigest()
+    return blake2b(msgspec.json.encode(said).translate(_DIGITS), digest_size=8).hexdigest()
 
 
 def _has_signed_reasoning(call: Call) -> bool:

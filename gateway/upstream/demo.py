@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.core.deployment import Provider
@@ -219,7 +220,9 @@ def _example(schema: Mapping[str, Any]) -> Any:
 def _answer(
     fields: Mapping[str, Any], kind: str, choices: list[dict[str, Any]], sent: int, made: int
 ) -> dict[str, Any]:
-    digest = _digest(orjson.dumps({k: v for k, v in fields.items() if k not in ("stream", "stream_options")}).decode())
+    digest = _digest(
+        msgspec.json.encode({k: v for k, v in fields.items() if k not in ("stream", "stream_options")}).decode()
+    )
     return {
         "id": ("chatcmpl-" if kind.startswith("chat") else "cmpl-") + digest[:24],
         "object": kind,

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import orjson
 
 JSON = b"application/json"
@@ -128,4 +129,4 @@ def _png(colour: bytes) -> bytes:
 
 
 def _digest(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(orjson.dumps(fields)).hexdigest()[:24]
+    return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()[:24]

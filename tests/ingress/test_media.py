@@ -113,3 +113,33 @@ def test_a_boundary_may_stand_in_quotes() -> None:
     found = parts(body, f'multipart/form-data; charset=utf-8; boundary="{BOUNDARY}"'.encode())
 
     assert [each.name for each in found] == ["model"]
+
+
+SMUGGLED = [
+    'form-data; name="x"; name="model"',
+    'form-data; name="x"; name=model',
+    "form-data; name=\"x\"; name*=utf-8''model",
+    'form-data; name="x"\r\nContent-Disposition: form-data; name="model"',
+    'form-data; name="x"\r\n ; name="model"',
+    'form-data; name="x"; filename="a\\"; name=\\"model"',
+    'form-data; name="model"; filename="x"',
+    'form-data; name="N"; filename="x"',
+    'form-data; name="models"; filename="x"',
+]
+
+
+@pytest.mark.parametrize("disposition", SMUGGLED)
+def test_a_part_that_others_may_read_as_another_one(disposition: str) -> None:
+    head = f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\ndear-model\r\n".encode()
+    body = head + form(("model", None, b"m"), ("image", "a.png", b"x"), ("prompt", None, b"p"))
+    request = Request(body=body, headers={b"content-type": MEDIA})
+
+    with pytest.raises(InvalidRequest):
+        MediaArrival(request, operation=Operation.IMAGE_EDIT, id="r").read(strict=False)
+
+
+def test_a_file_whose_name_looks_like_a_part_s() -> None:
+    body = form(("model", None, b"m"), ("image", "my; name=x.png", b"x"), ("prompt", None, b"p"))
+    request = Request(body=body, headers={b"content-type": MEDIA})
+
+    assert MediaArrival(request, operation=Operation.IMAGE_EDIT, id="r").read(strict=False).model == "m"

@@ -196,6 +196,15 @@ async def test_a_long_text_is_bounded_closely_where_the_vocabulary_is_public_and
     assert await BOUNDS.sent_closely(call, OWN) is None
 
 
+async def test_a_number_of_any_length_is_bounded_by_its_digits() -> None:
+    call = read(escaped=True, messages=[{"role": "user", "content": "hi", "weight": 10**30}], seed=10**30)
+
+    closely = await BOUNDS.sent_closely(call, KNOWN)
+
+    assert closely is not None
+    assert closely > 60
+
+
 async def test_what_has_no_text_is_not_counted_closely() -> None:
     assert await BOUNDS.sent_closely(read(messages=[{"role": "user", "content": [IMAGE]}]), KNOWN) is None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import orjson
 
 _LONGEST = 64
@@ -26,7 +27,7 @@ def fingerprint(document: Mapping[str, Any]) -> bytes | None:
     except orjson.JSONDecodeError:
         value = None
     if isinstance(value, dict | list):
-        return _digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+        return _digest(msgspec.json.encode(value, order="sorted"))
     words = " ".join(content.casefold().split()).rstrip(".!")
     return _digest(words.encode()) if len(words) <= _LONGEST else None
 

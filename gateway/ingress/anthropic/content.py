@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.tool_names import flat
@@ -192,7 +192,7 @@ def _joined(parts: list[Fields]) -> str | list[Fields]:
 def _tool_call(block: Fields, where: str) -> Fields:
     if not isinstance(block.get("id"), str) or not isinstance(block.get("name"), str):
         raise wrong(where, "must have an id and a name")
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = msgspec.json.encode(block.get("input") or {}).decode()
     function = {"name": flat(block["name"]), "arguments": arguments}
     return {"id": block["id"], "type": "function", "function": function, **_mark(block)}
 

@@ -106,8 +106,8 @@ def _tools(fields: Mapping[str, Any]) -> dict[str, Any]:
         raise wrong("tools", f"must be an array of at most {MAX_TOOLS} tools")
     if tools:
         told["tools"] = [_tool(tool, f"tools.{index}") for index, tool in enumerate(tools)]
-        names = [tool.get("name") for tool in tools]
-        if len({name for name in names if name}) < len([name for name in names if name]):
+        names = [name for tool in tools if (name := tool.get("name")) and isinstance(name, str)]
+        if len(set(names)) < len(names):
             raise wrong("tools", "Tool names must be unique.")
     if choice is None:
         return told

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 _BLOCK = b"content_block_st"  # of content_block_start and content_block_stop
+
+
+class _Event(msgspec.Struct):
+    type: str
+    index: int = 0
+
+
+_decode = msgspec.json.Decoder(_Event).decode
 
 
 class Shown:
@@ -35,12 +43,18 @@ class Shown:
             {"type": "message_stop"},
         ]
         return b"".join(
-            [b"event: %b\ndata: %b\n\n" % (str(told["type"]).encode(), orjson.dumps(told)) for told in [*stops, *last]]
+            [
+                b"event: %b\ndata: %b\n\n" % (str(told["type"]).encode(), msgspec.json.encode(told))
+                for told in [*stops, *last]
+            ]
         )
 
     def _note(self, data: bytes) -> None:
-        told = orjson.loads(data)
-        if told.get("type") == "content_block_start":
-            self._open.append(told["index"])
-        elif told.get("type") == "content_block_stop" and told["index"] in self._open:
-            self._open.remove(told["index"])
+        try:
+            told = _decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if told.type == "content_block_start":
+            self._open.append(told.index)
+        elif told.type == "content_block_stop" and told.index in self._open:
+            self._open.remove(told.index)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import orjson
 
 from gateway.core.arrival import Native
 from gateway.core.call import Call
@@ -53,9 +52,9 @@ class _Choice(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     id: str | None = None
-    model: str | None = None
+    model: Any = None
     choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -123,7 +122,7 @@ class AnthropicSpeech:
         return b"".join([*events, self._end()])
 
     def whole(self, body: bytes) -> bytes:
-        return message(orjson.loads(body), self._names) if self._native is None else self._native.take()
+        return message(msgspec.json.decode(body), self._names) if self._native is None else self._native.take()
 
     def failed(self, error: GatewayError) -> bytes:
         return envelope(error, self._request_id)
@@ -138,8 +137,12 @@ class AnthropicSpeech:
         data = event[5:].strip()
         if data == b"[DONE]":
             return b""
-        chunk = _decode(data)
-        if chunk.usage is not None:
+        try:
+            chunk = _decode(data)
+        except msgspec.DecodeError:
+            text = "the provider's answer has no shape that we know"
+            raise Broken(text, code="upstream_protocol_error") from None
+        if isinstance(chunk.usage, dict):
             self._usage = chunk.usage
         said = [b"" if self._is_started else self._start(chunk)]
         for choice in chunk.choices or ():
@@ -153,7 +156,7 @@ class AnthropicSpeech:
             "id": message_id(chunk.id),
             "type": "message",
             "role": "assistant",
-            "model": chunk.model or self._model,
+            "model": chunk.model if isinstance(chunk.model, str) and chunk.model else self._model,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -185,7 +188,8 @@ class AnthropicSpeech:
     def _said(self, text: msgspec.Raw) -> bytes:
         if not bytes(text).startswith(b'"'):  # parts, as some servers have it
             parts = msgspec.json.decode(text)
-            text = msgspec.Raw(orjson.dumps("".join([str(part.get("text", "")) for part in parts])))
+            texts = [str(part.get("text", "")) for part in parts if isinstance(part, dict)]
+            text = msgspec.Raw(msgspec.json.encode("".join(texts)))
         opened = b"" if self._block == "text" else self._open("text", {"type": "text", "text": ""})
         return opened + self._delta(b'"text_delta","text":%b' % text)
 
@@ -207,11 +211,11 @@ class AnthropicSpeech:
         if self._block != "thinking":
             opened = self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
             if text:
-                opened += self._delta(b'"thinking_delta","thinking":%b' % orjson.dumps(text))
+                opened += self._delta(b'"thinking_delta","thinking":%b' % msgspec.json.encode(text))
                 self._told_thoughts += len(text)
         return (
             opened
-            + self._delta(b'"signature_delta","signature":%b' % orjson.dumps(block.get("signature") or ""))
+            + self._delta(b'"signature_delta","signature":%b' % msgspec.json.encode(block.get("signature") or ""))
             + self._close()
         )
 
@@ -261,4 +265,4 @@ class AnthropicSpeech:
 
 
 def _told(kind: str, members: Mapping[str, Any]) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **members}))
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode({"type": kind, **members}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.ingress.tool_names import Names
 
@@ -23,7 +23,7 @@ def message(completion: Mapping[str, Any], names: Names) -> bytes:
     choice = next((each for each in completion["choices"] if each.get("index", 0) == 0), completion["choices"][0])
     sequence = choice.get("stop_reason") if isinstance(choice.get("stop_reason"), str) else None
     usage = completion.get("usage")
-    return orjson.dumps(
+    return msgspec.json.encode(
         {
             "id": message_id(completion.get("id")),
             "type": "message",
@@ -80,7 +80,8 @@ def _content(said: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
         written = text if isinstance(text, str) else _texts(text)
         if written:
             blocks.append({"type": "text", "text": written})
-    for call in said.get("tool_calls") or ():
+    calls = said.get("tool_calls") or ()
+    for call in [call for call in calls if isinstance(call, dict)]:
         function = call.get("function") or {}
         name, _ = names.of(str(function.get("name") or ""))
         tool = {"id": call.get("id"), "name": name, "input": _input(function.get("arguments"))}
@@ -96,8 +97,8 @@ def _texts(content: Any) -> str:
 def _input(arguments: Any) -> Any:
     """Arguments that are no object, as a cut answer may have them, are told as they came."""
     try:
-        value = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
+        value = msgspec.json.decode(arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
         value = None
     return value if isinstance(value, dict) else {"arguments": arguments}
 

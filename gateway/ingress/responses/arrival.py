@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import orjson
 
 from gateway.core.call import Call, Operation
 from gateway.core.errors import InvalidRequest, NotFound
@@ -101,7 +100,7 @@ class ResponsesArrival:
             operation=Operation.CHAT,
             received=self.received,
             model=model,
-            body=orjson.dumps(chat),
+            body=msgspec.json.encode(chat),
             fields=chat,
             stream=chat.get("stream") is True,
             wants_usage=chat.get("stream") is True,
@@ -140,7 +139,7 @@ class ResponsesArrival:
             return self._request.body
         sent = _members(self._request.body)
         del sent["previous_response_id"]
-        sent["input"] = msgspec.Raw(orjson.dumps(self._items))
+        sent["input"] = msgspec.Raw(msgspec.json.encode(self._items))
         return msgspec.json.encode(sent)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 
 class Events:
@@ -30,6 +30,6 @@ class Events:
         return told
 
     def _add(self, name: str, members: Mapping[str, Any]) -> None:
-        event = orjson.dumps({"type": name, "sequence_number": self._number, **members})
+        event = msgspec.json.encode({"type": name, "sequence_number": self._number, **members})
         self._number += 1
         self._told.append(b"event: %b\ndata: %b\n\n" % (name.encode(), event))

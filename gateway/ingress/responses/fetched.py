@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import orjson
+import msgspec
 
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.tenant import Tenant
@@ -16,6 +16,7 @@ from gateway.ingress.responses.kept import KeptResponse, KeptResponses, no_respo
 
 BELOW = "/v1/responses/"
 _PAGE, _LARGEST_PAGE = 20, 100
+_PAGES = frozenset(map(str, range(1, _LARGEST_PAGE + 1)))
 _ID_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "function_call_output": "fco"}
 
 
@@ -49,14 +50,14 @@ class Fetched:
         found = await kept.find(tenant, self.response_id)
         if found is None:
             raise no_response(self.response_id)
-        return orjson.dumps(found.response if not self.rest else self._input_items(found))
+        return msgspec.json.encode(found.response if not self.rest else self._input_items(found))
 
     async def delete(self, kept: KeptResponses, tenant: Tenant) -> bytes:
         """Raises NotFound."""
         if self.rest:
             raise NotFound("there is nothing at this path")
         await kept.remove(tenant, self.response_id)
-        return orjson.dumps({"id": self.response_id, "object": "response", "deleted": True})
+        return msgspec.json.encode({"id": self.response_id, "object": "response", "deleted": True})
 
     async def post(self, kept: KeptResponses, tenant: Tenant) -> bytes:
         """Raises NotFound or, as none is under way once its id can be known, InvalidRequest."""
@@ -86,7 +87,7 @@ class Fetched:
 
     def _limit(self) -> int:
         text = self.query.get("limit", [str(_PAGE)])[0]
-        if not text.isdigit() or not 1 <= int(text) <= _LARGEST_PAGE:
+        if text not in _PAGES:
             raise InvalidRequest(f"limit must be 1 to {_LARGEST_PAGE}", code="invalid_value", param="limit")
         return int(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.responses.own_tools import OWN_CALLS
@@ -106,7 +106,7 @@ class Messages:
         if not isinstance(arguments, dict):
             raise _invalid(f"{where}.{tool.member}", "must be an object")
         said = {name: value for name, value in arguments.items() if name not in tool.fixed and value is not None}
-        function = {"name": tool.name, "arguments": orjson.dumps(said).decode()}
+        function = {"name": tool.name, "arguments": msgspec.json.encode(said).decode()}
         self._call({"call_id": item.get("call_id")}, {"type": "function", "function": function}, where)
 
     def _result(self, id: str, output: Any, where: str) -> None:

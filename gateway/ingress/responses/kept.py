@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 
 from gateway.cache.key import Sharing, canonical, scope_of
@@ -75,7 +76,7 @@ class KeptResponses:
         told = orjson.loads(response)
         if not isinstance(told, dict) or not isinstance(told.get("id"), str):
             return  # nobody could ask for it
-        text = orjson.dumps({"response": told, "items": items})
+        text = msgspec.json.encode({"response": told, "items": items})
         body = await asyncio.to_thread(zlib.compress, text, 1) if len(text) > _OFFLOADED else zlib.compress(text, 1)
         name = self._name(tenant, told["id"])
         if len(body) > MOST or len(text) > _LARGEST:

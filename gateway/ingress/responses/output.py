@@ -37,7 +37,7 @@ class Output:
         self._begun = 0
         self._said: Said | None = None
         self._reasoned: Reasoned | None = None
-        self._calls: dict[Any, Called] = {}
+        self._calls: dict[int, Called] = {}
         self._tells_items = False
 
     @property
@@ -59,7 +59,7 @@ class Output:
         if isinstance(delta.annotations, list) and delta.annotations:
             self._message().annotate(delta.annotations)
         for number, call in enumerate(delta.tool_calls or ()):
-            self._call(call, number if call.index is None else call.index)
+            self._call(call, call.index if isinstance(call.index, int) else number)
 
     def close(self, status: str = "completed") -> None:
         """`status` is that of what is still open."""
@@ -108,13 +108,13 @@ class Output:
             self._said = Said(self._events, place, self._id("msg", place))
         return self._said
 
-    def _call(self, call: ToolCall, key: Any) -> None:
+    def _call(self, call: ToolCall, key: int) -> None:
         called = self._calls.get(key)
         if called is None:
             self._close_reasoned()
             self._close_said("completed")
             self._close_calls()
-            name = (call.function.name if call.function else None) or (call.custom.name if call.custom else None)
+            name = str((call.function and call.function.name) or (call.custom and call.custom.name) or "")
             form = self._form(name, is_custom=call.custom is not None)
             place = self._place()
             id = call.id if isinstance(call.id, str) and call.id else self._id("call", place)
@@ -127,7 +127,7 @@ class Output:
         if isinstance(text, str) and text:
             called.text(text)
 
-    def _form(self, name: Any, *, is_custom: bool) -> Form:
+    def _form(self, name: str, *, is_custom: bool) -> Form:
         if is_custom:
             return Form.CUSTOM
         if name in self._custom:
@@ -139,7 +139,7 @@ class Output:
         for key in [key for key, called in self._calls.items() if called.is_whole]:
             self._close_call(key, "completed")
 
-    def _close_call(self, key: Any, status: str) -> None:
+    def _close_call(self, key: int, status: str) -> None:
         called = self._calls.pop(key)
         self._done[called.place] = called.close(status)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.errors import InvalidRequest
 
@@ -33,7 +33,7 @@ def output_of(output: Any, where: str, dropped: list[str]) -> Any:
         isinstance(e, dict) and str(e.get("type", "")).startswith("input_") for e in output
     ):
         return content_of(output, where, dropped)
-    return orjson.dumps(output).decode()
+    return msgspec.json.encode(output).decode()
 
 
 def _part(part: Any, where: str, dropped: list[str]) -> dict[str, Any] | None:

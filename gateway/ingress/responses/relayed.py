@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.core.arrival import Native
@@ -63,7 +64,7 @@ class Relayed:
             case "response.created":
                 self.begun = response
             case "response.completed" | "response.incomplete":
-                self.response = orjson.dumps(response)
+                self.response = msgspec.json.encode(response)
 
 
 def _parsed(event: bytes) -> dict[str, Any]:

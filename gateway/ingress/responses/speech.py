@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.arrival import Native
 from gateway.core.call import Operation
@@ -72,7 +72,7 @@ class ResponsesSpeech:
         """The response as the client has it, once it has ended."""
         if self._relayed is not None:
             return self._relayed.response
-        return None if self._told is None else orjson.dumps(self._told)
+        return None if self._told is None else msgspec.json.encode(self._told)
 
     def begin(self, native: Native | None) -> None:
         if native is not None:
@@ -111,7 +111,7 @@ class ResponsesSpeech:
             self._take(completion)
             self._end()
             self._events.take()
-            self._ended = orjson.dumps(self._told)
+            self._ended = msgspec.json.encode(self._told)
         return self._ended
 
     def failed(self, error: GatewayError) -> bytes:

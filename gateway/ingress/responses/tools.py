@@ -22,6 +22,8 @@ def spread(tools: Any, dropped: list[str]) -> list[tuple[Mapping[str, Any], str 
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
             raise InvalidRequest(f"tools[{index}] must be an object with a type", code="invalid_value", param="tools")
+        if not isinstance(tool.get("name"), str | None):
+            raise InvalidRequest(f"tools[{index}].name must be a string", code="invalid_type", param="tools")
         within = tool.get("tools")
         if tool["type"] != "namespace" or not isinstance(within, list) or not isinstance(tool.get("name"), str):
             found.append((tool, None))
@@ -95,8 +97,5 @@ def _allowed(choice: Any) -> set[tuple[Any, Any]] | None:
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return None
     tools = choice.get("tools")
-    return (
-        {(tool.get("type"), tool.get("name")) for tool in tools if isinstance(tool, dict)}
-        if isinstance(tools, list)
-        else set()
-    )
+    named = [(tool.get("type"), tool.get("name")) for tool in tools if isinstance(tool, dict)] if tools else []
+    return {(kind, name) for kind, name in named if isinstance(kind, str) and isinstance(name, str | None)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.call import Call
 from gateway.route.score.prompt import Prompt
@@ -39,5 +39,5 @@ def _text(content: Any) -> str:
 def _category(call: Call, instructions: Iterable[str]) -> str:
     digest = blake2b("\0".join(instructions).encode("utf-8", "surrogatepass"), digest_size=8)
     for name in ("response_format", "tools"):
-        digest.update(orjson.dumps(call.fields.get(name), option=orjson.OPT_SORT_KEYS))
+        digest.update(msgspec.json.encode(call.fields.get(name), order="sorted"))
     return " ".join((digest.hexdigest(), *sorted(call.has)))

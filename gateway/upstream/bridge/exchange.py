@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.core.call import Operation
@@ -172,7 +173,7 @@ class BridgeExchange:
                     continue
             elif "usage" in event and not any(choice.get("delta") for choice in choices):
                 event["choices"] = [each for each in choices if each.get("finish_reason")]
-            await self._told.put(b"data: %b\n\n" % orjson.dumps(event))
+            await self._told.put(b"data: %b\n\n" % msgspec.json.encode(event))
         if sdk.has_ended(stream):
             await self._told.put(b"data: [DONE]\n\n")
 
@@ -199,4 +200,4 @@ def _whole(given: Any, operation: Operation) -> bytes:
     usage = fields.get("usage") or {}
     if operation is Operation.CHAT and not usage.get("total_tokens"):
         fields.pop("usage", None)  # litellm writes noughts where the provider has told nothing
-    return orjson.dumps(fields)
+    return msgspec.json.encode(fields)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.call import Call, Operation
 from gateway.core.deployment import Deployment
@@ -70,7 +70,7 @@ class LiteLLM:
         fields["model"] = deployment.upstream_model
         if call.stream:
             fields |= {"stream": True, "stream_options": {"include_usage": True}}
-        return Outgoing(PATHS[operation], orjson.dumps(fields), dropped=tuple(sorted(dropped)))
+        return Outgoing(PATHS[operation], msgspec.json.encode(fields), dropped=tuple(sorted(dropped)))
 
     def translation(self, call: Call) -> None:
         return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.core.comparison import number, plain
@@ -66,4 +67,4 @@ def _json(text: str) -> Any:
 
 
 def _sorted(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return msgspec.json.encode(value, order="sorted")

@@ -125,7 +125,7 @@ class Translated:
         events.append(("message_stop", {}))
         return b"".join(
             [
-                b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **rest}))
+                b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode({"type": kind, **rest}))
                 for kind, rest in events
             ]
         )
@@ -227,7 +227,7 @@ class Translated:
         if kind == "thinking":
             return self._thought({"type": kind, "thinking": "".join(block.thinking), "signature": block.signature})
         if kind == "tool_use" and not block.is_fed:  # what it was begun with is all
-            text = orjson.dumps(block.input or {}).decode()
+            text = msgspec.json.encode(block.input or {}).decode()
             return self._chunk(
                 msgspec.json.encode({"tool_calls": [{"index": block.tool, "function": {"arguments": text}}]})
             )

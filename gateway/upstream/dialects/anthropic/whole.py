@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jiter
-import orjson
+import msgspec
 
 from gateway.core.errors import Unavailable
 from gateway.upstream.dialects.anthropic.citation import annotation
@@ -26,7 +26,7 @@ def completion(body: bytes, *, created: int) -> bytes:
     content = message.get("content")
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise _invalid("has no content")
-    return orjson.dumps(_completion(message, content, created))
+    return msgspec.json.encode(_completion(message, content, created))
 
 
 def completion_begun(body: bytes, *, created: int) -> bytes:
@@ -39,7 +39,7 @@ def completion_begun(body: bytes, *, created: int) -> bytes:
         return b"{}"
     content = message.get("content")
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    return orjson.dumps(_completion({**message, "stop_reason": None}, blocks, created))
+    return msgspec.json.encode(_completion({**message, "stop_reason": None}, blocks, created))
 
 
 def _completion(message: dict[str, Any], content: list[dict[str, Any]], created: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _message(content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _tool_call(block: dict[str, Any]) -> dict[str, Any]:
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = msgspec.json.encode(block.get("input") or {}).decode()
     return {
         "id": block.get("id"),
         "type": "function",

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.errors import Broken
 from gateway.upstream.dialects.chunks import counted
 
 FINISHED = {
@@ -123,7 +124,7 @@ def message(blocks: Iterable[Block]) -> dict[str, Any]:
     for block in blocks:
         texts += _texts(block)
         if (use := block.tool_use) is not None:
-            function = {"name": use.name, "arguments": bytes(use.input).decode() or "{}"}
+            function = {"name": use.name, "arguments": _arguments(use)}
             calls.append({"id": use.tool_use_id, "type": "function", "function": function})
         if block.reasoning_content is not None:
             thinking += thinking_blocks(block.reasoning_content)
@@ -133,6 +134,13 @@ def message(blocks: Iterable[Block]) -> dict[str, Any]:
     more = {"reasoning_content": thought, "thinking_blocks": thinking, "tool_calls": calls, "images": images}
     told = {"role": "assistant", "content": "".join(texts) or None, "refusal": None}
     return told | {name: value for name, value in more.items() if value}
+
+
+def _arguments(use: ToolUse) -> str:
+    try:
+        return bytes(use.input).decode() or "{}"
+    except UnicodeDecodeError:
+        raise Broken("the arguments of a tool call are not text", code="upstream_invalid_tool_call") from None
 
 
 def _texts(block: Block) -> list[str]:

@@ -177,11 +177,15 @@ def _token(token: Token) -> dict[str, Any]:
 
 def _call(call: FunctionCall, signature: str | None, *, seed: str, index: int) -> dict[str, Any]:
     arguments = bytes(call.args)
+    try:
+        text = "{}" if arguments in _NO_ARGUMENTS else arguments.decode()
+    except UnicodeDecodeError:
+        raise Broken("the arguments of a tool call are not text", code="upstream_invalid_tool_call") from None
     told: dict[str, Any] = {
         "index": index,
         "id": call.id or f"call_{hashlib.sha256(f'{seed}/{index}'.encode()).hexdigest()[:24]}",
         "type": "function",
-        "function": {"name": call.name, "arguments": "{}" if arguments in _NO_ARGUMENTS else arguments.decode()},
+        "function": {"name": call.name, "arguments": text},
     }
     if signature:
         told["extra_content"] = {"google": {"thought_signature": signature}}

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import orjson
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
@@ -118,7 +117,7 @@ class _Plain:
             self.dropped.append(f"{where}.extra_content")
         if told.get("type") == "custom":
             custom = told.pop("custom")
-            arguments = orjson.dumps({"input": custom.get("input")}).decode()
+            arguments = msgspec.json.encode({"input": custom.get("input")}).decode()
             told |= {"type": "function", "function": {"name": custom.get("name"), "arguments": arguments}}
         return told
 

@@ -26,7 +26,10 @@ def is_relayed(call: Call) -> bool:
     """Whether the answer to a call is passed on as it comes, rather than read as a JSON document or as chat's chunks."""
     if call.operation in TEXT:
         return False
-    return call.stream or call.operation is Operation.SPEECH or call.fields.get("response_format") in _AS_TEXT
+    if call.stream or call.operation is Operation.SPEECH:
+        return True
+    form = call.fields.get("response_format")
+    return isinstance(form, str) and form in _AS_TEXT
 
 
 class RelayedAnswer:

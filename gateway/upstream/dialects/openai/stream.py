@@ -313,8 +313,11 @@ def _with(first: bytes, changes: Mapping[str, Any]) -> bytes:
 
 def _with_cost(event: bytes, cost: int) -> bytes:
     """The usage event with `cost_usd` as the first member of its usage, every other value as it was written."""
-    chunk = _members(sse.data_of(event) or b"{}")
-    usage = _members(chunk["usage"]) if "usage" in chunk else {}
+    try:
+        chunk = _members(sse.data_of(event) or b"{}")
+        usage = _members(chunk["usage"]) if "usage" in chunk else {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return event  # what it counts is nothing that a cost could stand in
     told = {"cost_usd": msgspec.Raw(usd(cost).encode()), **{k: v for k, v in usage.items() if k != "cost_usd"}}
     return b"data: " + msgspec.json.encode({**chunk, "usage": told}) + b"\n\n"
 

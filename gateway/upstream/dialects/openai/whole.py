@@ -60,14 +60,14 @@ class WholeAnswer:
 
     @property
     def is_complete(self) -> bool:
-        return all(choice.get("finish_reason") for choice in self._answer.get("choices") or ())
+        return all(choice.get("finish_reason") for choice in _objects(self._answer.get("choices")))
 
     def produced_length(self) -> int:
         return sum(map(len, self.produced()))
 
     def produced(self) -> list[str]:
         """The text that was generated, choice by choice, for counting tokens when the provider did not."""
-        return ["".join(_texts(choice)) for choice in self._answer.get("choices") or ()]
+        return ["".join(_texts(choice)) for choice in _objects(self._answer.get("choices"))]
 
 
 class UnfinishedAnswer:

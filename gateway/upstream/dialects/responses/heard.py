@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import orjson
 
 _NOTHING = msgspec.Raw(b"null")
+_object = msgspec.json.Decoder(dict[str, Any] | None).decode
 
 
 class Event(msgspec.Struct):
@@ -69,7 +69,7 @@ class Heard:
         place = event.output_index
         match event.type:
             case "response.created":
-                self.response = _object(event.response)
+                self.response = response_of(event)
             case "response.output_item.added" if event.item is not None:
                 self._begun[place] = event.item
             case "response.content_part.added" | "response.reasoning_summary_part.added" if event.part is not None:
@@ -125,10 +125,10 @@ class Heard:
 
     def _event(self, kind: str, members: Mapping[str, Any]) -> bytes:
         self.number += 1
-        told = orjson.dumps({"type": kind, "sequence_number": self.number, **members})
+        told = msgspec.json.encode({"type": kind, "sequence_number": self.number, **members})
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), told)
 
 
-def _object(raw: msgspec.Raw) -> dict[str, Any]:
-    value = orjson.loads(bytes(raw))
-    return value if isinstance(value, dict) else {}
+def response_of(event: Event) -> dict[str, Any]:
+    """The response that it tells, if any. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError for what is none."""
+    return _object(event.response) or {}

@@ -26,7 +26,7 @@ _item = msgspec.json.Decoder(dict[str, Any]).decode
 def native_body(native: bytes, deployment: Deployment, cap: int | None) -> bytes:
     """Every value that is not named here stays as it was written. `cap` takes the place of the client's own."""
     sent = _members(native)
-    sent["model"] = msgspec.Raw(orjson.dumps(deployment.upstream_model))
+    sent["model"] = msgspec.Raw(msgspec.json.encode(deployment.upstream_model))
     if cap is not None:
         sent["max_output_tokens"] = msgspec.Raw(b"%d" % cap)
     if bytes(sent.get("store", b"null")) != b"false":
@@ -36,7 +36,7 @@ def native_body(native: bytes, deployment: Deployment, cap: int | None) -> bytes
     items = sent.get("input")
     if items is not None and any(mark in memoryview(items).tobytes() for mark in _TO_CLEAN):
         sent["input"] = _cleaned(items)
-    parts = [b"%b:%b" % (orjson.dumps(name), bytes(value)) for name, value in sent.items() if name != _OWN_FIELD]
+    parts = [b"%b:%b" % (msgspec.json.encode(name), bytes(value)) for name, value in sent.items() if name != _OWN_FIELD]
     return b"{" + b",".join(parts) + b"}"
 
 
@@ -50,7 +50,7 @@ def _including(include: msgspec.Raw | None) -> msgspec.Raw:
     asked = None if include is None else orjson.loads(bytes(include))
     if include is not None and isinstance(asked, list) and SEALED in asked:
         return include
-    return msgspec.Raw(orjson.dumps([*(asked or ()), SEALED]))
+    return msgspec.Raw(msgspec.json.encode([*(asked or ()), SEALED]))
 
 
 def _cleaned(items: msgspec.Raw) -> msgspec.Raw:
@@ -66,6 +66,6 @@ def _cleaned(items: msgspec.Raw) -> msgspec.Raw:
         if item.get("type") == "reasoning" and not is_sealed(item):
             continue
         if item.pop("extra_content", None) is not None:
-            text = orjson.dumps(item)
+            text = msgspec.json.encode(item)
         told.append(text)
     return msgspec.Raw(b"[" + b",".join(told) + b"]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from gateway.core.call import Call
 from gateway.core.deployment import Deployment
@@ -60,7 +60,7 @@ def responses_body(call: Call, deployment: Deployment, cap: int | None) -> tuple
     _tools(fields, told, dropped)
     if "reasoning" in told or any(item["type"] == "reasoning" for item in items.items):
         told["include"] = [*told.get("include", ()), SEALED]
-    return orjson.dumps(told), tuple(dropped)
+    return msgspec.json.encode(told), tuple(dropped)
 
 
 def _reasoning_effort(value: Any, told: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import orjson
 
 MARK = "llmgw.thinking_blocks:"
@@ -14,7 +15,7 @@ MARK = "llmgw.thinking_blocks:"
 
 def sealed(blocks: Sequence[Any]) -> str:
     """The blocks as text."""
-    return MARK + base64.b64encode(orjson.dumps(list(blocks))).decode()
+    return MARK + base64.b64encode(msgspec.json.encode(list(blocks))).decode()
 
 
 def unsealed(text: Any) -> list[Any] | None:

@@ -12,12 +12,13 @@ import orjson
 from gateway.core.errors import Broken
 from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.responses.completion import annotations_of, called, completion, finish_reason
-from gateway.upstream.dialects.responses.heard import Event, Heard
+from gateway.upstream.dialects.responses.heard import Event, Heard, response_of
 from gateway.upstream.dialects.responses.usage import chat_usage
 
 _ERROR = b'data: {"error":{"message":"the provider reported an error"}}\n\n'
 _DONE = b"data: [DONE]\n\n"
 _WARM = b": \n\n"
+_LATEST = 2**53  # UTC seconds that every reader of JSON can tell
 _decode = msgspec.json.Decoder(Event).decode
 
 
@@ -47,18 +48,18 @@ class ResponsesTranslation:
 
     def whole(self, body: bytes) -> bytes:
         try:
-            response = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            response = jiter.from_json(body, allow_inf_nan=False, cache_mode="keys")
+        except ValueError:
             return body
         is_response = isinstance(response, dict) and "output" in response
-        return orjson.dumps(completion(response, self._began)) if is_response else body
+        return msgspec.json.encode(completion(response, self._began)) if is_response else body
 
     def unfinished(self, body: bytes) -> bytes:
         try:
             response = jiter.from_json(body, partial_mode="trailing-strings")
         except ValueError:
             return b"{}"
-        return orjson.dumps(completion(response, self._began)) if isinstance(response, dict) else b"{}"
+        return msgspec.json.encode(completion(response, self._began)) if isinstance(response, dict) else b"{}"
 
     def closing(self) -> bytes:
         """Before the last event, which is the one that was too much and is not delivered."""
@@ -72,16 +73,16 @@ class ResponsesTranslation:
             return b""
         try:
             told = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._heard.hear(told)
+            handler = _HANDLERS.get(told.type)
+            return b"" if handler is None else handler(self, told)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Broken(
                 "the provider sent an event that is not its dialect's", code="upstream_protocol_error"
             ) from None
-        self._heard.hear(told)
-        handler = _HANDLERS.get(told.type)
-        return b"" if handler is None else handler(self, told)
 
     def _created(self, event: Event) -> bytes:
-        self._head = _head(orjson.loads(bytes(event.response)) or {}, self._began)
+        self._head = _head(response_of(event), self._began)
         return b""
 
     def _content(self, event: Event) -> bytes:
@@ -157,14 +158,14 @@ class ResponsesTranslation:
 
     def _ended(self, event: Event) -> bytes:
         self._has_ended = True
-        response = orjson.loads(bytes(event.response)) or {}
+        response = response_of(event)
         reason = finish_reason(response, calls=bool(self._calls))
         if reason is None:
             return _ERROR
         told = self._chunk({}, reason=reason)
         usage = chat_usage(response)
         if usage is not None:
-            told += b'%b"choices":[],"usage":%b}\n\n' % (self._head, orjson.dumps(usage))
+            told += b'%b"choices":[],"usage":%b}\n\n' % (self._head, msgspec.json.encode(usage))
         return told + _DONE
 
     def _call(self, event: Event) -> int:
@@ -174,8 +175,8 @@ class ResponsesTranslation:
     def _chunk(self, delta: dict[str, Any], logprobs: list[Any] | None = None, *, reason: str | None = None) -> bytes:
         if not self._is_begun:
             self._is_begun, delta = True, {"role": "assistant", **delta}
-        told = b',"logprobs":{"content":%b}' % orjson.dumps(logprobs) if logprobs else b""
-        end = (orjson.dumps(delta), told, orjson.dumps(reason))
+        told = b',"logprobs":{"content":%b}' % msgspec.json.encode(logprobs) if logprobs else b""
+        end = (msgspec.json.encode(delta), told, msgspec.json.encode(reason))
         return self._head + b'"choices":[{"index":0,"delta":%b%b,"finish_reason":%b}]}\n\n' % end
 
 
@@ -199,15 +200,16 @@ _HANDLERS: Mapping[str, Callable[[ResponsesTranslation, Event], bytes]] = {
 """By the type of an event; all others tell nothing that a chat has a word for."""
 
 
-def _head(response: dict[str, Any], created: int) -> bytes:
+def _head(response: dict[str, Any], began: int) -> bytes:
     """How every chunk begins."""
+    created = response.get("created_at")
     told = {
         "id": response.get("id") or "resp",
         "object": "chat.completion.chunk",
-        "created": int(response.get("created_at") or created),
+        "created": int(created) if isinstance(created, int | float) and 0 <= created < _LATEST else began,
         "model": response.get("model") or "",
     }
-    return b"data: %b," % orjson.dumps(told)[:-1]
+    return b"data: %b," % msgspec.json.encode(told)[:-1]
 
 
 def _is_json(data: bytes) -> bool:

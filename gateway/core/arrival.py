@@ -107,7 +107,10 @@ class Audience(Protocol):
 
 
 class Native(Protocol):
-    """What a provider wrote, for a client that speaks its dialect."""
+    """What a provider wrote, for a client that speaks its dialect. `is_single`: each event is read by itself, as it is until
+    somebody says that it need not be."""
+
+    is_single: bool
 
     def take(self) -> bytes:
         """What has come since the last time."""

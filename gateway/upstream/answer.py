@@ -160,6 +160,8 @@ class Answer:
         idle, until = self.deployment.provider.deadlines.idle, self._until
         exchange.phase = "between two chunks"
         began, exchange.deadline = now(), math.inf
+        if self.native is not None:
+            self.native.is_single = single
         yield self._first
         until += now() - began
         exchange.deadline = min(now() + idle, until)

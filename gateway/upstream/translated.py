@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 
+from gateway.core.errors import UpstreamError
 from gateway.upstream.answer import Body
 from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.dialect import Translation
 from gateway.upstream.wire import Exchange
 
+_ERROR = b'data: {"error"'
+"""How chat tells that the provider has reported an error."""
+
 
 class Native:
     """Implements `core.arrival.Native`."""
 
-    __slots__ = ("_taken", "_translation")
+    __slots__ = ("_taken", "_translation", "is_single")
 
     def __init__(self, translation: Translation) -> None:
         self._translation = translation
         self._taken: list[bytes] = []
+        self.is_single = True
 
     def add(self, data: bytes) -> None:
         self._taken.append(data)
@@ -32,15 +37,17 @@ class Native:
 
 
 class Translated:
-    """Reads like `answer.Body`. With `native`, event by event, so that both sides tell the same."""
+    """Reads like `answer.Body`. With `native`, by whole events, so that both sides tell the same."""
 
-    __slots__ = ("_body", "_events", "_is_over", "_splitter", "_translation", "native")
+    __slots__ = ("_body", "_events", "_failure", "_held", "_is_over", "_splitter", "_translation", "native")
 
     def __init__(self, body: Body, translation: Translation, *, native: Native | None) -> None:
         self._body = body
         self._translation = translation
         self._splitter = sse.Splitter(limit=sse.MAX_DOCUMENT)
         self._events: deque[bytes] = deque()
+        self._failure: UpstreamError | None = None
+        self._held: tuple[bytes, bytes] | None = None
         self._is_over = False
         self.native = native
 
@@ -51,10 +58,15 @@ class Translated:
     async def read(self) -> bytes:
         """The next events in chat's terms, b"" at the end. Raises UpstreamError."""
         while not self._is_over:
-            if self.native is not None and self._events:
-                event = self._events.popleft()
+            if self.native is not None and self._held is not None:
+                event, chunks = self._held
+                self._held = None
                 self.native.add(event)
-                chunks = self._translation.feed(event)
+                return chunks
+            if self._failure is not None:
+                raise self._failure
+            if self.native is not None and self._events:
+                chunks = self._next(self.native)
             elif data := await self._body.read():
                 if self.native is not None:
                     self._events.extend(sse.events(self._splitter.feed(data)))
@@ -66,6 +78,24 @@ class Translated:
             if chunks:
                 return chunks
         return b""
+
+    def _next(self, native: Native) -> bytes:
+        """Of the events that are here; what breaks the answer off comes by itself, so that nobody is told it as a part of it."""
+        chunks: list[bytes] = []
+        while self._events and not (chunks and native.is_single):
+            event = self._events.popleft()
+            try:
+                told = self._translation.feed(event)
+            except UpstreamError as error:
+                self._failure = error
+                break
+            if chunks and told.startswith(_ERROR):
+                self._held = event, told
+                break
+            native.add(event)
+            if told:
+                chunks.append(told)
+        return b"".join(chunks)
 
     def _last(self) -> bytes:
         if self.native is None:

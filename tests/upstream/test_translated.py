@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.core.errors import Broken
 from gateway.upstream.answer import Body
 from gateway.upstream.translated import Native, Translated
 from gateway.upstream.wire import Head
@@ -97,6 +98,36 @@ async def test_what_a_client_of_the_same_dialect_gets_is_never_ahead_of_what_was
         (EVENTS[3].upper(), EVENTS[3]),
         (b"[END]", b""),
     ]
+
+
+async def test_events_that_came_together_are_told_together_where_nobody_counts_them() -> None:
+    translation = Loud()
+    native = Native(translation)
+    native.is_single = False
+    translated = Translated(body(STREAM), translation, native=native)
+
+    assert (await translated.read(), native.take()) == (STREAM.replace(EVENTS[1], b"").upper(), STREAM)
+
+
+async def test_what_breaks_the_answer_off_is_never_told_as_a_part_of_it() -> None:
+    class Failing(Loud):
+        def feed(self, data: bytes) -> bytes:
+            if b"broken" in data:
+                raise Broken("no event")
+            return b'data: {"error":{}}\n\n' if b"failed" in data else super().feed(data)
+
+    for last in (b"event: failed\n\n", b"event: broken\n\n"):
+        translation = Failing()
+        native = Native(translation)
+        native.is_single = False
+        translated = Translated(body(EVENTS[0] + EVENTS[2] + last + EVENTS[3]), translation, native=native)
+
+        assert (await translated.read(), native.take()) == ((EVENTS[0] + EVENTS[2]).upper(), EVENTS[0] + EVENTS[2])
+        if b"failed" in last:
+            assert (await translated.read()).startswith(b'data: {"error"')
+        else:
+            with pytest.raises(Broken):
+                await translated.read()
 
 
 async def test_what_was_left_of_a_cut_event_goes_to_both() -> None:

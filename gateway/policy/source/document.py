@@ -178,7 +178,9 @@ class _Reader:
 
     def _key(self, event: yaml.Event, path: Path) -> str:
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
-            self._refuse(event, path, "a key must be a plain word or a quoted text")
+            quoted = '; a text that begins with `{` is put in quotes: "{{ name }}"'
+            is_value = isinstance(event, yaml.MappingStartEvent) and event.flow_style
+            self._refuse(event, path, f"a key must be a plain word or a quoted text{quoted if is_value else ''}")
         if variables.names(event.value):
             self._refuse(event, path, "a key cannot come from the environment")
         return str(event.value)

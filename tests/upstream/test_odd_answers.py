@@ -161,12 +161,13 @@ def test_arguments_that_are_not_text(dialect: str, body: bytes) -> None:
     assert caught.value.code == "upstream_invalid_tool_call"
 
 
+COUNTS: tuple[Any, ...] = ("5", -1, 1.5, HUGE, [])
 NONSENSE: tuple[Any, ...] = (
     True,
     "x",
     [1],
     {},
-    *[{"promptTokenCount": each, "inputTokens": each, "outputTokens": 1} for each in ("5", -1, 1.5, HUGE, [])],
+    *[{"promptTokenCount": each, "inputTokens": each, "outputTokens": 1} for each in COUNTS],
 )
 
 

@@ -6,6 +6,7 @@ from collections import deque
 
 from gateway.upstream.answer import Body
 from gateway.upstream.dialects import sse
+from gateway.upstream.dialects.chunks import DONE
 from gateway.upstream.dialects.dialect import Translation
 from gateway.upstream.wire import Exchange
 
@@ -34,14 +35,14 @@ class Native:
 class Translated:
     """Reads like `answer.Body`. With `native`, event by event, so that both sides tell the same."""
 
-    __slots__ = ("_body", "_events", "_is_over", "_splitter", "_translation", "native")
+    __slots__ = ("_body", "_events", "_has_ended", "_is_over", "_splitter", "_translation", "native")
 
     def __init__(self, body: Body, translation: Translation, *, native: Native | None) -> None:
         self._body = body
         self._translation = translation
         self._splitter = sse.Splitter(limit=sse.MAX_DOCUMENT)
         self._events: deque[bytes] = deque()
-        self._is_over = False
+        self._is_over = self._has_ended = False
         self.native = native
 
     @property
@@ -53,8 +54,10 @@ class Translated:
         while not self._is_over:
             if self.native is not None and self._events:
                 event = self._events.popleft()
-                self.native.add(event)
+                if not self._has_ended:  # what follows an answer is none of it
+                    self.native.add(event)
                 chunks = self._translation.feed(event)
+                self._has_ended = self._has_ended or chunks.endswith(DONE)
             elif data := await self._body.read():
                 if self.native is not None:
                     self._events.extend(sse.events(self._splitter.feed(data)))
@@ -71,6 +74,6 @@ class Translated:
         if self.native is None:
             return self._translation.end()
         rest = self._splitter.end()
-        if rest:
+        if rest and not self._has_ended:
             self.native.add(rest)
         return self._translation.feed(rest) + self._translation.end()

@@ -7,6 +7,7 @@ from collections import deque
 from gateway.core.errors import UpstreamError
 from gateway.upstream.answer import Body
 from gateway.upstream.dialects import sse
+from gateway.upstream.dialects.chunks import DONE
 from gateway.upstream.dialects.dialect import Translation
 from gateway.upstream.wire import Exchange
 
@@ -39,7 +40,17 @@ class Native:
 class Translated:
     """Reads like `answer.Body`. With `native`, by whole events, so that both sides tell the same."""
 
-    __slots__ = ("_body", "_events", "_failure", "_held", "_is_over", "_splitter", "_translation", "native")
+    __slots__ = (
+        "_body",
+        "_events",
+        "_failure",
+        "_has_ended",
+        "_held",
+        "_is_over",
+        "_splitter",
+        "_translation",
+        "native",
+    )
 
     def __init__(self, body: Body, translation: Translation, *, native: Native | None) -> None:
         self._body = body
@@ -48,7 +59,7 @@ class Translated:
         self._events: deque[bytes] = deque()
         self._failure: UpstreamError | None = None
         self._held: tuple[bytes, bytes] | None = None
-        self._is_over = False
+        self._is_over = self._has_ended = False
         self.native = native
 
     @property
@@ -92,15 +103,17 @@ class Translated:
             if chunks and told.startswith(_ERROR):
                 self._held = event, told
                 break
-            native.add(event)
+            if not self._has_ended:  # what follows an answer is none of it
+                native.add(event)
             if told:
                 chunks.append(told)
+                self._has_ended = self._has_ended or told.endswith(DONE)
         return b"".join(chunks)
 
     def _last(self) -> bytes:
         if self.native is None:
             return self._translation.end()
         rest = self._splitter.end()
-        if rest:
+        if rest and not self._has_ended:
             self.native.add(rest)
         return self._translation.feed(rest) + self._translation.end()

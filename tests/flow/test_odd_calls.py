@@ -40,6 +40,7 @@ SERVED: list[tuple[str, dict[str, Any]]] = [
         for kind in ("function", [1])
         for name in ODD
     ],
+    ("responses", {**RESPONSE, "tools": [FUNCTION], "tool_choice": {**ALLOWED, "tools": 5}}),
     ("responses", {**RESPONSE, "temperature": HUGE, "metadata": {"n": HUGE}}),
     (
         "responses",

@@ -12,6 +12,7 @@ from gateway.core.errors import UpstreamError
 from gateway.core.usage import Usage
 from gateway.upstream.dialects import DIALECTS, openai
 from gateway.upstream.dialects.chunks import DONE
+from tests.eventstream import event
 from tests.upstream.translating import chat
 
 HUGE = 10**30
@@ -158,3 +159,68 @@ def test_arguments_that_are_not_text(dialect: str, body: bytes) -> None:
     with pytest.raises(UpstreamError) as caught:
         translation.whole(body)
     assert caught.value.code == "upstream_invalid_tool_call"
+
+
+COUNTS: tuple[Any, ...] = ("5", -1, 1.5, HUGE, [])
+NONSENSE: tuple[Any, ...] = (
+    True,
+    "x",
+    [1],
+    {},
+    *[{"promptTokenCount": each, "inputTokens": each, "outputTokens": 1} for each in COUNTS],
+)
+
+
+@pytest.mark.parametrize("usage", NONSENSE, ids=str)
+def test_usage_that_is_none_spoils_no_answer(usage: Any) -> None:
+    said = {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}], "usageMetadata": usage}
+    whole = {"output": {"message": {"content": [{"text": "Hi"}]}}, "stopReason": "end_turn", "usage": usage}
+    stream = (
+        event("messageStart", {"role": "assistant"})
+        + event("contentBlockDelta", {"delta": {"text": "Hi"}, "contentBlockIndex": 0})
+        + event("messageStop", {"stopReason": "end_turn"})
+        + event("metadata", {"usage": usage})
+    )
+    for dialect, document, told in (("gemini", said, events(said)), ("bedrock", whole, stream)):
+        call = chat(stream=True)
+        translation = DIALECTS[dialect].translation(call)
+        assert translation is not None
+        answer = openai.StreamedAnswer(call, injected=False)
+        answer.feed(translation.feed(told) + translation.end())
+        answer.end()
+        entire = openai.WholeAnswer(chat(), translation.whole(json.dumps(document).encode()))
+
+        assert answer.produced() == entire.produced() == ["Hi"]
+        assert (answer.is_complete, entire.is_complete) == (True, True)
+        assert (answer.usage, entire.usage) == (None, None)
+
+
+@pytest.mark.parametrize("usage", NONSENSE, ids=str)
+def test_usage_that_is_none_spoils_no_embeddings(usage: Any) -> None:
+    call = chat(Operation.EMBEDDINGS, input="Hi")
+    translation = DIALECTS["gemini"].translation(call)
+    assert translation is not None
+
+    answer = openai.WholeAnswer(
+        call, translation.whole(json.dumps({"embeddings": [{"values": [0.5]}], "usageMetadata": usage}).encode())
+    )
+
+    assert answer.usage is None
+
+
+def test_a_message_that_is_cut_has_used_the_prompt_that_was_counted_at_its_beginning() -> None:
+    counted = {"input_tokens": 9000, "cache_read_input_tokens": 500, "output_tokens": 1}
+    begun = events(
+        {"type": "message_start", "message": {"id": "m", "model": "c", "usage": counted}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Hi"}},
+    )
+    call = chat(stream=True)
+    translation = DIALECTS["anthropic"].translation(call)
+    assert translation is not None
+    answer = openai.StreamedAnswer(call, injected=True)
+
+    passed = answer.feed(translation.feed(begun))
+
+    assert answer.usage == Usage(9500, 1, cached=500)
+    assert not answer.is_complete
+    assert b"usage" not in passed

@@ -139,3 +139,18 @@ async def test_what_was_left_of_a_cut_event_goes_to_both() -> None:
     )
     assert native.take() == EVENTS[0] + b"event: c"
     assert native.closing() == b"event: closing\n\n"
+
+
+async def test_what_follows_an_answer_is_given_to_nobody() -> None:
+    class Ending(Loud):
+        def feed(self, data: bytes) -> bytes:
+            return super().feed(data) + (b"data: [DONE]\n\n" if b"end" in data else b"")
+
+    translation = Ending()
+    native = Native(translation)
+    translated = Translated(body(STREAM + EVENTS[0], EVENTS[2], b"event: rest"), translation, native=native)
+
+    while await translated.read():
+        pass
+
+    assert native.take() == STREAM

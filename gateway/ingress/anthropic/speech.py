@@ -14,6 +14,7 @@ from gateway.ingress.anthropic.errors import envelope
 from gateway.ingress.anthropic.relayed import Shown
 from gateway.ingress.anthropic.whole import message, message_id, stop_reason, usage_of
 from gateway.ingress.tool_names import Names
+from gateway.upstream.dialects import sse
 
 _BYTES_PER_TOKEN = 4
 _NONE = msgspec.Raw()
@@ -108,14 +109,14 @@ class AnthropicSpeech:
 
     def sent(self, chunk: bytes) -> bytes:
         if self._native is None:
-            return b"".join([self._event(event) for event in chunk.split(b"\n\n") if event])
+            return b"".join([self._event(event) for event in sse.events(chunk)])
         if _STOPPED in chunk:  # what the provider has written since is more than was paid for
             self._is_cut = True
             return b""
         return self._shown.add(self._native.take())
 
     def ended(self, last: bytes) -> bytes:
-        events = [self._event(event) for event in last.split(b"\n\n") if event]
+        events = [self._event(event) for event in sse.events(last)]
         if self._native is not None:
             counted = None if self._usage is None else usage_of(self._usage)
             return self._shown.closing(counted) if self._is_cut else self._native.take() + self._native.closing()
@@ -132,10 +133,10 @@ class AnthropicSpeech:
 
     def _event(self, event: bytes) -> bytes:
         """One of chat's events as any number of Anthropic's."""
-        if not event.startswith(b"data:"):
+        data = sse.data_of(event)
+        if data is None:
             return _PING if event.startswith(b":") and self._is_started else b""
-        data = event[5:].strip()
-        if data == b"[DONE]":
+        if data == b"[DONE]" or not data.strip():
             return b""
         try:
             chunk = _decode(data)

@@ -97,5 +97,6 @@ def _allowed(choice: Any) -> set[tuple[Any, Any]] | None:
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return None
     tools = choice.get("tools")
-    named = [(tool.get("type"), tool.get("name")) for tool in tools if isinstance(tool, dict)] if tools else []
+    allowed = tools if isinstance(tools, list) else ()
+    named = [(tool.get("type"), tool.get("name")) for tool in allowed if isinstance(tool, dict)]
     return {(kind, name) for kind, name in named if isinstance(kind, str) and isinstance(name, str | None)}

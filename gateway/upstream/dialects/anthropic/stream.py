@@ -155,7 +155,7 @@ class Translated:
         head = {"id": message.id, "object": "chat.completion.chunk", "created": self._created, "model": message.model}
         self._prefix = b'data: %b,"choices":[{"index":0,"delta":' % msgspec.json.encode(head)[:-1]
         self._usage = message.usage or {}
-        return self._chunk(b'{"role":"assistant","content":""}')
+        return self._chunk(b'{"role":"assistant","content":""}') + self._counted()
 
     def _delta(self, told: _Event) -> bytes:
         delta, block = told.delta, self._blocks.get(told.index)
@@ -248,11 +248,15 @@ class Translated:
             b"" if delta.stop_sequence is None else b',"stop_reason":%b' % msgspec.json.encode(delta.stop_sequence)
         )
         last = b'%b{},"finish_reason":"%b"%b}]}\n\n' % (self._prefix, reason.encode(), stopped)
+        return last + self._counted()
+
+    def _counted(self) -> bytes:
+        """The count so far: the prompt's is told first, and holds for a stream that is cut."""
         usage = chat_usage(self._usage)
         if usage is None:
-            return last
+            return b""
         head = self._prefix.partition(b',"choices":')[0]
-        return last + b'%b,"choices":[],"usage":%b}\n\n' % (head, msgspec.json.encode(usage))
+        return b'%b,"choices":[],"usage":%b}\n\n' % (head, msgspec.json.encode(usage))
 
     def _stop(self, told: _Event) -> bytes:
         self._is_over = True

@@ -22,6 +22,7 @@ FINISHED = {
 """Chat's finish_reason for each stopReason that is the end of an answer."""
 INVALID = frozenset({"malformed_model_output", "malformed_tool_use"})
 """Ends of an answer that went wrong, for which chat has no word."""
+NOTHING = msgspec.Raw(b"null")
 
 
 class Usage(msgspec.Struct, rename="camel"):
@@ -92,7 +93,7 @@ class Event(msgspec.Struct, rename="camel"):
     start: Start | None = None
     delta: Block | None = None
     stop_reason: str | None = None
-    usage: Usage | None = None
+    usage: msgspec.Raw = NOTHING
 
 
 class Message(msgspec.Struct):
@@ -108,11 +109,12 @@ class Answer(msgspec.Struct, rename="camel"):
 
     output: Output | None = None
     stop_reason: str | None = None
-    usage: Usage | None = None
+    usage: msgspec.Raw = NOTHING
 
 
 decode_event = msgspec.json.Decoder(Event).decode
 decode = msgspec.json.Decoder(Answer).decode
+_decode_usage = msgspec.json.Decoder(Usage | None).decode
 
 
 def message(blocks: Iterable[Block]) -> dict[str, Any]:
@@ -164,8 +166,12 @@ def image(form: str, source: Source | None) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def usage(told: Usage | None) -> dict[str, Any] | None:
-    """Amazon counts what was read from or written to its cache beside the input."""
+def usage(raw: msgspec.Raw) -> dict[str, Any] | None:
+    """Amazon counts what was read from or written to its cache beside the input. None for what cannot be read."""
+    try:
+        told = _decode_usage(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
     if told is None:
         return None
     cached, written = told.cache_read_input_tokens or 0, told.cache_write_input_tokens or 0

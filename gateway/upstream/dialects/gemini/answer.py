@@ -20,6 +20,7 @@ _INVALID = frozenset(
 """Ends of an answer that went wrong, for which chat has no word; every other reason is a filter's."""
 _NOT_SAID = "FINISH_REASON_UNSPECIFIED"
 _NO_ARGUMENTS = (b"", b"null")
+NOTHING = msgspec.Raw(b"null")
 
 
 class Blob(msgspec.Struct, rename="camel"):
@@ -89,7 +90,7 @@ class Response(msgspec.Struct, rename="camel"):
     """One event of a stream, or a whole answer."""
 
     candidates: list[Candidate] | None = None
-    usage_metadata: UsageMetadata | None = None
+    usage_metadata: msgspec.Raw = NOTHING
     prompt_feedback: Feedback | None = None
     model_version: str | None = None
     response_id: str | None = None

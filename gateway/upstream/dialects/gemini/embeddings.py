@@ -10,7 +10,8 @@ import msgspec
 
 from gateway.core.call import Call
 from gateway.core.errors import Unavailable
-from gateway.upstream.dialects.gemini.answer import UsageMetadata
+from gateway.upstream.dialects.gemini.answer import NOTHING
+from gateway.upstream.dialects.gemini.usage import read_usage
 
 
 class _Embedding(msgspec.Struct):
@@ -19,7 +20,7 @@ class _Embedding(msgspec.Struct):
 
 class _Embeddings(msgspec.Struct, rename="camel"):
     embeddings: list[_Embedding]
-    usage_metadata: UsageMetadata | None = None
+    usage_metadata: msgspec.Raw = NOTHING
 
 
 _decode = msgspec.json.Decoder(_Embeddings).decode
@@ -51,7 +52,8 @@ class Embeddings:
             for index, each in enumerate(answer.embeddings)
         ]
         told: dict[str, Any] = {"object": "list", "data": vectors, "model": self._call.model}
-        count = answer.usage_metadata.prompt_token_count if answer.usage_metadata else None
+        counted = read_usage(answer.usage_metadata)
+        count = counted.prompt_token_count if counted is not None else None
         if count is not None:
             told["usage"] = {"prompt_tokens": count, "total_tokens": count}
         return msgspec.json.encode(told)

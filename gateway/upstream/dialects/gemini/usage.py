@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from gateway.upstream.dialects.chunks import counted
 from gateway.upstream.dialects.gemini.answer import Modality, UsageMetadata
 
+_decoder: msgspec.json.Decoder[UsageMetadata | None] = msgspec.json.Decoder(UsageMetadata | None)
 _KINDS = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens"}
 
 
-def usage(told: UsageMetadata | None) -> dict[str, Any] | None:
+def read_usage(raw: msgspec.Raw) -> UsageMetadata | None:
+    """None where it is nothing that can be read: the answer is one all the same."""
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def usage(raw: msgspec.Raw) -> dict[str, Any] | None:
     """None when it gave no count of the prompt.
 
     The prompt has what was read from the cache, but not what tools of Google's own read; what a candidate says does not
     have what was thought before.
     """
+    told = read_usage(raw)
     if told is None or told.prompt_token_count is None:
         return None
     thoughts = told.thoughts_token_count or 0

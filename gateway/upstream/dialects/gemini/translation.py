@@ -11,7 +11,7 @@ from gateway.upstream.dialects import sse
 from gateway.upstream.dialects.chunks import DONE, Chunks, completion
 from gateway.upstream.dialects.gemini import answer
 from gateway.upstream.dialects.gemini.answer import Candidate, Response, UsageMetadata
-from gateway.upstream.dialects.gemini.usage import is_longer, usage
+from gateway.upstream.dialects.gemini.usage import is_longer, read_usage, usage
 
 _BLOCKED = {"role": "assistant", "content": ""}
 
@@ -134,7 +134,7 @@ class Translation:
     def _told_usage(self, response: Response) -> bytes:
         """Each event tells it as far as it has come, and what a stream that is cut has used is to be known. Text that was made is
         counted by whoever gets it: as long as nothing else was added, it is told with the end."""
-        told = response.usage_metadata
+        told = read_usage(response.usage_metadata)
         if told is None or told == self._told:
             return b""
         self._untold = told
@@ -168,7 +168,7 @@ class Translation:
         if answer.is_blocked(response):
             choices.append({"index": 0, "message": _BLOCKED, "logprobs": None, "finish_reason": "content_filter"})
         id, model = response.response_id or self._chunks.id, response.model_version or self._chunks.model
-        return completion(id, model, self._created, choices, usage(response.usage_metadata))
+        return completion(id, model, self._created, choices, usage(read_usage(response.usage_metadata)))
 
 
 def _invalid(what: str) -> Unavailable:

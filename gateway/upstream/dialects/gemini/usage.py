@@ -22,13 +22,12 @@ def read_usage(raw: msgspec.Raw) -> UsageMetadata | None:
         return None
 
 
-def usage(raw: msgspec.Raw) -> dict[str, Any] | None:
+def usage(told: UsageMetadata | None) -> dict[str, Any] | None:
     """None when it gave no count of the prompt.
 
     The prompt has what was read from the cache, but not what tools of Google's own read; what a candidate says does not
     have what was thought before.
     """
-    told = read_usage(raw)
     if told is None or told.prompt_token_count is None:
         return None
     thoughts = told.thoughts_token_count or 0

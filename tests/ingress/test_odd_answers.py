@@ -103,7 +103,10 @@ def test_blocks_without_a_place(data: bytes) -> None:
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
 def test_events_end_as_their_provider_ends_them(end: bytes) -> None:
-    chunks = [{"delta": {"content": "Grüß"}}, {"delta": {"content": " Gott"}, "finish_reason": "stop"}]
+    chunks: list[dict[str, Any]] = [
+        {"delta": {"content": "Grüß"}},
+        {"delta": {"content": " Gott"}, "finish_reason": "stop"},
+    ]
     events = [b"data: " + json.dumps({"choices": [{"index": 0, **chunk}]}).encode() + end for chunk in chunks]
     for speech in speeches():
         told = speech.sent(b"".join(events)) + speech.ended(b": warm" + end + b"data: [DONE]" + end)

@@ -38,6 +38,7 @@ from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
 from gateway.filing.filing import Filing
+from gateway.filing.named import NamedFiles
 from gateway.flow import Flow
 from gateway.in_force import put_into_force
 from gateway.ingress.admin.api import Admin
@@ -175,6 +176,7 @@ async def running(
         flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
+            files=NamedFiles(store.pepper),
             route=(
                 router := await closing.enter_async_context(
                     _router(store, own_calls, observed, tasks=tasks, clock=clock)

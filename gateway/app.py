@@ -37,8 +37,8 @@ from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
+from gateway.files.named import NamedFiles
 from gateway.filing.filing import Filing
-from gateway.filing.named import NamedFiles
 from gateway.flow import Flow
 from gateway.in_force import put_into_force
 from gateway.ingress.admin.api import Admin

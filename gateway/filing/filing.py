@@ -23,8 +23,8 @@ from gateway.core.errand import Errand, Errands, Upload
 from gateway.core.errors import Broken, Forbidden, InvalidRequest, NotFound
 from gateway.core.secret import Secret
 from gateway.core.tenant import Tenant
+from gateway.files.ownership import METADATA, Ownership
 from gateway.filing import jobs
-from gateway.filing.ownership import METADATA, Ownership
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.route import plan

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import InvalidRequest
-from gateway.filing.named import with_files
+from gateway.files.named import with_files
 
 _MOST_LINES = 50_000
 _ELSEWHERE = ("previous_response_id", "conversation", "prompt")

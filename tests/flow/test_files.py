@@ -19,7 +19,7 @@ from gateway.auth.wanted import Wanted
 from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.core.tenant import Tenant
-from gateway.filing.ownership import Ownership
+from gateway.files.ownership import Ownership
 from gateway.store.open import open_store
 from tests.conftest import settings
 from tests.faults.chaosprov import Chaosprov

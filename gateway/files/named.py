@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from gateway.core.call import Call
+from gateway.core.deployment import Provider
 from gateway.core.secret import Secret
 from gateway.core.tenant import Tenant
-from gateway.filing.ownership import Ownership
-from gateway.policy.snapshot import Snapshot
+from gateway.files.ownership import Ownership
 
 _FILES = frozenset({"file_id", "file_ids"})
 _FREE = frozenset({"annotations", "input_schema", "logs", "metadata", "parameters", "results", "schema"})
@@ -29,9 +29,9 @@ _WRITTEN = (b"file_id", b"\\u00")
 class NamedFiles:
     pepper: Secret
 
-    def own(self, call: Call, tenant: Tenant, policy: Snapshot) -> Call:
-        """The call with the provider's ids. Raises NotFound for a file that is not the tenant's."""
-        keeper, bodies = policy.keeper, (call.body, call.native or b"")
+    def own(self, call: Call, tenant: Tenant, keeper: Provider | None) -> Call:
+        """The call with the ids of the provider that keeps files. Raises NotFound for one that is not the tenant's."""
+        bodies = (call.body, call.native or b"")
         if keeper is None or call.form is not None or not any(text in body for text in _WRITTEN for body in bodies):
             return call
         own = Ownership(self.pepper, keeper.name, tenant).own

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.steps import Body, Head, Json, Step
+from tests.faults.steps import CUT, Body, Head, Json, Step
 from tests.flow.test_media import PIXEL, _wav
 from tests.flow.test_money_across import balance, budget, records
 
@@ -65,6 +65,19 @@ CALLS = {
 }
 
 
+_BEGUN = Head(headers=(("content-type", "text/event-stream"),))
+_PARTIAL = Body(b'data: {"type": "image_generation.partial_image", "b64_json": "iVBO", "partial_image_index": 0}\n\n')
+_DELTA = Body(b'data: {"type": "transcript.text.delta", "delta": "Hello"}\n\n')
+_LOW = {"prompt": "a cat", "stream": True, "quality": "low", "n": 2}
+UNTOLD = {
+    "an image that is left": (Asked("images/generations", _LOW, (_BEGUN, _PARTIAL, CUT), "", 0), 2, 816),
+    "an edit": (Asked("images/edits", {"prompt": "a cat"}, _IMAGE, "", 0, "image"), 402, 6240),
+    "a transcript": (Asked("audio/transcriptions", {"stream": "true"}, (_BEGUN, _DELTA, CUT), "", 0, "file"), 90, 36),
+    "speech": (Asked("audio/speech", {"input": "Hello", "voice": "alloy"}, _SOUND, "", 0), 1, 10),
+}
+"""What is sold by tokens that nobody tells, and the tokens it is taken for."""
+
+
 @pytest.fixture(params=CALLS)
 def asked(request: pytest.FixtureRequest) -> Asked:
     return CALLS[request.param]
@@ -105,3 +118,17 @@ async def test_what_has_a_price_is_held_at_its_most_and_settled_as_told(
     found = await records(house, 2)
     assert found[1]["cost_nano_usd"] == asked.cost
     assert (await balance(house))[0] == asked.cost
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+async def test_tokens_that_are_sold_and_not_told_are_not_free(house: House, provider: Chaosprov, name: str) -> None:
+    asked, sent, made = UNTOLD[name]
+    await house.adopt(budget(10_000_000_000) + "models: {media: {use: chaos/nobody-knows, price: {in: 1, out: 10}}}\n")
+    provider.will(*asked.answer)
+
+    await asked.of(house)
+
+    (record,) = await records(house, 1)
+    assert record["estimated"]
+    assert (record["input_tokens"], record["output_tokens"]) == (sent, made)
+    assert (await balance(house))[0] == record["cost_nano_usd"] == sent * 1000 + made * 10_000

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import House
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.steps import Json
+from tests.faults.steps import CUT, Json
 from tests.flow.client import post
 from tests.flow.speakers import CLIENTS, FIRST, LAST, SPEAKERS, policy
 from tests.flow.test_cache import kept
@@ -145,3 +145,15 @@ async def test_an_idempotency_key_used_again_for_what_chat_cannot_say_is_a_confl
 
     assert [answer.status_code for answer in answers] == [200, 409, 200]
     assert len(provider.calls) == 1
+
+
+async def test_what_chat_cannot_say_is_billed_where_a_provider_tells_no_usage(
+    house: House, provider: Chaosprov
+) -> None:
+    await house.adopt(policy(provider))
+    speaker = SPEAKERS["responses"]
+    provider.will(*speaker.first, CUT)
+
+    await asked(house, "responses", called("word " * 1000), stream=True)
+
+    assert (await house.only_record())["input_tokens"] > 1000

@@ -37,6 +37,7 @@ from gateway.core.errors import Overloaded
 from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.core.tenant import Tenant
+from gateway.files.named import NamedFiles
 from gateway.filing.filing import Filing
 from gateway.flow import Flow
 from gateway.in_force import put_into_force
@@ -175,6 +176,7 @@ async def running(
         flow = own_calls.flow = Flow(
             policy=policy,
             auth=keyring,
+            files=NamedFiles(store.pepper),
             route=(
                 router := await closing.enter_async_context(
                     _router(store, own_calls, observed, tasks=tasks, clock=clock)

@@ -13,6 +13,7 @@ from gateway.cache.claim import Cache
 from gateway.core.arrival import Arrival, Asked, Remembering, Reply, Tried, Verdict
 from gateway.core.errors import NotFound
 from gateway.core.tenant import Tenant
+from gateway.files.named import NamedFiles
 from gateway.meter.bill import Meter
 from gateway.policy.current import Current
 from gateway.route import plan
@@ -26,6 +27,7 @@ from gateway.upstream.open import Upstream
 class Flow:
     policy: Current
     auth: Keyring
+    files: NamedFiles
     template: Prompts
     budget: Budgets
     cache: Cache
@@ -42,7 +44,7 @@ class Flow:
             await self.budget.admit(tenant)
             if memory is not None:
                 await memory.recall(tenant)
-            call = record.ingress(ingress.read(strict=policy.strict))
+            call = self.files.own(record.ingress(ingress.read(strict=policy.strict)), tenant, policy.keeper)
             by_route = await self.route.template(call, tenant, policy.routes, self.meter.tokens_in)
             call = record.template(await self.template.apply(call, tenant, policy.templates, by_route))
 

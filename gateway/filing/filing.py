@@ -1,6 +1,6 @@
 """The way of a request about files or batches, on one page: the stages of a call, as far as there are any.
 
-It goes ingress → auth → budget → upstream → trace. What a batch costs is held and billed by nobody here: docs/decisions/112.
+It goes ingress → auth → budget → upstream → trace. What a batch costs is held and billed by nobody here: docs/decisions/026.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from gateway.core.errand import Errand, Errands, Upload
 from gateway.core.errors import Broken, Forbidden, InvalidRequest, NotFound
 from gateway.core.secret import Secret
 from gateway.core.tenant import Tenant
+from gateway.files.ownership import METADATA, Ownership
 from gateway.filing import jobs
-from gateway.filing.ownership import METADATA, Ownership
 from gateway.policy.current import Current
 from gateway.policy.snapshot import Snapshot
 from gateway.route import plan
@@ -129,10 +129,9 @@ async def _answer(reply: Reply, told: Mapping[str, Any]) -> None:
 
 def _keeper(policy: Snapshot) -> Provider:
     """The provider that keeps files. Raises NotFound."""
-    found = next((each for each in policy.providers.values() if each.keeps_files), None)
-    if found is None:
+    if policy.keeper is None:
         raise NotFound("no provider of this gateway keeps files", code="not_found")
-    return found
+    return policy.keeper
 
 
 def _path(errand: Errand, ownership: Ownership) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import InvalidRequest
+from gateway.files.named import with_files
 
 _MOST_LINES = 50_000
 _ELSEWHERE = ("previous_response_id", "conversation", "prompt")
 """What the provider keeps in the account that all tenants share, and nobody here can say whose it is."""
-_FILES = frozenset({"file_id", "file_ids"})
 
 
 def translated(lines: bytes, upstream: Callable[[str], str], own: Callable[[str], str]) -> bytes:
@@ -38,7 +38,7 @@ def _line(line: bytes, number: int, upstream: Callable[[str], str], own: Callabl
         raise InvalidRequest(f"line {number} has no body with a model", code="invalid_value", param="file")
     _check(body, number)
     name = upstream(model)
-    files = _with_files(body, own)
+    files = with_files(body, own)
     if name == model and files == body:
         return line
     return msgspec.json.encode({**job, "body": {**files, "model": name}})
@@ -51,18 +51,3 @@ def _check(body: dict[str, Any], number: int) -> None:
         if value is not None and (member != "prompt" or isinstance(value, dict)):
             message = f"line {number} names a {member} that is kept elsewhere"
             raise InvalidRequest(message, code="unsupported_parameter", param="file")
-
-
-def _with_files(value: Any, own: Callable[[str], str]) -> Any:
-    """The same with the provider's ids of files, wherever one is named. Ids that are not the tenant's are refused."""
-    if isinstance(value, list):
-        return [_with_files(each, own) for each in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: _owned(each, own) if name in _FILES else _with_files(each, own) for name, each in value.items()}
-
-
-def _owned(value: Any, own: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return own(value)
-    return [own(each) if isinstance(each, str) else each for each in value] if isinstance(value, list) else value

@@ -37,3 +37,8 @@ class Snapshot:
     templates: Templates = field(default_factory=Templates)
     template_cases: tuple[TemplateCase, ...] = ()
     shadowed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def keeper(self) -> Provider | None:
+        """Who keeps the files of tenants."""
+        return next((each for each in self.providers.values() if each.keeps_files), None)

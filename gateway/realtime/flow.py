@@ -1,7 +1,7 @@
 """The way of one session, on one page: the stages of a call, around a relay of messages instead of an answer.
 
 A session goes ingress → auth → budget → route → upstream → meter → trace. It has no template, for nobody knows its prompt, and no
-cache. docs/decisions/120 says how it is paid.
+cache. docs/decisions/027 says how it is paid.
 """
 
 from __future__ import annotations

@@ -97,7 +97,6 @@ def _no_variables(call: Call) -> None:
     own = call.fields["llmgw"]
     if not isinstance(own, dict):
         return
-    _check_members(own)
     if variables := own.get("variables"):
         name = next(iter(variables)) if isinstance(variables, dict) else "variables"
         raise refused(str(name), "this call has no template: name one in the header x-llmgw-template")

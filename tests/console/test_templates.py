@@ -57,8 +57,9 @@ async def test_a_version_is_promoted_with_a_reason_and_what_was_seen(reader: Rea
 async def test_nothing_is_ordered_by_one_click(reader: Reader) -> None:
     await reader.open("templates/support")
 
-    for label in ("Roll back …", "Do as the file says …"):
+    for label, verb in (("Roll back …", "Roll back"), ("Do as the file says …", "Reset")):
         await reader.page.get_by_role("button", name=label).click()
+        await expect(reader.page.get_by_role("button", name=verb, exact=True)).to_be_focused()
         await reader.page.keyboard.press("Escape")
     assert reader.admin.templates.orders == []
     await reader.page.get_by_role("button", name="Roll back …").click()

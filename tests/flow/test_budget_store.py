@@ -74,7 +74,7 @@ def test_every_refusal_in_the_manual_is_one_of_the_pages_of_errors_with_its_stat
 
     listed = re.findall(r"^\| (\d{3}) `(\w+)` \|", manual, re.MULTILINE)
 
-    assert len(listed) == 8
+    assert len(listed) == 9
     for status, code in listed:
         assert re.search(rf"^\| `{code}` \| [^|]*\b{status}\b", page, re.MULTILINE), code
 

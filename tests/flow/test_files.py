@@ -19,11 +19,11 @@ from gateway.auth.wanted import Wanted
 from gateway.core.clock import Clock
 from gateway.core.secret import Secret
 from gateway.core.tenant import Tenant
-from gateway.filing.ownership import Ownership
+from gateway.files.ownership import Ownership
 from gateway.store.open import open_store
 from tests.conftest import settings
 from tests.faults.chaosprov import Chaosprov
-from tests.faults.steps import CUT, Body, Head, Json
+from tests.faults.steps import CUT, Body, Finish, Head, Json, Say, Usage
 
 POLICY = """
 version: 1
@@ -338,3 +338,48 @@ async def test_mistakes(office: Office, provider: Chaosprov, method: str, path: 
 
     assert answer.status_code == status
     assert not provider.calls
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+async def test_a_call_names_its_team_s_own_files_alone(office: Office, provider: Chaosprov, escaped: bool) -> None:
+    given = office.of("red").given("file-abc")
+
+    def asked(id: str) -> bytes:
+        part = {"type": "file", "file": {"file_id": id}}
+        tool = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"file_id": {}}}}}
+        messages = [{"role": "user", "content": [{"type": "text", "text": "Read it"}, part]}]
+        body = json.dumps({"model": "small", "messages": messages, "tools": [tool], "metadata": {"file_id": "file-1"}})
+        return (body.replace('"file_id"', '"\\u0066ile_id"') if escaped else body).encode()
+
+    async def status(team: str, id: str) -> int:
+        headers = {"content-type": "application/json", "authorization": f"Bearer {office.clients[team].api_key}"}
+        async with httpx.AsyncClient() as client:
+            url = f"{office.url}/v1/chat/completions"
+            return (await client.post(url, content=asked(id), headers=headers)).status_code
+
+    assert [await status(*each) for each in (("blue", given), ("blue", "file-abc"), ("red", "file-abc"))] == [404] * 3
+    assert not provider.calls
+
+    provider.will(Say("Hello"), Finish(), Usage(1, 1))
+    assert await status("red", given) == 200
+
+    sent = json.loads(provider.calls[0].body)
+    assert sent["messages"][0]["content"][1]["file"]["file_id"] == "file-abc"
+    assert sent["metadata"] == {"file_id": "file-1"}
+
+
+async def test_responses_name_files_in_their_own_words(office: Office, provider: Chaosprov) -> None:
+    given = office.of("red").given("file-abc")
+    content: Any = [{"type": "input_file", "file_id": given}, {"type": "input_text", "text": "Read it"}]
+    tools: Any = [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": [given]}}]
+    client = office.clients["blue"]
+    for asked in ({"input": [{"role": "user", "content": content}]}, {"input": "hi", "tools": tools}):
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.create(model="small", **asked)
+    assert not provider.calls
+
+    provider.will(Say("Hello"), Finish(), Usage(1, 1))
+    await office.clients["red"].responses.create(model="small", input=[{"role": "user", "content": content}])
+
+    assert b'"file_id":"file-abc"' in provider.calls[0].body
+    assert b"llmgw-" not in provider.calls[0].body

@@ -1,0 +1,1 @@
+"""Files that a provider keeps for tenants: whose they are, and how calls name them."""

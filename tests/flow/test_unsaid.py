@@ -157,3 +157,16 @@ async def test_what_chat_cannot_say_is_billed_where_a_provider_tells_no_usage(
     await asked(house, "responses", called("word " * 1000), stream=True)
 
     assert (await house.only_record())["input_tokens"] > 1000
+
+
+async def test_what_chat_cannot_say_names_no_file_of_others(house: House, provider: Chaosprov) -> None:
+    keeper = (
+        f"  keeper: {{dialect: openai, base_url: '{provider.base_url}', key: sk-c, allow_private: true, files: true}}\n"
+    )
+    await house.adopt(policy(provider).replace("providers:\n", f"providers:\n{keeper}"))
+    screen = {"type": "computer_screenshot", "file_id": "file-abc"}
+
+    answer = await asked(house, "responses", {"type": "computer_call_output", "call_id": "c", "output": screen})
+
+    assert answer.status_code == 404
+    assert not provider.calls

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+TOOLS = ("tools", "functions", "mcp_servers")
+"""The members that offer tools, or somebody who has some."""
 _DEFAULT_TEMPERATURE = 1.0
 _LONGEST_SECONDS = 2**31 - 1
 _FINISHED = frozenset({"stop", "eos", "end_turn", "stop_sequence"})
@@ -95,7 +97,7 @@ def refuse_call(fields: Mapping[str, Any], control: Control, rules: Rules) -> st
         return "no_store"
     if not rules.several and fields.get("n") not in (None, 1):
         return "several"
-    if not rules.tools and (fields.get("tools") or fields.get("functions")):
+    if not rules.tools and any(fields.get(name) for name in TOOLS):
         return "has_tools"
     return _refuse_kind(fields, rules)
 

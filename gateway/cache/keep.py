@@ -123,6 +123,7 @@ class Keeper:
             route or "",
             "" if call.prompt is None else call.prompt.identity,
             tuple([(f"{each.provider.name} {each.provider.host}", each.upstream_model) for each in model.deployments]),
+            _unsaid(call, model) if call.unsaid else b"",
         )
         key = exact_key(self._pepper, scope, target, call.fields)
         name = f"{place_of(self._pepper, tenant.org)}:{key.hex()}"
@@ -224,6 +225,12 @@ def _document(call: Call, answered: Answered) -> dict[str, Any] | str:
     else:
         document.pop("usage", None)
     return document
+
+
+def _unsaid(call: Call, model: Model) -> bytes:
+    """What chat has no word for, where anybody who may answer is told of it."""
+    told = (call.unsaid_to(each.provider.dialect) for each in (*model.deployments, *model.fallbacks))
+    return next(filter(None, told), b"")
 
 
 def _wanted(call: Call) -> int:

@@ -52,13 +52,15 @@ class Sharing(Enum):
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is asked for and of whom. `model` is the name of the one that the route chose, and `deployments` has provider and
-    upstream model of each that may answer for it; `template` names the prompt template and its version ("" without one)."""
+    upstream model of each that may answer for it; `template` names the prompt template and its version ("" without one).
+    `unsaid` is what one of them is told beyond the fields."""
 
     operation: str
     model: str
     route: str
     template: str = ""
     deployments: tuple[tuple[str, str], ...] = ()
+    unsaid: bytes = b""
 
 
 def scope_of(tenant: Tenant, sharing: Sharing) -> tuple[str, ...]:
@@ -86,7 +88,7 @@ def encode(scope: tuple[str, ...], target: Target, fields: Mapping[str, Any]) ->
     """What is hashed: one JSON text for each set of equal inputs, and another for every other."""
     asked = {name: value for name, value in fields.items() if name not in _left_out}
     head = (VERSION, scope, target.operation, target.model, target.route, target.template, target.deployments)
-    return canonical((head, asked))
+    return canonical((head, asked, target.unsaid.decode()) if target.unsaid else (head, asked))
 
 
 def canonical(value: Any) -> bytes:

@@ -85,8 +85,13 @@ class Unclaimed:
 def _sent(call: Call) -> bytes:
     """What the client itself sent: a template may have got another version before the call is repeated."""
     if call.prompt is None:
-        return call.body
+        return call.body if call.native is None else call.native
     return call.prompt.asked + b"\0" + (call.template or "").encode()
+
+
+def _endpoint(call: Call) -> str:
+    """Where it was sent, as far as clients of several dialects ask for the same."""
+    return call.operation.value if call.dialect == "openai" else f"{call.operation.value} {call.dialect}"
 
 
 class Claimed(Unclaimed):
@@ -105,7 +110,7 @@ class Claimed(Unclaimed):
 
     async def __aenter__(self) -> Claimed:
         call = self._call
-        body_hash = hashlib.sha256(call.operation.value.encode() + b"\0" + _sent(call)).hexdigest()
+        body_hash = hashlib.sha256(_endpoint(call).encode() + b"\0" + _sent(call)).hexdigest()
         work = self._store.claim(self._scope, call.idempotency_key or "", body_hash)
         found = await self._tasks.finish(work, name="replay claim")
         match found:

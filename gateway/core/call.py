@@ -56,7 +56,8 @@ class Call:
 
     `dialect` is the one that the client speaks. Where that is not OpenAI's chat, `fields` and `body` say the same in chat's
     terms (see docs/dialects.md), `native` is what was sent, byte for byte, and `dropped` names what chat has no word for: lost
-    unless a provider of the client's own dialect gets `native`. `strict`: a call that loses anything is refused.
+    unless a provider of the client's own dialect gets `native`. `unsaid` are the values that go with these names, and with such
+    of a conversation that is gone on from, as JSON. `strict`: a call that loses anything is refused.
     """
 
     id: str
@@ -78,9 +79,14 @@ class Call:
     dialect: str = "openai"
     native: bytes | None = None
     dropped: tuple[str, ...] = ()
+    unsaid: bytes = b""
     strict: bool = False
     form: Form | None = None
     prompt: Prompt | None = None
+
+    def unsaid_to(self, dialect: str) -> bytes:
+        """What a provider of this dialect is told beyond `fields`."""
+        return self.unsaid if self.native is not None and dialect == self.dialect else b""
 
     @property
     def user(self) -> str | None:

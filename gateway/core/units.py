@@ -20,6 +20,12 @@ _TOKENS_OF_FILE = 10_000  # an image that is looked at
 _TOKENS_OF_SECOND = 50  # of audio that is heard; OpenAI's have 10
 _TOKENS_OF_CHARACTER = 8  # of audio that is spoken, at the slowest speed
 _TOKENS_OF_TEXT = 16_384  # of a transcript
+_USUAL_TOKENS_OF_IMAGE = {"low": 408, "medium": 1584}  # of OpenAI's largest size
+_DEAREST_TOKENS_OF_IMAGE = 6240  # and of its best quality, which it may choose by itself
+_USUAL_TOKENS_OF_FILE = 400
+_USUAL_TOKENS_OF_SECOND = 10  # heard
+_USUAL_TOKENS_OF_SPEECH = 4  # of the text of a second
+_USUAL_TOKENS_OF_CHARACTER = 2  # 1250 tokens of audio are a minute, in which 900 characters are spoken
 
 KINDS: Mapping[Operation, frozenset[str]] = {
     **dict.fromkeys(_IMAGES, frozenset({"image_input", "image_output"})),
@@ -46,6 +52,18 @@ def tokens_made(call: Call) -> int:
     if call.operation in _HEARD:
         return _TOKENS_OF_TEXT
     return _characters(call) * _TOKENS_OF_CHARACTER if call.operation is Operation.SPEECH else 0
+
+
+def usual_tokens(call: Call) -> tuple[int, int]:
+    """The tokens of what a call usually hears, or sees, and makes besides text: where they are billed, and nobody tells them."""
+    files = () if call.form is None else call.form.files
+    if call.operation in _IMAGES:
+        each = _USUAL_TOKENS_OF_IMAGE.get(str(call.fields.get("quality")), _DEAREST_TOKENS_OF_IMAGE)
+        return len(files) * _USUAL_TOKENS_OF_FILE, _images(call) * each
+    if call.operation in _HEARD:
+        seconds = asked(call)
+        return seconds * _USUAL_TOKENS_OF_SECOND, min(seconds * _USUAL_TOKENS_OF_SPEECH, _TOKENS_OF_TEXT)
+    return 0, _characters(call) * _USUAL_TOKENS_OF_CHARACTER if call.operation is Operation.SPEECH else 0
 
 
 def tokens_heard(call: Call) -> int:

@@ -35,12 +35,13 @@ class NamedFiles:
         if keeper is None or call.form is not None or not any(text in body for text in _WRITTEN for body in bodies):
             return call
         own = Ownership(self.pepper, keeper.name, tenant).own
-        fields = with_files(call.fields, own)
-        if fields == call.fields:
-            return call
-        native = call.native
+        fields, native = with_files(call.fields, own), call.native
         if native is not None:
-            native = msgspec.json.encode(with_files(msgspec.json.decode(native), own))
+            told = msgspec.json.decode(native)
+            mapped = with_files(told, own)
+            native = native if mapped == told else msgspec.json.encode(mapped)
+        if fields == call.fields and native is call.native:
+            return call
         return replace(call, fields=fields, body=msgspec.json.encode(fields), native=native)
 
 

@@ -27,6 +27,7 @@ _COUNTED_OF_A_MESSAGE = frozenset({"role", "content", "tool_calls"})
 _BYTES_PER_TOKEN = 4  # of ordinary text, for a guess that need not be a bound
 
 
+_SCREEN = b'"type":"computer_screenshot"'
 _TEXT: frozenset[str] = frozenset()
 _SEVERAL = frozenset({"n", "best_of", "prompt"})
 
@@ -49,7 +50,7 @@ class Bounds:
             most += _TOOLS
         if not call.has.isdisjoint(("image", "file")):
             most += sum(_by_reference(part, deployment.upstream_model) for part in _parts(call))
-        return most
+        return most + _seen(call.unsaid_to(deployment.provider.dialect))
 
     async def sent_closely(self, call: Call, deployment: Deployment) -> int | None:
         """A closer bound, by counting, where the model's own vocabulary is known; None where it is not.
@@ -62,7 +63,9 @@ class Bounds:
             return None
         counted = await self._tokens.sent(call, deployment.upstream_model)
         slack = _KNOWN_SLACK + (_TOOLS if "tools" in call.has else 0)
-        return min(self.sent(call, deployment), counted + counted // 10 + slack + _uncounted(call))
+        unsaid = call.unsaid_to(deployment.provider.dialect)
+        uncounted = _uncounted(call) + len(unsaid) + _seen(unsaid)
+        return min(self.sent(call, deployment), counted + counted // 10 + slack + uncounted)
 
     def guess_sent(self, call: Call) -> int:
         """About how many input tokens a call has, without counting."""
@@ -156,6 +159,11 @@ def _by_reference(part: Mapping[str, Any], model: str) -> int:
             return _FILE if not isinstance(inner, dict) or "file_data" not in inner else 0
         case _:
             return 0
+
+
+def _seen(unsaid: bytes) -> int:
+    """Tokens of pictures, perhaps by reference, in what chat has no word for: of a computer's screen, as responses have them."""
+    return unsaid.count(_SCREEN) * _IMAGE
 
 
 def _has_public_vocabulary(model: str) -> bool:

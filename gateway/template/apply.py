@@ -51,7 +51,7 @@ def apply(call: Call, wanted: Wanted, template: Template, choice: Choice, engine
         drawn=choice.drawn,
         unit=unit,
         route=wanted.route,
-        asked=call.body,
+        asked=call.body if call.native is None else call.native,
         says_all=template.mode in (Mode.WHOLE, Mode.REPLACE_SYSTEM),
         wanted=wanted.version,
         is_model=wanted.is_model,

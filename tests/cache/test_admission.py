@@ -86,6 +86,7 @@ def test_every_choice_that_was_asked_for_must_be_there_and_whole() -> None:
         ({"tools": [TOOL]}, "has_tools", None),
         ({"tools": []}, None, None),
         ({"functions": [{}]}, "has_tools", None),
+        ({"mcp_servers": [{"type": "url"}]}, "has_tools", None),
         ({"previous_response_id": "r"}, "keeps_state", "keeps_state"),
         ({"web_search_options": {}}, "keeps_state", "keeps_state"),
         ({"modalities": ["text", "audio"]}, "sound", "sound"),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.cache.admission import TOOLS
 from gateway.cache.key import Target, digest, encode
 from gateway.cache.semantic.reading import Reading, is_thing, read
 
@@ -83,7 +84,7 @@ def partition(pepper: bytes, scope: tuple[str, ...], target: Target, asked: Ques
 
 
 def _refuse_fields(fields: Mapping[str, Any], hottest: float) -> str | None:
-    if fields.get("tools") or fields.get("functions"):
+    if any(fields.get(name) for name in TOOLS):
         return "has_tools"
     form = fields.get("response_format")
     if (isinstance(form, dict) and form.get("type") == "json_schema") or fields.get("n") not in (None, 1):

@@ -113,6 +113,7 @@ class ResponsesArrival:
             dialect=DIALECT,
             native=self._native(),
             dropped=tuple(reading.dropped),
+            unsaid=reading.unsaid,
             strict=strict,
         )
 

@@ -6,19 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.cache.key import canonical
 from gateway.core.errors import InvalidRequest
 from gateway.ingress.responses.items import Messages
 from gateway.ingress.responses.tools import choice_of, tools_of
+from gateway.ingress.responses.written import written
 from gateway.template.wanted import names_template, of_prompt
 
 
 @dataclass(slots=True)
 class Reading:
-    """`chat` has what chat says, `template` the prompt template that was named, `dropped` what chat has no word for."""
+    """`chat` has what chat says, `template` the prompt template that was named, `dropped` what chat has no word for.
+
+    `unsaid` has the values of that, and of what the history has of it, as JSON.
+    """
 
     chat: dict[str, Any] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     template: str | None = None
+    unsaid: bytes = b""
 
 
 def read(fields: Mapping[str, Any], history: Sequence[Any], *, is_templated: bool = False) -> Reading:
@@ -30,6 +36,7 @@ def read(fields: Mapping[str, Any], history: Sequence[Any], *, is_templated: boo
         raise _wrong("instructions", "a string")
     messages = Messages(instructions)
     messages.take(history)
+    before = written(messages.dropped, {"input": history})
     messages.dropped.clear()  # told when they were new
     messages.take(input_of(fields, is_templated=is_templated))
     messages.end()
@@ -53,6 +60,8 @@ def read(fields: Mapping[str, Any], history: Sequence[Any], *, is_templated: boo
         dropped.append("tool_choice")
     if chat.get("stream"):
         chat["stream_options"] = {"include_usage": True}
+    after = written(dropped, fields)
+    reading.unsaid = canonical([before, after]) if before or after else b""
     return reading
 
 

@@ -34,6 +34,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("not_text", call([{"type": "text", "text": ASK}, {"type": "image_url", "image_url": {}}])),
     ("not_text", {"messages": [{"role": "tool", "content": "4", "tool_call_id": "c"}]}),
     ("has_tools", call(tools=[{"type": "function"}])),
+    ("has_tools", call(mcp_servers=[{"type": "url"}])),
     ("needs_exactness", call(response_format={"type": "json_schema", "json_schema": {}})),
     ("needs_exactness", call(seed=7)),
     ("needs_exactness", call(n=2)),

@@ -142,7 +142,7 @@ async def house_noted(admin: aiohttp.ClientSession, version: str) -> None:
     async with asyncio.timeout(10):
         while True:
             async with admin.get("/admin/v1/policies") as reply:
-                if (await reply.json())["versions"][0]["version"] == version:
+                if [each["version"] for each in (await reply.json())["versions"]][:1] == [version]:
                     return
             await asyncio.sleep(0.05)
 

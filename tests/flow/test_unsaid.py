@@ -170,3 +170,17 @@ async def test_what_chat_cannot_say_names_no_file_of_others(house: House, provid
 
     assert answer.status_code == 404
     assert not provider.calls
+
+
+async def test_nor_do_messages_that_ask_for_other_novelties(house: House, provider: Chaosprov) -> None:
+    await house.adopt(policy(provider) + CACHE)
+    body = {"model": "anthropic", "max_tokens": 50, "messages": [{"role": "user", "content": "Say hello"}]}
+    path, told = CLIENTS["messages"].path, []
+    for number, beta in enumerate(("one-2026", "two-2026", "two-2026"), start=1):
+        provider.will(SPEAKERS["anthropic"].whole)
+        answer = await post(house, body, path=path, anthropic_beta=beta)
+        told.append(answer.headers["x-llmgw-cache"])
+        await kept(house, min(number, 2))
+
+    assert told == ["miss", "miss", "hit"]
+    assert [call.header("anthropic-beta") for call in provider.calls] == ["one-2026", "two-2026"]

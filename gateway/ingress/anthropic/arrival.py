@@ -17,6 +17,9 @@ from gateway.template.wanted import names_template, without_templates
 
 PATH = "/v1/messages"
 
+_BETA = b"anthropic-beta"
+"""The header that says which of a provider's novelties an answer may have: passed on, and so a part of what is asked."""
+
 
 class MessagesArrival:
     """Implements `core.arrival.Arrival`. `speech` is told what was asked."""
@@ -64,6 +67,7 @@ class MessagesArrival:
             dialect="anthropic",
             native=request.body,
             dropped=lost(native),
+            unsaid=msgspec.json.encode(beta.decode("latin-1")) if (beta := request.headers.get(_BETA, b"")) else b"",
             strict=strict,
         )
         if self._speech is not None:

@@ -122,6 +122,7 @@ def _assemble(draft: _Draft, providers: Providers, tables: Tables) -> Snapshot:
         templates=templates.templates,
         template_cases=tuple([case for each in templates.written for case in each.cases]),
         shadowed=templates.shadowed,
+        keeper=next((each for each in providers.on.values() if each.keeps_files), None),
     )
 
 

@@ -21,7 +21,7 @@ from gateway.trace.rules import TraceRules
 class Snapshot:
     """`version` is a hash of the files and of the stored templates; `shadowed` names those of these that do not count, and the
     file that counts in their place. `notes` say what was left out and why, such as a provider without its key. `promises` are
-    what `llmgw replay` is to check, and `template_cases` the tests of templates."""
+    what `llmgw replay` is to check, and `template_cases` the tests of templates. `keeper` keeps tenants' files."""
 
     version: str
     providers: Mapping[str, Provider]
@@ -37,8 +37,4 @@ class Snapshot:
     templates: Templates = field(default_factory=Templates)
     template_cases: tuple[TemplateCase, ...] = ()
     shadowed: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def keeper(self) -> Provider | None:
-        """Who keeps the files of tenants."""
-        return next((each for each in self.providers.values() if each.keeps_files), None)
+    keeper: Provider | None = None

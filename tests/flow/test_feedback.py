@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,31 +12,22 @@ import pytest
 from tests.faults.chaosprov import Chaosprov
 from tests.flow.process import Served, served
 from tests.flow.test_shared_calls import CACHE, heard, made_key
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer
 
 CALLS = 30
 
 
-@pytest.fixture(params=["embedded", "redis"])
-def redis(request: pytest.FixtureRequest) -> Iterator[RedisServer | None]:
-    if request.param == "embedded":
-        yield None
-        return
-    with redis_server() as server:
-        yield server
-
-
 @pytest.fixture
-async def house(tmp_path: Path, provider: Chaosprov, redis: RedisServer | None) -> AsyncIterator[Served]:
+async def house(tmp_path: Path, provider: Chaosprov, either_store: RedisServer | None) -> AsyncIterator[Served]:
     """Two workers."""
     flags, key = ["--workers", "2", "--drain-delay", "0"], ""
     async with AsyncExitStack() as closing:
-        if redis is not None:
-            flags += ["--store", redis.url]
-            key = await made_key(redis, tmp_path)
+        if either_store is not None:
+            flags += ["--store", either_store.url]
+            key = await made_key(either_store, tmp_path)
         house = await closing.enter_async_context(served(tmp_path, provider, *flags, more=CACHE, key=key))
-        if redis is not None:
-            await heard(redis, 2)
+        if either_store is not None:
+            await heard(either_store, 2)
         yield house
 
 

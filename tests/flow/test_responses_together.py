@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from gateway.store.open import open_store
 from tests.faults.chaosprov import Chaosprov
 from tests.flow.process import Served, served
 from tests.flow.test_shared_calls import made_key
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer
 
 POLICY = """
 tenants: {default: {}, acme: {}}
@@ -24,23 +24,14 @@ tenants: {default: {}, acme: {}}
 CALLS = 12
 
 
-@pytest.fixture(params=["embedded", "redis"])
-def redis(request: pytest.FixtureRequest) -> Iterator[RedisServer | None]:
-    if request.param == "embedded":
-        yield None
-        return
-    with redis_server() as server:
-        yield server
-
-
 @pytest.fixture
-async def house(tmp_path: Path, provider: Chaosprov, redis: RedisServer | None) -> AsyncIterator[Served]:
+async def house(tmp_path: Path, provider: Chaosprov, either_store: RedisServer | None) -> AsyncIterator[Served]:
     """Two workers."""
     flags, key = ["--workers", "2", "--drain-delay", "0"], ""
     async with AsyncExitStack() as closing:
-        if redis is not None:
-            flags += ["--store", redis.url]
-            key = await made_key(redis, tmp_path)
+        if either_store is not None:
+            flags += ["--store", either_store.url]
+            key = await made_key(either_store, tmp_path)
         yield await closing.enter_async_context(served(tmp_path, provider, *flags, more=POLICY, key=key))
 
 
@@ -77,10 +68,10 @@ async def test_a_conversation_goes_on_at_whichever_worker(house: Served, provide
 
 
 async def test_another_tenant_s_conversation_is_unknown_to_every_worker(
-    house: Served, redis: RedisServer | None, tmp_path: Path, provider: Chaosprov
+    house: Served, either_store: RedisServer | None, tmp_path: Path, provider: Chaosprov
 ) -> None:
     mine = (await ask(house, "POST", "", {"model": "ok", "input": "a secret"})).json()["id"]
-    theirs = await key_of("acme", redis, tmp_path)
+    theirs = await key_of("acme", either_store, tmp_path)
     asked = len(provider.calls)
 
     told = set()
